@@ -1,0 +1,151 @@
+//! The codes. A code never changes its meaning and is never used again; each has its page in `docs/codes/`.
+
+use crate::diag::finding::Severity;
+
+macro_rules! codes {
+    ($($variant:ident $text:literal $severity:ident $title:literal;)*) => {
+        /// What a finding is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All codes, in their order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The code as it is printed.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What it is about, in one line.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+
+            /// How bad it is, unless `--deny` raises it.
+            #[must_use]
+            pub const fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity,)* }
+            }
+
+            /// Its page.
+            #[must_use]
+            pub const fn page(self) -> &'static str {
+                match self { $(Self::$variant => include_str!(concat!("../../docs/codes/", $text, ".md")),)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // The text.
+    YamlSyntax "LB0101" Error "the text is no YAML";
+    DuplicateKey "LB0102" Error "a key stands twice in one mapping";
+    TabIndent "LB0103" Error "a tab is used to indent";
+    UnknownAnchor "LB0104" Error "an alias names an anchor that is not there";
+    TooLarge "LB0105" Error "a document is too deep or grows too large through its aliases";
+    BadMerge "LB0106" Error "a merge key does not merge a mapping";
+    UnknownTag "LB0107" Error "a tag is not part of the documents' language";
+    NotUtf8 "LB0108" Error "a file is no UTF-8 text";
+    // The shape.
+    NotADocument "LB0201" Error "a document is no mapping with apiVersion, kind, metadata and spec";
+    UnknownVersion "LB0202" Error "the apiVersion is not known";
+    UnknownKind "LB0203" Error "the kind is not known";
+    UnknownKey "LB0204" Error "a key is not known here";
+    MissingKey "LB0205" Error "a key is missing";
+    WrongType "LB0206" Error "a value has the wrong type";
+    UnknownValue "LB0207" Error "a value is none of those allowed";
+    OutOfRange "LB0208" Error "a number is out of its range";
+    BadName "LB0209" Error "a name has a form that names cannot have";
+    BadDuration "LB0210" Error "a duration is not written with its unit";
+    BadTime "LB0211" Error "a time is not written with its zone";
+    BadAddress "LB0212" Error "an address or prefix is not one";
+    OneOf "LB0213" Error "of some keys exactly one must stand here";
+    NoDocuments "LB0214" Error "the workspace has no documents";
+    // The names.
+    DuplicateName "LB0301" Error "two documents of a kind have one name";
+    UnknownSite "LB0302" Error "no site has that name";
+    UnknownReplica "LB0303" Error "no replica has that name";
+    UnknownPlan "LB0304" Error "no failover plan has that name";
+    UnknownRunbook "LB0305" Error "no runbook has that name";
+    EmptySelection "LB0306" Error "a selection of labels fits no replica";
+    UnknownEntry "LB0307" Error "an edge names nothing that stands in the sequence";
+    SharedMachine "LB0308" Error "two replicas claim one machine";
+    SameMachine "LB0309" Error "a replica is its own source";
+    MixedProviders "LB0310" Error "source and replica are at sites of different providers";
+    // The graph.
+    Cycle "LB0401" Error "entries wait for each other in a circle";
+    EntryTwice "LB0402" Error "a replica stands twice in a sequence";
+    GoalTwice "LB0403" Error "a runbook asks two things of one replica";
+    EmptySequence "LB0404" Error "a sequence or a runbook is empty";
+    // Combinations that cannot be meant.
+    PointNeedsUnplanned "LB0410" Error "a planned failover cannot choose a restore point";
+    TermWithoutUse "LB0411" Error "a term does not fit the state that is asked for";
+    IrreversibleUnsaid "LB0412" Error "a permanent failover is not marked irreversible";
+    // Routes.
+    NoRoute "LB0501" Error "no operation leads from here to the desired state";
+    Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";
+    NoPoint "LB0503" Error "there is no such restore point";
+    SiteUnseen "LB0504" Error "a site that the plan needs does not answer";
+    Foreign "LB0505" Error "a replica is in a condition that no operation leaves behind";
+    LossUnsaid "LB0506" Error "the only route loses data and the document does not say that it may";
+    BothWouldServe "LB0507" Error "source and replica would serve on one network";
+    TargetUnfit "LB0508" Error "the failback target does not fit";
+    NetworkUnmapped "LB0509" Error "a network of the source has no mapping";
+    CheckerRefuses "LB0510" Error "the checker found the plan unsafe";
+    // Policy.
+    ObjectiveMissing "LB0601" Error "a policy asks for an objective that is not set";
+    LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";
+    PolicyForbids "LB0603" Error "a policy forbids what the plan does";
+    RtoMissed "LB0604" Error "the plan is predicted to take longer than its objective";
+    // Sealed plans.
+    PlanUnreadable "LB0701" Error "the file is no sealed plan";
+    PlanEdited "LB0702" Error "a sealed plan was changed after it was sealed";
+    PlanStale "LB0703" Error "the world is not any more what the sealed plan was made for";
+    PlanVersion "LB0704" Error "a sealed plan has a format that this version does not know";
+    ConfirmMismatch "LB0705" Error "the plan was not confirmed by its name";
+    // Runs.
+    Locked "LB0801" Error "another run holds one of the replicas";
+    Unfinished "LB0802" Error "an earlier run over these replicas is not finished";
+    JournalDamaged "LB0803" Error "a journal is damaged";
+    JournalVersion "LB0804" Error "a journal has a format that this version does not know";
+    UnknownRun "LB0805" Error "no run has that name";
+    NothingToResume "LB0806" Error "there is nothing to resume, settle or abort";
+    UnknownNode "LB0807" Error "the run has no step of that name";
+    StoreUnwritable "LB0808" Error "the workspace cannot be written or is full";
+    StepFailed "LB0809" Error "a step failed";
+    StepInDoubt "LB0810" Error "the outcome of a step is not known";
+    FileUnreadable "LB0811" Error "a file or folder cannot be read";
+    UnknownCode "LB0812" Error "no finding has that code";
+    WorkspaceExists "LB0813" Error "there is a workspace already";
+    SimulatorDamaged "LB0814" Error "the simulator's world cannot be read";
+    // Worth a look.
+    SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
+    SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";
+    LosesData "LB1003" Warning "the plan loses data";
+    OlderPoint "LB1004" Warning "an older restore point than the latest is chosen";
+    SourceMoved "LB1005" Warning "replication runs from another machine than the document says";
+    AmbiguousText "LB1006" Warning "a word is text here and something else to older YAML readers";
+    ReplicaUnplanned "LB1007" Warning "a replica stands in no failover plan";
+    SourceStaysOff "LB1008" Warning "the source stays off because its site does not answer";
+    DelayIgnored "LB1009" Warning "a delay of the last entry is ignored";
+    NoReadiness "LB1010" Warning "an entry waits for ready, and the replica does not say when it is ready";
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Code {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.iter().find(|c| c.as_str().eq_ignore_ascii_case(text)).copied().ok_or(())
+    }
+}

@@ -1,0 +1,270 @@
+//! What can be seen of one replica: its machines, its restore points, and the record kept beside it at the recovery site.
+
+use crate::base::{NetworkName, PointId, SiteName, Timestamp, VmName};
+use crate::domain::operation::{FailbackTarget, Operation, Switchover};
+use serde::{Deserialize, Serialize};
+
+/// A virtual machine, named by its site and the name it has there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct VmRef {
+    /// Where it lives.
+    pub site: SiteName,
+    /// What the site calls it.
+    pub vm: VmName,
+}
+
+impl std::fmt::Display for VmRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.site, self.vm)
+    }
+}
+
+/// The part that a machine plays for one replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// The production machine that is replicated.
+    Source,
+    /// The machine at the recovery site.
+    Replica,
+    /// The machine that a failback goes to; the source itself unless the document names another.
+    Target,
+}
+
+/// Whether a machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Power {
+    /// It does not run.
+    Off,
+    /// It runs, however far its guest has come.
+    On,
+}
+
+/// A network card: the network it is on, and the address its guest has there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Link {
+    /// The network.
+    pub network: NetworkName,
+    /// The guest's address there, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<std::net::IpAddr>,
+}
+
+/// What is seen of a machine that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VmFacts {
+    /// Whether it runs.
+    pub power: Power,
+    /// Its network cards in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+}
+
+/// A look at a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sight {
+    /// Its site did not answer.
+    Unseen,
+    /// Its site answered: there is no such machine.
+    Absent,
+    /// Its site answered: it exists.
+    Present(VmFacts),
+}
+
+impl Sight {
+    /// The facts, where the machine was seen.
+    #[must_use]
+    pub fn facts(&self) -> Option<&VmFacts> {
+        match self {
+            Self::Present(facts) => Some(facts),
+            Self::Unseen | Self::Absent => None,
+        }
+    }
+
+    /// Whether the machine runs; `None` where its site did not answer.
+    #[must_use]
+    pub fn runs(&self) -> Option<bool> {
+        match self {
+            Self::Present(facts) => Some(facts.power == Power::On),
+            Self::Absent => Some(false),
+            Self::Unseen => None,
+        }
+    }
+}
+
+/// Why a restore point was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PointKind {
+    /// By a replication run.
+    Regular,
+    /// By a planned failover, before and after the source was shut down (guide: "Planned failover").
+    Helper,
+    /// The protective snapshot that a commit kept (guide: "Commit failback").
+    Protective,
+}
+
+/// A restore point: a state of the source that the replica can be reverted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestorePoint {
+    /// Its name, unique within the replica.
+    pub id: PointId,
+    /// The moment of the source that it holds.
+    pub at: Timestamp,
+    /// Why it was made.
+    pub kind: PointKind,
+}
+
+/// Whether replication runs for a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Replication {
+    /// It runs.
+    Active,
+    /// It waits until the replica is Ready again.
+    Held,
+    /// The source is excluded for good, after a permanent failover.
+    Excluded,
+}
+
+/// The layers of the replica's disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplicaDisk {
+    /// The restore point the replica was reverted to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use: Option<PointId>,
+    /// Whether a running delta takes what the replica writes.
+    pub delta: bool,
+    /// The round (1 or 2) of the protective snapshot that a failback keeps on the replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protective: Option<u8>,
+    /// Whether points and delta were merged into one flat chain.
+    pub merged: bool,
+}
+
+/// How far a failback has come. The order of the variants is the order in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// Recorded; nothing done to the target yet, or all of it taken back.
+    Begun,
+    /// Phase 1: the target has its working snapshot.
+    Snapshotted,
+    /// Phase 1: the replica has its protective snapshot.
+    Protected,
+    /// Phase 1 ends: the target has what the replica had at that snapshot.
+    Synced,
+    /// Phase 2: the target has a new working snapshot.
+    Resnapshotted,
+    /// Phase 2: the replica is off and has a new protective snapshot.
+    Reprotected,
+    /// Phase 2: the last differences are sent.
+    Resynced,
+    /// Phase 2 ends: the working snapshots are merged into the target's disks.
+    Merged,
+}
+
+/// The failback under way, as recorded beside the replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailbackFacts {
+    /// Where to.
+    pub target: FailbackTarget,
+    /// When phase 2 shall begin.
+    pub switchover: Switchover,
+    /// How far it has come.
+    pub stage: Stage,
+}
+
+/// What must be remembered about a replica between runs. It stands at the recovery site beside the replica, so that any
+/// runner anywhere finds it (principle 1 of the product).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Relation {
+    /// The machine that is replicated from; after a failback to another machine was committed, that one.
+    pub source: VmRef,
+    /// The source's network cards at the last replication: what mapping and re-addressing start from when the source is gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_links: Vec<Link>,
+    /// Whether replication runs.
+    pub replication: Replication,
+    /// Whether we stopped the source, so that undoing starts it again.
+    pub source_stopped: bool,
+    /// When the replica was last started by a failover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_over_at: Option<Timestamp>,
+    /// When the target was started by a switchover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched_at: Option<Timestamp>,
+    /// The operation that was begun and has not been concluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Operation>,
+    /// The failback under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failback: Option<FailbackFacts>,
+}
+
+/// All that was seen of one replica, by a recovery site that answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The machine replicated from ([`Relation::source`]).
+    pub source: Sight,
+    /// The machine at the recovery site.
+    pub replica: Sight,
+    /// The failback's target, where it is another machine than the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Sight>,
+    /// The chain of restore points, oldest first.
+    pub points: Vec<RestorePoint>,
+    /// The layers of the replica's disks.
+    pub disk: ReplicaDisk,
+    /// The record beside the replica.
+    pub relation: Relation,
+}
+
+impl Facts {
+    /// The machine in a role; the target is the source unless the failback goes to another machine.
+    #[must_use]
+    pub fn vm(&self, role: Role) -> &Sight {
+        match role {
+            Role::Source => &self.source,
+            Role::Replica => &self.replica,
+            Role::Target => self.target.as_ref().unwrap_or(&self.source),
+        }
+    }
+
+    /// The same, to change it.
+    pub fn vm_mut(&mut self, role: Role) -> &mut Sight {
+        match role {
+            Role::Source => &mut self.source,
+            Role::Replica => &mut self.replica,
+            Role::Target => self.target.as_mut().unwrap_or(&mut self.source),
+        }
+    }
+
+    /// The latest restore point.
+    #[must_use]
+    pub fn latest(&self) -> Option<&RestorePoint> {
+        self.points.last()
+    }
+
+    /// The restore point of that name.
+    #[must_use]
+    pub fn point(&self, id: &PointId) -> Option<&RestorePoint> {
+        self.points.iter().find(|p| p.id == *id)
+    }
+
+    /// The latest restore point at or before a time (guide: "Running failover plans").
+    #[must_use]
+    pub fn point_at(&self, at: Timestamp) -> Option<&RestorePoint> {
+        self.points.iter().filter(|p| p.at <= at).max_by_key(|p| p.at)
+    }
+
+    /// How far the failback under way has come.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.relation.failback.as_ref().map(|f| f.stage)
+    }
+}

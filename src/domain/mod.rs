@@ -1,0 +1,46 @@
+//! Floor 1: the life of one replica, as values and pure functions.
+//!
+//! ```text
+//!                      failover · planned failover
+//!         ┌───────┐ ─────────────────────────────────► ┌──────────┐  permanent failover   ┌───────────┐
+//!    ┌──► │ Ready │                                     │ Failover │ ────────────────────► │ Permanent │
+//!    │    └───────┘ ◄───────────────────────────────── └──────────┘                       └───────────┘
+//!    │        ▲               undo failover              │  ▲     ▲
+//!    │    replicate                             failback │  │undo │undo
+//!    │        │                                  phase 1 ▼  │fail-│fail-
+//!    │  ┌─────────────┐                     ┌─────────────┐ │back │back
+//!    │  │ Unprotected │                     │ReadyToSwitch│─┘     │
+//!    │  └─────────────┘                     └─────────────┘       │
+//!    │ commit failback                      switchover │          │
+//!    │                                                 ▼          │
+//!    │                                          ┌──────────┐      │
+//!    └───────────────────────────────────────── │ Failback │ ─────┘
+//!                                               └──────────┘
+//! ```
+//!
+//! [`state`] says what a replica can be and reads it off the facts, [`transition`] which operation leads where,
+//! [`action`] what the operations are made of and what each action does to the facts, [`invariant`] what must never be.
+
+pub mod action;
+pub mod effect;
+pub mod fact;
+pub mod invariant;
+pub mod loss;
+pub mod operation;
+pub mod settled;
+pub mod state;
+pub mod transition;
+pub mod wait;
+
+pub use action::{Action, Step};
+pub use effect::{Unmet, effect, requires};
+pub use fact::{
+    Facts, FailbackFacts, Link, PointKind, Power, Relation, ReplicaDisk, Replication, RestorePoint, Role,
+    Sight, Stage, VmFacts, VmRef,
+};
+pub use loss::{Loss, LossKind};
+pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};
+pub use settled::{Settled, settled};
+pub use state::{Condition, Foreign, State, condition};
+pub use transition::{Refusal, transition};
+pub use wait::{IfFailed, Probe, Readiness, Wait};

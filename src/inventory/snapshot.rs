@@ -1,0 +1,76 @@
+//! The snapshot. It is old news as soon as it is made: every use says when it was read.
+
+use crate::base::{Duration, ReplicaName, SiteName, Timestamp};
+use crate::domain::{Condition, Facts, condition};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Whether a site answered, and when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteSight {
+    /// When it was read, or tried.
+    pub at: Timestamp,
+    /// Why it did not answer; `None` where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
+}
+
+/// How long things take for one replica, as its provider knows or expects it. Used to predict, never to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Typical {
+    /// Copying what changed since the last point.
+    pub sync: Duration,
+    /// The first copy, and a full copy to a recovered target.
+    pub full: Duration,
+    /// A guest's way from power-on to ready.
+    pub boot: Duration,
+    /// A guest's shutdown.
+    pub shutdown: Duration,
+    /// Merging snapshots or layers.
+    pub merge: Duration,
+    /// Any other action.
+    pub step: Duration,
+}
+
+impl Default for Typical {
+    fn default() -> Self {
+        Self {
+            sync: Duration::from_secs(20),
+            full: Duration::from_mins(10),
+            boot: Duration::from_secs(30),
+            shutdown: Duration::from_secs(20),
+            merge: Duration::from_secs(10),
+            step: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What was seen of one replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The facts; `None` where the recovery site did not answer.
+    pub facts: Option<Facts>,
+    /// How long things take for it.
+    pub typical: Typical,
+}
+
+impl Observed {
+    /// What it is found to be.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.facts.as_ref().map_or(Condition::Unseen, condition)
+    }
+}
+
+/// What all sites reported at one time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// When it was made.
+    pub at: Timestamp,
+    /// The sites.
+    pub sites: BTreeMap<SiteName, SiteSight>,
+    /// The replicas.
+    pub replicas: BTreeMap<ReplicaName, Observed>,
+}

@@ -1,0 +1,21 @@
+//! Lifeboat: plan and apply for virtual machine disaster recovery.
+//!
+//! The folders are the architecture, and data walks through them in one direction:
+//!
+//! ```text
+//!  files ─load─► text ─parse─► document ─resolve─► model + origins ─┐
+//!                                                                   ├─► planner ──► plan ──► checker
+//!  provider.observe ──────────────────────────────► inventory ──────┘       │
+//!                                                                           ▼
+//!                      engine: run::ready ► journal ► perform ► observe ► journal ► run::progress
+//! ```
+//!
+//! A module imports only from lower floors; `tests/architecture.rs` holds the table. Start reading at [`domain`].
+
+pub mod base;
+pub mod diag;
+pub mod domain;
+pub mod inventory;
+pub mod model;
+pub mod plan;
+pub mod port;

@@ -1,0 +1,101 @@
+//! A failover plan: which replicas, in which order, with which waits and limits.
+
+use crate::base::{Duration, EntryName, PlanName, ReplicaName};
+use crate::domain::IfFailed;
+use serde::{Deserialize, Serialize};
+
+/// A failover plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailoverPlan {
+    /// Its name.
+    pub name: PlanName,
+    /// How long it may take.
+    pub rto: Option<Duration>,
+    /// How many are started at once (guide: 10).
+    pub start_limit: u32,
+    /// How many are undone at once (guide: 5).
+    pub undo_limit: u32,
+    /// A group of undos starts no sooner than this after the one before (guide: 10 s).
+    pub undo_gap: Duration,
+    /// When a place under the start limit is free again.
+    pub slot: Slot,
+    /// In which order an undo goes.
+    pub undo_order: UndoOrder,
+    /// What happens to a running source in an unplanned failover.
+    pub source: SourceTreatment,
+    /// The entries in the order of the list.
+    pub sequence: Vec<Entry>,
+}
+
+/// When a place under a limit is free again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Slot {
+    /// When the machine's failover is done.
+    #[default]
+    Done,
+    /// When the machine is ready.
+    Ready,
+}
+
+/// In which order an undo goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UndoOrder {
+    /// Against the order of the dependencies.
+    #[default]
+    Reverse,
+    /// In the order of the list (guide: "Undoing failover by failover plans").
+    List,
+}
+
+/// What happens to a source that may be running when its replica is started without a planned failover.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceTreatment {
+    /// Nothing (guide: a plan never powers sources off).
+    #[default]
+    Leave,
+    /// It is powered off where its site answers.
+    PowerOff,
+}
+
+/// An entry of the sequence: one replica or a group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Its name: the group's, or the replica's.
+    pub name: EntryName,
+    /// Its replicas, by name; a group's start at once.
+    pub replicas: Vec<ReplicaName>,
+    /// From its start to the start of the next entry in the list (guide: 60 s).
+    pub delay: Duration,
+    /// What it waits for instead of the order of the list.
+    pub after: Option<Vec<After>>,
+}
+
+/// An edge between entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct After {
+    /// The position of the entry that it waits for.
+    pub entry: usize,
+    /// What it waits for.
+    pub is: Is,
+    /// How long after that.
+    pub plus: Duration,
+    /// What happens where that entry fails.
+    pub if_failed: IfFailed,
+}
+
+/// What an edge waits for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Is {
+    /// The machine was powered on: its operation is done.
+    Started,
+    /// The machine is ready.
+    #[default]
+    Ready,
+}

@@ -1,0 +1,32 @@
+//! Floor 3: the documents as they are meant: names resolved, selections made, defaults filled in. No spans in here; the
+//! places stand in the origins, beside it.
+
+pub mod failover_plan;
+pub mod policy;
+pub mod replica;
+pub mod runbook;
+pub mod site;
+
+pub use failover_plan::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+pub use policy::Policy;
+pub use replica::{AddressRule, Replica};
+pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};
+pub use site::Site;
+
+use crate::base::{PlanName, PolicyName, ReplicaName, RunbookName, SiteName};
+use std::collections::BTreeMap;
+
+/// Everything that the documents say.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Workspace {
+    /// The sites.
+    pub sites: BTreeMap<SiteName, Site>,
+    /// The replicas.
+    pub replicas: BTreeMap<ReplicaName, Replica>,
+    /// The failover plans.
+    pub plans: BTreeMap<PlanName, FailoverPlan>,
+    /// The runbooks.
+    pub runbooks: BTreeMap<RunbookName, Runbook>,
+    /// The policies.
+    pub policies: BTreeMap<PolicyName, Policy>,
+}

@@ -1,0 +1,19 @@
+//! A site: where machines live, and who speaks to it.
+
+use crate::base::SiteName;
+use crate::port::ProviderSpec;
+use serde::{Deserialize, Serialize};
+
+/// A site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Site {
+    /// Its name.
+    pub name: SiteName,
+    /// Who speaks to it.
+    pub provider: ProviderSpec,
+    /// How many replicas may be started at once, over all plans.
+    pub start_limit: Option<u32>,
+    /// How many may be undone at once, over all plans.
+    pub undo_limit: Option<u32>,
+}

@@ -1,0 +1,151 @@
+//! Floor 3: the plan, as plain data. It is what a person reviews, what is sealed, and the very thing that is executed.
+
+pub mod edge;
+pub mod forecast;
+pub mod graph;
+pub mod member;
+pub mod node;
+pub mod refusal;
+pub mod violation;
+
+pub use edge::{Edge, On};
+pub use forecast::{CriticalStep, Forecast};
+pub use graph::Adjacency;
+pub use member::{Leg, LegId, Member, SitesRead, Unchanged, Untouched, Why};
+pub use node::{Limit, LimitKind, Node, NodeId, SlotUse, Work};
+pub use refusal::{Refused, RefusedWhy, RouteOffer};
+pub use violation::Violation;
+
+use crate::base::{ReplicaName, RunbookName, Timestamp};
+use crate::inventory::FactRead;
+use crate::port::Placement;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What the plan is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Purpose {
+    /// A runbook.
+    Runbook(RunbookName),
+    /// A replication run asked for at the command line.
+    Replicate,
+    /// The way back from a run.
+    Abort(crate::base::RunId),
+}
+
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Runbook(name) => write!(f, "{name}"),
+            Self::Replicate => f.write_str("replicate"),
+            Self::Abort(run) => write!(f, "abort-{run}"),
+        }
+    }
+}
+
+/// A plan: every decision made, nothing left to choose. Nodes are numbered in an order that every edge respects
+/// (`edge.from < edge.to`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When the facts were read that it was made from.
+    pub observed_at: Timestamp,
+    /// The sites, whether they answered.
+    pub sites: Vec<SitesRead>,
+    /// The replicas that change, in the order of execution.
+    pub members: Vec<Member>,
+    /// The replicas that stay as they are, each with its reason, by name.
+    pub unchanged: Vec<Unchanged>,
+    /// The operations, one leg each.
+    pub legs: Vec<Leg>,
+    /// The machines of every replica that changes.
+    pub placements: BTreeMap<ReplicaName, Placement>,
+    /// What is to be done.
+    pub nodes: Vec<Node>,
+    /// What waits for what.
+    pub edges: Vec<Edge>,
+    /// How many at once.
+    pub limits: Vec<Limit>,
+    /// What is lawful but worth a look.
+    pub warnings: Vec<Warning>,
+    /// How long it will take, and why.
+    pub forecast: Forecast,
+    /// The facts that it relied on.
+    pub read: Vec<FactRead>,
+}
+
+/// A warning of the planner; its sentence is in `report`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Warning {
+    /// The source is seen running and is left so while the replica serves.
+    SourceLeftRunning(ReplicaName),
+    /// The source's site does not answer.
+    SourceUnseen(ReplicaName),
+    /// Data is lost: the replica's losses say which.
+    LosesData(ReplicaName),
+    /// An older point than the latest is chosen.
+    OlderPoint(ReplicaName),
+    /// Replication runs from another machine than the document says.
+    SourceMoved(ReplicaName),
+    /// The source cannot be started again, because its site does not answer.
+    SourceStaysOff(ReplicaName),
+    /// Every member is predicted to be done later than the objective of this plan allows.
+    RtoMissed(crate::base::PlanName),
+}
+
+impl Plan {
+    /// A node. `None` for an id of another plan.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.index())
+    }
+
+    /// All node ids, in order.
+    pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeId)
+    }
+
+    /// A leg. `None` for an id of another plan.
+    #[must_use]
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.get(id.index())
+    }
+
+    /// The name of a node for people and for `settle`: `db-01/failover/power-on`.
+    #[must_use]
+    pub fn node_name(&self, id: NodeId) -> String {
+        let Some(node) = self.node(id) else {
+            return id.to_string();
+        };
+        let leg = node.leg.and_then(|l| self.leg(l));
+        let operation =
+            leg.map_or_else(|| "join".to_owned(), |l| l.operation.kind().name().replace(' ', "-"));
+        match (&node.work, leg) {
+            (Work::Act(step), _) => {
+                let role = step.action.machine().map_or("", |role| match role {
+                    crate::domain::Role::Source => "-source",
+                    crate::domain::Role::Replica => "",
+                    crate::domain::Role::Target => "-target",
+                });
+                let twin = match &step.action {
+                    crate::domain::Action::CreatePoint { point, .. } => format!("-{point}"),
+                    _ => String::new(),
+                };
+                format!("{}/{operation}/{}{role}{twin}", step.replica, step.action.word())
+            }
+            (Work::Wait(_), Some(leg)) => format!("{}/{operation}/wait-{}", leg.replica, id.0),
+            (Work::Wait(_), None) => format!("wait-{}", id.0),
+            (Work::Join, _) => format!("join-{}", id.0),
+        }
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+}

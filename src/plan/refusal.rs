@@ -1,0 +1,99 @@
+//! Why no plan could be made. All refusals of one planning come at once.
+
+use crate::base::{Duration, NetworkName, PointId, ReplicaName, SiteName, Timestamp};
+use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, State};
+use serde::{Deserialize, Serialize};
+
+/// A replica for which there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The replica.
+    pub replica: ReplicaName,
+    /// Which of the runbook's desired states asks for it, from 0.
+    pub desired: usize,
+    /// What it was found to be.
+    pub now: Condition,
+    /// What was asked.
+    pub asked: State,
+    /// Why not.
+    pub why: RefusedWhy,
+}
+
+/// A route that is offered where the document must choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteOffer {
+    /// What the document must say to have it: `keep: source`.
+    pub say: String,
+    /// The operations.
+    pub operations: Vec<OperationKind>,
+    /// What it loses.
+    pub loses: Vec<Loss>,
+}
+
+/// Why there is no plan for a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RefusedWhy {
+    /// The next operation is not possible.
+    NotPossible {
+        /// The operation that the desired state needs.
+        operation: OperationKind,
+        /// Why it is refused.
+        refusal: Refusal,
+        /// The shortest lawful way, where there is one.
+        lawful: Vec<OperationKind>,
+    },
+    /// Two routes keep different data, and the document does not choose.
+    Ambiguous(Vec<RouteOffer>),
+    /// What the document wants kept does not exist any more.
+    NothingToKeep,
+    /// The recovery site does not answer.
+    RecoveryUnseen(SiteName),
+    /// The source's or target's site does not answer, and the operation needs it.
+    ProductionUnseen {
+        /// The site.
+        site: SiteName,
+        /// The operation.
+        operation: OperationKind,
+        /// Whether `via: unplanned` or `via: best` would do without it.
+        unplanned_would_do: bool,
+    },
+    /// A machine that the operation needs does not exist.
+    MachineAbsent {
+        /// Which, as `site/vm`.
+        vm: String,
+        /// The operation.
+        operation: OperationKind,
+    },
+    /// There is no restore point of that name.
+    NoSuchPoint(PointId),
+    /// There is no restore point at or before that time.
+    NoPointAt {
+        /// The time asked for.
+        at: Timestamp,
+        /// The oldest point there is.
+        oldest: Option<(PointId, Timestamp)>,
+    },
+    /// It is as no operation leaves it.
+    Foreign(Foreign),
+    /// A network of the source has no mapping.
+    NetworkUnmapped(NetworkName),
+    /// Source and replica would serve on one network.
+    BothWouldServe(NetworkName),
+    /// The recovered target exists already, or the restored one does not.
+    TargetUnfit {
+        /// Which, as `site/vm`.
+        vm: String,
+        /// Whether it exists.
+        exists: bool,
+    },
+    /// An irreversible operation is part-way and the document does not ask for its end.
+    OnlyForward(OperationKind),
+    /// It would lose more than a policy allows.
+    LossOverPolicy {
+        /// How much it would lose at most.
+        upto: Duration,
+        /// What is allowed.
+        allowed: Duration,
+    },
+}

@@ -1,0 +1,50 @@
+//! What the checker finds wrong with a plan: always a fault of whoever made the plan, never of the user.
+
+use crate::base::ReplicaName;
+use crate::domain::{Condition, State, Unmet, invariant::Broken};
+use crate::plan::node::NodeId;
+use serde::{Deserialize, Serialize};
+
+/// A violation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Violation {
+    /// An edge, leg, slot or limit names something that is not there.
+    Dangling(String),
+    /// Nodes wait for each other.
+    Cycle(Vec<NodeId>),
+    /// Two actions on one replica have no order between them.
+    Unordered(NodeId, NodeId),
+    /// An action's requirements do not hold when it is its turn.
+    Unmet {
+        /// The action.
+        node: NodeId,
+        /// What is missing.
+        unmet: Unmet,
+    },
+    /// An invariant is broken after an action.
+    Broken {
+        /// The action.
+        node: NodeId,
+        /// The invariant.
+        broken: Broken,
+    },
+    /// The replica does not end where the plan says.
+    Misses {
+        /// The replica.
+        replica: ReplicaName,
+        /// What it would be.
+        ends: Condition,
+        /// What the plan says.
+        wanted: State,
+    },
+    /// Something irreversible may happen before what it depends on.
+    TooEarly {
+        /// The irreversible node.
+        node: NodeId,
+        /// What must be before it.
+        before: NodeId,
+    },
+    /// Data is lost that the plan does not name.
+    UnnamedLoss(ReplicaName),
+}

@@ -1,0 +1,15 @@
+//! Floor 3: what the engine needs from outside, as traits.
+
+pub mod clock;
+pub mod provider;
+pub mod spec;
+
+pub use clock::{Busy, Clock};
+pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Subject};
+pub use spec::{ClockSpec, FaultSpec, ProviderSpec, SimVm, SimulatorSpec};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future behind a trait object.
+pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,107 @@
+//! What Lifeboat needs from those who run virtual machines. A provider performs single actions and observes facts; it never sees a plan.
+
+use crate::base::{Duration, ReplicaName, RunId};
+use crate::domain::{Probe, Role, Settled, Step, Unmet, VmRef};
+use crate::inventory::Inventory;
+use crate::port::Later;
+use serde::{Deserialize, Serialize};
+
+/// The machines of a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The production machine.
+    pub source: VmRef,
+    /// The machine at the recovery site.
+    pub replica: VmRef,
+    /// The failback's target, where it is another machine than the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<VmRef>,
+}
+
+impl Placement {
+    /// The machine in a role.
+    #[must_use]
+    pub fn vm(&self, role: Role) -> &VmRef {
+        match role {
+            Role::Source => &self.source,
+            Role::Replica => &self.replica,
+            Role::Target => self.target.as_ref().unwrap_or(&self.source),
+        }
+    }
+}
+
+/// A replica to observe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name.
+    pub replica: ReplicaName,
+    /// Its machines as the documents name them. The record beside the replica may name another source; that one counts.
+    pub placement: Placement,
+}
+
+/// The key of an action: the same at every attempt, so that asking again is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ActionKey {
+    /// The run.
+    pub run: RunId,
+    /// The node's position in the run's plan.
+    pub node: u32,
+}
+
+impl std::fmt::Display for ActionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{}", self.run, self.node)
+    }
+}
+
+/// An action to perform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Its key.
+    pub key: ActionKey,
+    /// What to do.
+    pub step: Step,
+    /// The machines it concerns.
+    pub placement: Placement,
+    /// How long it may take before it counts as not answered.
+    pub limit: Duration,
+}
+
+/// Why an action did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "camelCase")]
+pub enum Failure {
+    /// What must hold before it does not hold; nothing was done.
+    #[error("refused: {0}")]
+    Refused(Unmet),
+    /// It failed and has no effect; trying again may help.
+    #[error("{0}")]
+    Failed(String),
+    /// There was no answer: the effect may be there or not.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+}
+
+/// What a look at an action in doubt shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It has ended, as the facts say.
+    Settled(Settled),
+    /// It is still being carried out.
+    InProgress,
+}
+
+/// One kind of place where machines live.
+pub trait Provider: Send + Sync {
+    /// Looks at the sites and replicas. A site that does not answer is a fact, not an error.
+    fn observe<'a>(&'a self, subjects: &'a [Subject]) -> Later<'a, Inventory>;
+
+    /// Carries an action out and returns when its effect has been seen.
+    fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>>;
+
+    /// Looks whether an action that was asked for is there.
+    fn look<'a>(&'a self, order: &'a Order) -> Later<'a, Look>;
+
+    /// Asks a machine a question; `false` also where it cannot be asked.
+    fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool>;
+}
