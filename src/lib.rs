@@ -18,4 +18,5 @@ pub mod domain;
 pub mod inventory;
 pub mod model;
 pub mod plan;
+pub mod planner;
 pub mod port;

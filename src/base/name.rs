@@ -129,6 +129,17 @@ names! {
     NetworkName by check_foreign;
 }
 
+impl PointId {
+    /// The name of a restore point that was planned at a time: which plan made it stays readable in the name. Characters
+    /// of the suffix that names cannot have are left out.
+    #[must_use]
+    pub fn made_at(time: crate::base::Timestamp, suffix: &str) -> Self {
+        let text = format!("p{}{suffix}", time.compact());
+        let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        Self(text.chars().filter(allowed).take(LONGEST).collect::<String>().into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -227,8 +227,13 @@ pub fn effect(action: &Action, mut facts: Facts, at: Timestamp) -> Facts {
 fn begin(facts: &mut Facts, operation: &Operation) {
     facts.relation.intent = Some(operation.clone());
     if let Operation::Failback { target, switchover } = operation {
+        // A failback that is already recorded to the same target goes on where it is.
+        let stage = match &facts.relation.failback {
+            Some(recorded) if recorded.target == *target => recorded.stage,
+            Some(_) | None => Stage::Begun,
+        };
         facts.relation.failback =
-            Some(FailbackFacts { target: target.clone(), switchover: *switchover, stage: Stage::Begun });
+            Some(FailbackFacts { target: target.clone(), switchover: *switchover, stage });
         // Whether the other machine exists is not known before it is looked at; a restored one must, a recovered one must not.
         if facts.target.is_none() {
             facts.target = match target {

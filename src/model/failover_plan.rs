@@ -73,6 +73,8 @@ pub struct Entry {
     pub delay: Duration,
     /// What it waits for instead of the order of the list.
     pub after: Option<Vec<After>>,
+    /// What happens to what waits for this entry where it fails, unless the edge says otherwise.
+    pub on_failure: IfFailed,
 }
 
 /// An edge between entries.

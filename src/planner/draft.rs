@@ -1,0 +1,170 @@
+//! A plan while it is being put together: nodes in any order, numbered anew at the end.
+
+use crate::base::Duration;
+use crate::domain::IfFailed;
+use crate::inventory::Typical;
+use crate::plan::{Edge, Leg, LegId, Limit, LimitKind, Node, NodeId, On, SlotUse, Work};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+/// How an edge is drawn between two sets of nodes.
+#[derive(Debug, Clone, Copy)]
+pub struct Wire {
+    /// What it waits for.
+    pub on: On,
+    /// How long after that.
+    pub plus: Duration,
+    /// What happens where the earlier one fails.
+    pub if_failed: IfFailed,
+}
+
+impl Wire {
+    /// After it is done, and only then.
+    pub const DONE: Self = Self { on: On::Done, plus: Duration::ZERO, if_failed: IfFailed::Block };
+}
+
+/// A leg with the nodes that others are wired to.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    /// The leg.
+    pub leg: LegId,
+    /// Its first node.
+    pub first: NodeId,
+    /// The last node before the machine that serves until now is stopped, where there is one.
+    pub before_stop: Option<NodeId>,
+    /// The node that stops the machine that serves until now.
+    pub stop: Option<NodeId>,
+    /// The first node of the part that starts the machine which serves from now on.
+    pub start: Option<NodeId>,
+    /// The last node before that part.
+    pub before_start: Option<NodeId>,
+    /// The node at which its state is reached.
+    pub concluded: NodeId,
+    /// The last node: that, or the wait for readiness.
+    pub last: NodeId,
+}
+
+/// The plan being put together.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// The edges.
+    pub edges: Vec<Edge>,
+    /// The legs.
+    pub legs: Vec<Leg>,
+    /// The limits.
+    pub limits: Vec<Limit>,
+    by_kind: BTreeMap<LimitKind, u32>,
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+impl Draft {
+    /// Adds a node.
+    pub fn node(&mut self, work: Work, leg: Option<LegId>, typical: &Typical) -> NodeId {
+        let id = NodeId(count(self.nodes.len()));
+        let (typical, limit) = super::estimate::times(&work, typical);
+        let attempts = if matches!(work, Work::Act(_)) { super::estimate::ATTEMPTS } else { 1 };
+        self.nodes.push(Node { work, leg, typical, limit, attempts });
+        id
+    }
+
+    /// The id that the next leg gets.
+    pub fn next_leg(&self) -> LegId {
+        LegId(count(self.legs.len()))
+    }
+
+    /// Adds an edge.
+    pub fn edge(&mut self, from: NodeId, to: NodeId, wire: Wire) {
+        let Wire { on, plus, if_failed } = wire;
+        self.edges.push(Edge { from, to, on, plus, if_failed });
+    }
+
+    /// Lets all of the later nodes wait for all of the earlier ones. Many to many goes through a join, so that the number of
+    /// edges stays linear.
+    pub fn wire(&mut self, from: &[NodeId], to: &[NodeId], wire: Wire) {
+        if from.len() < 2 || to.len() < 2 {
+            for (from, to) in from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t))) {
+                self.edge(from, to, wire);
+            }
+            return;
+        }
+        let join = self.node(Work::Join, None, &Typical::default());
+        for from in from {
+            self.edge(*from, join, Wire { plus: Duration::ZERO, ..wire });
+        }
+        for to in to {
+            self.edge(join, *to, Wire { on: On::Done, plus: wire.plus, if_failed: IfFailed::Block });
+        }
+    }
+
+    /// The position of a limit, made where it is not there yet.
+    pub fn limit(&mut self, kind: LimitKind, size: u32, gap: Option<Duration>) -> u32 {
+        if let Some(position) = self.by_kind.get(&kind) {
+            return *position;
+        }
+        let position = count(self.limits.len());
+        self.limits.push(Limit { kind: kind.clone(), size, gap });
+        self.by_kind.insert(kind, position);
+        position
+    }
+
+    /// Lets a leg use a limit between two of its nodes.
+    pub fn slot(&mut self, leg: LegId, slot: SlotUse) {
+        if let Some(leg) = self.legs.get_mut(leg.index()) {
+            leg.slots.push(slot);
+        }
+    }
+
+    /// Numbers the nodes so that every edge goes forward. Among nodes that could come next the one that was made first does, so
+    /// that the numbering is the same for the same draft.
+    pub fn number(&mut self) {
+        let adjacency = crate::plan::Adjacency::new(self.nodes.len(), &self.edges);
+        let mut missing: Vec<usize> =
+            (0..count(self.nodes.len())).map(|n| adjacency.incoming(NodeId(n)).len()).collect();
+        let free = missing.iter().enumerate().filter(|(_, m)| **m == 0);
+        let mut next: BinaryHeap<Reverse<u32>> = free.map(|(n, _)| Reverse(count(n))).collect();
+        let mut numbers = vec![NodeId(u32::MAX); self.nodes.len()];
+        let mut order = Vec::with_capacity(self.nodes.len());
+        while let Some(Reverse(node)) = next.pop() {
+            if let Some(number) = numbers.get_mut(node as usize) {
+                *number = NodeId(count(order.len()));
+            }
+            order.push(node);
+            for edge in adjacency.outgoing(NodeId(node)) {
+                let Some(to) = self.edges.get(*edge as usize).map(|e| e.to) else { continue };
+                if let Some(left) = missing.get_mut(to.index()) {
+                    *left -= 1;
+                    if *left == 0 {
+                        next.push(Reverse(to.0));
+                    }
+                }
+            }
+        }
+        self.renumber(&numbers, &order);
+    }
+
+    fn renumber(&mut self, numbers: &[NodeId], order: &[u32]) {
+        let new = |old: NodeId| numbers.get(old.index()).copied().unwrap_or(old);
+        let mut old: Vec<Option<Node>> = std::mem::take(&mut self.nodes).into_iter().map(Some).collect();
+        self.nodes = order.iter().filter_map(|n| old.get_mut(*n as usize).and_then(Option::take)).collect();
+        for edge in &mut self.edges {
+            edge.from = new(edge.from);
+            edge.to = new(edge.to);
+        }
+        self.edges.sort_by_key(|e| (e.to, e.from, e.on, e.plus));
+        self.edges.dedup();
+        for leg in &mut self.legs {
+            leg.first = new(leg.first);
+            leg.concluded = new(leg.concluded);
+            leg.last = new(leg.last);
+            for slot in &mut leg.slots {
+                slot.first = new(slot.first);
+                slot.last = new(slot.last);
+            }
+        }
+    }
+}

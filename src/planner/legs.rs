@@ -1,0 +1,156 @@
+//! The legs of one replica as nodes, chained, with the waits that belong to them.
+
+use super::case::Case;
+use super::draft::{Draft, Placed, Wire};
+use super::itinerary::{Itinerary, LegDraft};
+use super::recipe;
+use crate::base::Duration;
+use crate::domain::{OperationKind, Readiness, Role, Step, Wait};
+use crate::inventory::Typical;
+use crate::plan::{Leg, LegId, NodeId, On, Work};
+
+/// The legs of a replica in the plan being put together.
+#[derive(Debug, Clone, Default)]
+pub struct Placement {
+    /// Its legs on the ordinary way.
+    pub legs: Vec<(OperationKind, Placed)>,
+    /// All its legs, those included that run only on a failure.
+    pub all: Vec<LegId>,
+    /// The nodes that verify a failback.
+    pub verified: Vec<NodeId>,
+}
+
+/// Places all legs of a replica.
+pub fn place(draft: &mut Draft, case: &Case<'_>, itinerary: &Itinerary) -> Placement {
+    let mut placement = Placement::default();
+    let mut before: Option<NodeId> = None;
+    for leg in &itinerary.legs {
+        let verification = match leg.operation.kind() {
+            OperationKind::CommitFailback => verification(case),
+            _ => Vec::new(),
+        };
+        let mut placer = Placer::new(draft, case, leg, before);
+        for wait in verification {
+            placement.verified.push(placer.wait(wait));
+        }
+        let placed = placer.finish(false);
+        before = Some(placed.last);
+        placement.all.push(placed.leg);
+        placement.legs.push((leg.operation.kind(), placed));
+    }
+    if let Some(undo) = &itinerary.on_failed_verification {
+        place_undo(draft, case, undo, &mut placement);
+    }
+    placement
+}
+
+/// A failback whose target does not come up, or does not stay up, is undone: one leg for each wait that can fail, of which at
+/// most one will run.
+fn place_undo(draft: &mut Draft, case: &Case<'_>, undo: &LegDraft, placement: &mut Placement) {
+    let switched =
+        placement.legs.iter().filter(|(kind, p)| *kind == OperationKind::Switchover && p.last != p.concluded);
+    let waits: Vec<NodeId> = switched.map(|(_, p)| p.last).chain(placement.verified.clone()).collect();
+    for wait in waits {
+        let placed = Placer::new(draft, case, undo, None).finish(true);
+        draft.edge(wait, placed.first, Wire { on: On::Failed, ..Wire::DONE });
+        placement.all.push(placed.leg);
+    }
+}
+
+/// The waits that must end well before a commit. That the target is ready is waited for by the switchover itself where it is in
+/// the same plan; the quiet time comes on top.
+fn verification(case: &Case<'_>) -> Vec<Wait> {
+    let Some(verify) = case.desired.failback.verify else { return Vec::new() };
+    let replica = case.replica;
+    if verify.ready {
+        let readiness = Readiness {
+            stable: replica.ready.stable.max(verify.quiet),
+            within: replica.ready.within.plus(verify.quiet),
+            ..replica.ready.clone()
+        };
+        return vec![Wait::Ready { replica: replica.name.clone(), vm: Role::Target, readiness }];
+    }
+    let quiet = Wait::Quiet { time: verify.quiet };
+    (verify.quiet > Duration::ZERO).then_some(quiet).into_iter().collect()
+}
+
+/// Adds one leg node by node.
+struct Placer<'a, 'b> {
+    draft: &'a mut Draft,
+    case: &'a Case<'b>,
+    leg: &'a LegDraft,
+    id: LegId,
+    typical: Typical,
+    before: Option<NodeId>,
+    first: Option<NodeId>,
+}
+
+impl<'a, 'b> Placer<'a, 'b> {
+    fn new(draft: &'a mut Draft, case: &'a Case<'b>, leg: &'a LegDraft, before: Option<NodeId>) -> Self {
+        let id = draft.next_leg();
+        let typical = case.observed.map(|o| o.typical).unwrap_or_default();
+        let mut placer = Self { draft, case, leg, id, typical, before, first: None };
+        if let Some(at) = leg.not_before {
+            let node = placer.wait(Wait::Until { at });
+            if let Some(node) = placer.draft.nodes.get_mut(node.index()) {
+                node.typical = at.since(case.inventory.at);
+            }
+        }
+        placer
+    }
+
+    fn push(&mut self, work: Work) -> NodeId {
+        let node = self.draft.node(work, Some(self.id), &self.typical);
+        if let Some(before) = self.before {
+            self.draft.edge(before, node, Wire::DONE);
+        }
+        self.before = Some(node);
+        self.first.get_or_insert(node);
+        node
+    }
+
+    fn wait(&mut self, wait: Wait) -> NodeId {
+        self.push(Work::Wait(wait))
+    }
+
+    /// The rest of the leg: its actions, and the wait for readiness.
+    fn finish(mut self, only_on_failure: bool) -> Placed {
+        let operation = &self.leg.operation;
+        let (mut stop, mut start, mut before_stop, mut before_start) = (None, None, None, None);
+        let mut concluded = None;
+        for action in &self.leg.actions {
+            let (stops, starts) = (recipe::stops(operation, action), recipe::starts(operation, action));
+            let before = self.before.filter(|_| self.first.is_some());
+            let step = Step { replica: self.case.replica.name.clone(), action: action.clone() };
+            let node = self.push(Work::Act(step));
+            if stops {
+                (stop, before_stop) = (Some(node), before);
+            }
+            if starts && start.is_none() {
+                (start, before_start) = (Some(node), before);
+            }
+            concluded = Some(node);
+        }
+        // A leg always has an action: where all else is there already, the conclusion is not.
+        let concluded = concluded.unwrap_or(NodeId(0));
+        if let Some(vm) = self.leg.awaits {
+            let replica = self.case.replica;
+            let readiness = replica.ready.clone();
+            self.push(Work::Wait(Wait::Ready { replica: replica.name.clone(), vm, readiness }));
+        }
+        let (first, last) = (self.first.unwrap_or(concluded), self.before.unwrap_or(concluded));
+        self.draft.legs.push(Leg {
+            replica: self.case.replica.name.clone(),
+            operation: operation.clone(),
+            to: self.leg.to,
+            why: self.leg.why.clone(),
+            entry: self.case.entry_name(),
+            first,
+            concluded,
+            last,
+            slots: Vec::new(),
+            only_on_failure,
+        });
+        Placed { leg: self.id, first, before_stop, stop, start, before_start, concluded, last }
+    }
+}

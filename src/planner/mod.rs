@@ -1,0 +1,277 @@
+//! Floor 5: from what is observed and what is desired to a plan. Pure: the same values give the same bytes.
+
+mod case;
+mod draft;
+mod estimate;
+mod itinerary;
+mod legs;
+mod limits;
+mod network;
+mod order;
+mod recipe;
+mod route;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod wiring;
+
+use crate::base::{Duration, PlanName, ReplicaName};
+use crate::domain::Condition;
+use crate::inventory::{FactName, FactRead, Inventory, read};
+use crate::model::{Desired, FailoverPlan, Subject, Workspace};
+use crate::plan::{
+    Forecast, Member, NodeId, Plan, Purpose, Refused, SitesRead, Unchanged, Untouched, Warning, Work,
+};
+use case::{Case, Decision, decide};
+use draft::Draft;
+use itinerary::{Itinerary, Note};
+use legs::Placement;
+use std::collections::{BTreeMap, BTreeSet};
+use wiring::Group;
+
+/// What a plan is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The documents' meaning.
+    pub workspace: &'a Workspace,
+    /// What was observed.
+    pub inventory: &'a Inventory,
+    /// What the plan is for.
+    pub purpose: &'a Purpose,
+    /// The desired states.
+    pub desired: &'a [Desired],
+    /// Whether a person said that manual switchovers shall be done now.
+    pub switchover_now: bool,
+}
+
+/// A replica that goes through the plan.
+struct Traveller<'a> {
+    case: Case<'a>,
+    now: Condition,
+    itinerary: Box<Itinerary>,
+    placement: Placement,
+    wave: u32,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// All refusals at once, in the order of the runbook.
+pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Refused>> {
+    let (mut travellers, unchanged) = sort_out(request)?;
+    let mut draft = Draft::default();
+    for traveller in &mut travellers {
+        traveller.placement = legs::place(&mut draft, &traveller.case, &traveller.itinerary);
+        limits::limit(&mut draft, request.workspace, &traveller.case, &traveller.placement);
+    }
+    wire_groups(&mut draft, &mut travellers);
+    draft.number();
+    Ok(finish(request, draft, travellers, unchanged))
+}
+
+/// Decides for every replica that is named; the others are left alone.
+fn sort_out<'a>(request: &Request<'a>) -> Result<(Vec<Traveller<'a>>, Vec<Unchanged>), Vec<Refused>> {
+    let (mut travellers, mut unchanged, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let cases = cases(request);
+    let named: BTreeSet<&ReplicaName> = cases.iter().map(|c| &c.replica.name).collect();
+    for case in &cases {
+        match decide(case) {
+            Ok(Decision::Leave(now, why)) => {
+                unchanged.push(Unchanged { replica: case.replica.name.clone(), now, why });
+            }
+            Ok(Decision::Go(now, itinerary)) => travellers.push(Traveller {
+                case: *case,
+                now,
+                itinerary,
+                placement: Placement::default(),
+                wave: 1,
+            }),
+            Err(why) => refused.push(*why),
+        }
+    }
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    for (name, observed) in &request.inventory.replicas {
+        if !named.contains(name) {
+            let now = observed.condition();
+            unchanged.push(Unchanged { replica: name.clone(), now, why: Untouched::NotNamed });
+        }
+    }
+    unchanged.sort_by(|a, b| a.replica.cmp(&b.replica));
+    Ok((travellers, unchanged))
+}
+
+/// Every replica that the runbook names, in its order and in the order of the plans' sequences.
+fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
+    let mut cases = Vec::new();
+    for (position, desired) in request.desired.iter().enumerate() {
+        let case = |name: &ReplicaName, plan: Option<&'a FailoverPlan>, entry: Option<usize>| {
+            let replica = request.workspace.replicas.get(name)?;
+            let observed = request.inventory.replicas.get(name);
+            let (inventory, switchover_now) = (request.inventory, request.switchover_now);
+            Some(Case { replica, observed, inventory, desired, position, plan, entry, switchover_now })
+        };
+        match &desired.subject {
+            Subject::Plan(name) => {
+                let Some(plan) = request.workspace.plans.get(name) else { continue };
+                for (at, entry) in plan.sequence.iter().enumerate() {
+                    cases.extend(entry.replicas.iter().filter_map(|r| case(r, Some(plan), Some(at))));
+                }
+            }
+            Subject::Replicas(names) => cases.extend(names.iter().filter_map(|r| case(r, None, None))),
+        }
+    }
+    cases
+}
+
+/// Draws the edges between the replicas of each failover plan, and reads the waves off them.
+fn wire_groups(draft: &mut Draft, travellers: &mut [Traveller<'_>]) {
+    let mut groups: BTreeMap<usize, Group<'_>> = BTreeMap::new();
+    for traveller in travellers.iter() {
+        let (Some(plan), Some(entry)) = (traveller.case.plan, traveller.case.entry) else { continue };
+        let group = groups
+            .entry(traveller.case.position)
+            .or_insert_with(|| Group { plan, entries: vec![Vec::new(); plan.sequence.len()] });
+        if let Some(entry) = group.entries.get_mut(entry) {
+            entry.push(traveller.placement.clone());
+        }
+    }
+    let mut waves = BTreeMap::new();
+    for (position, group) in &groups {
+        group.wire(draft);
+        waves.insert(*position, group.waves());
+    }
+    for traveller in travellers {
+        let wave = waves.get(&traveller.case.position).and_then(|w| w.get(traveller.case.entry?));
+        traveller.wave = wave.copied().unwrap_or(1);
+    }
+}
+
+fn finish(
+    request: &Request<'_>,
+    draft: Draft,
+    mut travellers: Vec<Traveller<'_>>,
+    unchanged: Vec<Unchanged>,
+) -> Plan {
+    travellers.sort_by(|a, b| (a.wave, &a.case.replica.name).cmp(&(b.wave, &b.case.replica.name)));
+    let schedule = schedule::walk(&draft.nodes, &draft.edges, &draft.limits, &draft.legs);
+    let objective = objective(&travellers);
+    let waves = travellers.iter().map(|t| t.wave).max().unwrap_or(0);
+    let irreversible = (0u32..).zip(&draft.nodes).filter_map(|(position, node)| match &node.work {
+        Work::Act(step) if step.action.irreversible() => {
+            schedule.start(NodeId(position)).map(|start| (start, NodeId(position)))
+        }
+        Work::Act(_) | Work::Wait(_) | Work::Join => None,
+    });
+    let forecast = Forecast {
+        no_return: irreversible.min().map(|(_, node)| node),
+        total: schedule.total(),
+        critical: schedule.critical(),
+        objective,
+        waves,
+    };
+    let read = reads(request.inventory, &travellers, &unchanged);
+    let mut took = vec![Duration::ZERO; draft.legs.len()];
+    for node in &draft.nodes {
+        if let Some(sum) = node.leg.and_then(|leg| took.get_mut(leg.index())) {
+            *sum = sum.plus(node.typical);
+        }
+    }
+    Plan {
+        purpose: request.purpose.clone(),
+        observed_at: request.inventory.at,
+        sites: sites(request.inventory),
+        warnings: warnings(&travellers, &forecast),
+        members: travellers.iter().map(|t| member(t, &took)).collect(),
+        placements: travellers
+            .iter()
+            .map(|t| (t.case.replica.name.clone(), t.itinerary.placement.clone()))
+            .collect(),
+        unchanged,
+        legs: draft.legs,
+        nodes: draft.nodes,
+        edges: draft.edges,
+        limits: draft.limits,
+        forecast,
+        read,
+    }
+}
+
+fn sites(inventory: &Inventory) -> Vec<SitesRead> {
+    let read = |(site, sight): (&crate::base::SiteName, &crate::inventory::SiteSight)| SitesRead {
+        site: site.clone(),
+        at: sight.at,
+        silent: sight.silent.clone(),
+    };
+    inventory.sites.iter().map(read).collect()
+}
+
+fn member(traveller: &Traveller<'_>, took: &[Duration]) -> Member {
+    let Traveller { case, now, itinerary, placement, wave } = traveller;
+    let ordinary = placement.legs.iter().filter_map(|(_, placed)| took.get(placed.leg.index()));
+    let typical = ordinary.fold(Duration::ZERO, |sum, leg| sum.plus(*leg));
+    Member {
+        replica: case.replica.name.clone(),
+        plan: case.plan.map(|p| p.name.clone()),
+        now: now.clone(),
+        then: itinerary.then,
+        halts_before: itinerary.halts_before,
+        wave: *wave,
+        legs: placement.all.clone(),
+        loses: itinerary.loses.clone(),
+        rpo: case.replica.rpo,
+        typical,
+        both_may_run: case.replica.both_may_run.clone(),
+    }
+}
+
+fn objective(travellers: &[Traveller<'_>]) -> Option<(PlanName, Duration)> {
+    let plans = travellers.iter().filter_map(|t| t.case.plan);
+    plans.filter_map(|p| p.rto.map(|rto| (rto, &p.name))).min().map(|(rto, name)| (name.clone(), rto))
+}
+
+fn reads(inventory: &Inventory, travellers: &[Traveller<'_>], unchanged: &[Unchanged]) -> Vec<FactRead> {
+    let one = |replica: &ReplicaName, fact: &FactName| FactRead {
+        replica: replica.clone(),
+        fact: fact.clone(),
+        value: read(inventory, replica, fact),
+    };
+    let moving =
+        travellers.iter().flat_map(|t| t.itinerary.reads.iter().map(|f| one(&t.case.replica.name, f)));
+    let resting = unchanged
+        .iter()
+        .filter(|u| u.why != Untouched::NotNamed)
+        .map(|u| one(&u.replica, &FactName::Condition));
+    let mut reads: Vec<FactRead> = moving.chain(resting).collect();
+    reads.sort_by(|a, b| (&a.replica, &a.fact).cmp(&(&b.replica, &b.fact)));
+    reads
+}
+
+fn warnings(travellers: &[Traveller<'_>], forecast: &Forecast) -> Vec<Warning> {
+    let mut found = BTreeSet::new();
+    for traveller in travellers {
+        let name = || traveller.case.replica.name.clone();
+        for note in &traveller.itinerary.notes {
+            found.insert(match note {
+                Note::SourceLeftRunning => Warning::SourceLeftRunning(name()),
+                Note::SourceUnseen => Warning::SourceUnseen(name()),
+                Note::OlderPoint => Warning::OlderPoint(name()),
+                Note::SourceStaysOff => Warning::SourceStaysOff(name()),
+            });
+        }
+        if !traveller.itinerary.loses.is_empty() {
+            found.insert(Warning::LosesData(name()));
+        }
+        let recorded = traveller.case.facts().map(|f| &f.relation.source);
+        if recorded.is_some_and(|source| *source != traveller.case.replica.source) {
+            found.insert(Warning::SourceMoved(name()));
+        }
+    }
+    if let Some((plan, rto)) = &forecast.objective
+        && forecast.total > *rto
+    {
+        found.insert(Warning::RtoMissed(plan.clone()));
+    }
+    found.into_iter().collect()
+}

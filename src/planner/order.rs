@@ -1,0 +1,111 @@
+//! The order between the entries of a failover plan, as far as they take part: what each waits for.
+
+use crate::base::Duration;
+use crate::domain::IfFailed;
+use crate::model::{FailoverPlan, Is};
+use std::collections::VecDeque;
+
+/// What an entry waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dependency {
+    /// The position of the other entry.
+    pub entry: usize,
+    /// What must have happened to it.
+    pub event: After,
+    /// What happens where it fails.
+    pub if_failed: IfFailed,
+}
+
+/// What must have happened to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// Its start began so long ago: the delay of the list.
+    Start(Duration),
+    /// It was started so long ago.
+    Started(Duration),
+    /// It has been ready for so long.
+    Ready(Duration),
+}
+
+/// For each entry what it waits for among those that take part. One that does not take part hands on what it would have waited
+/// for itself; its own delay is not waited.
+pub fn dependencies(plan: &FailoverPlan, takes_part: &[bool]) -> Vec<Vec<Dependency>> {
+    let declared: Vec<Vec<Dependency>> = (0..plan.sequence.len()).map(|e| declared(plan, e)).collect();
+    (0..plan.sequence.len())
+        .map(|entry| {
+            if takes_part.get(entry).copied().unwrap_or(false) {
+                resolved(entry, &declared, takes_part)
+            } else {
+                Vec::new()
+            }
+        })
+        .collect()
+}
+
+fn declared(plan: &FailoverPlan, position: usize) -> Vec<Dependency> {
+    let Some(entry) = plan.sequence.get(position) else { return Vec::new() };
+    let Some(after) = &entry.after else {
+        let before = position.checked_sub(1).and_then(|p| plan.sequence.get(p).map(|e| (p, e)));
+        return before
+            .map(|(p, e)| Dependency { entry: p, event: After::Start(e.delay), if_failed: e.on_failure })
+            .into_iter()
+            .collect();
+    };
+    after
+        .iter()
+        .map(|after| {
+            let event = match after.is {
+                Is::Started => After::Started(after.plus),
+                Is::Ready => After::Ready(after.plus),
+            };
+            Dependency { entry: after.entry, event, if_failed: after.if_failed }
+        })
+        .collect()
+}
+
+fn resolved(entry: usize, declared: &[Vec<Dependency>], takes_part: &[bool]) -> Vec<Dependency> {
+    let of = |e: usize| declared.get(e).map(Vec::as_slice).unwrap_or_default();
+    let mut found: Vec<Dependency> = Vec::new();
+    let mut passed = vec![entry];
+    let mut open: VecDeque<Dependency> = of(entry).iter().copied().collect();
+    while let Some(dependency) = open.pop_front() {
+        if takes_part.get(dependency.entry).copied().unwrap_or(false) {
+            if !found.contains(&dependency) {
+                found.push(dependency);
+            }
+        } else if !passed.contains(&dependency.entry) {
+            passed.push(dependency.entry);
+            open.extend(of(dependency.entry));
+        }
+    }
+    found
+}
+
+/// The wave of each entry that takes part, from 1: the length of the longest chain before it.
+pub fn waves(dependencies: &[Vec<Dependency>]) -> Vec<u32> {
+    let mut missing: Vec<usize> = dependencies.iter().map(Vec::len).collect();
+    let mut later: Vec<Vec<usize>> = vec![Vec::new(); dependencies.len()];
+    for (entry, before) in dependencies.iter().enumerate() {
+        for dependency in before {
+            if let Some(later) = later.get_mut(dependency.entry) {
+                later.push(entry);
+            }
+        }
+    }
+    let mut waves = vec![1u32; dependencies.len()];
+    let mut next: VecDeque<usize> =
+        missing.iter().enumerate().filter(|(_, m)| **m == 0).map(|(e, _)| e).collect();
+    while let Some(entry) = next.pop_front() {
+        let wave = waves.get(entry).copied().unwrap_or(1);
+        for later in later.get(entry).into_iter().flatten() {
+            if let (Some(theirs), Some(missing)) = (waves.get_mut(*later), missing.get_mut(*later)) {
+                *theirs = wave.saturating_add(1).max(*theirs);
+                *missing -= 1;
+                if *missing == 0 {
+                    next.push_back(*later);
+                }
+            }
+        }
+    }
+    waves
+}

@@ -1,0 +1,162 @@
+//! The edges between the replicas of one failover plan.
+//!
+//! Four kinds of operation move the serving machine: starts (failover, planned failover), switchovers, undo failover and undo
+//! failback. For each of them the machines that serve from now on start in the plan's order, and the machines that served until
+//! now stop against it. Before anything is stopped, everything is synchronised; before anything is committed, everything is
+//! verified; before anything becomes permanent, everything is done. Until then, a failure costs nothing.
+
+use super::draft::{Draft, Placed, Wire};
+use super::legs::Placement;
+use super::order::{self, After, Dependency};
+use crate::base::Duration;
+use crate::domain::{IfFailed, OperationKind};
+use crate::model::{FailoverPlan, UndoOrder};
+use crate::plan::{NodeId, On};
+
+/// The operations between which one order holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Start,
+    Switch,
+    Undo,
+    Unback,
+}
+
+impl Class {
+    const ALL: [Self; 4] = [Self::Start, Self::Switch, Self::Undo, Self::Unback];
+
+    const fn holds(self, kind: OperationKind) -> bool {
+        match kind {
+            OperationKind::Failover | OperationKind::PlannedFailover => matches!(self, Self::Start),
+            OperationKind::Switchover => matches!(self, Self::Switch),
+            OperationKind::UndoFailover => matches!(self, Self::Undo),
+            OperationKind::UndoFailback => matches!(self, Self::Unback),
+            OperationKind::Replicate
+            | OperationKind::PermanentFailover
+            | OperationKind::Failback
+            | OperationKind::CommitFailback => false,
+        }
+    }
+}
+
+/// The replicas of one failover plan that go through the plan, entry by entry.
+pub struct Group<'a> {
+    /// The failover plan.
+    pub plan: &'a FailoverPlan,
+    /// For each entry of its sequence the replicas that change.
+    pub entries: Vec<Vec<Placement>>,
+}
+
+impl Group<'_> {
+    /// The wave of each entry.
+    pub fn waves(&self) -> Vec<u32> {
+        let present: Vec<bool> = self.entries.iter().map(|e| !e.is_empty()).collect();
+        order::waves(&order::dependencies(self.plan, &present))
+    }
+
+    /// Draws all edges between the replicas.
+    pub fn wire(&self, draft: &mut Draft) {
+        for class in Class::ALL {
+            self.wire_class(draft, class);
+        }
+        self.barriers(draft);
+    }
+
+    fn legs(&self, entry: usize, class: Class) -> Vec<Placed> {
+        let placements = self.entries.get(entry).into_iter().flatten();
+        let legs = placements.flat_map(|p| &p.legs).filter(|(kind, _)| class.holds(*kind));
+        legs.map(|(_, placed)| *placed).collect()
+    }
+
+    fn wire_class(&self, draft: &mut Draft, class: Class) {
+        let legs: Vec<Vec<Placed>> = (0..self.entries.len()).map(|e| self.legs(e, class)).collect();
+        let present: Vec<bool> = legs.iter().map(|l| !l.is_empty()).collect();
+        let list_undo = class == Class::Undo && self.plan.undo_order == UndoOrder::List;
+        for (entry, dependencies) in order::dependencies(self.plan, &present).into_iter().enumerate() {
+            for dependency in dependencies {
+                let (Some(earlier), Some(later)) = (legs.get(dependency.entry), legs.get(entry)) else {
+                    continue;
+                };
+                forward(draft, class, earlier, later, dependency);
+                if list_undo {
+                    let firsts = |legs: &[Placed]| legs.iter().map(|p| p.first).collect::<Vec<_>>();
+                    draft.wire(&firsts(earlier), &firsts(later), Wire { on: On::Started, ..Wire::DONE });
+                } else {
+                    backward(draft, class, earlier, later);
+                }
+            }
+        }
+    }
+
+    /// The meeting points between the phases.
+    fn barriers(&self, draft: &mut Draft) {
+        let all = || self.entries.iter().flatten();
+        let of = |kind: OperationKind| all().flat_map(|p| &p.legs).filter(move |(k, _)| *k == kind);
+        let pair = |from: Vec<NodeId>, to: Vec<NodeId>, draft: &mut Draft| {
+            if from.len() > 1 {
+                draft.wire(&from, &to, Wire::DONE);
+            }
+        };
+        let planned = || of(OperationKind::PlannedFailover).filter(|(_, p)| p.stop.is_some());
+        let synced = planned().filter_map(|(_, p)| p.before_stop).collect();
+        pair(synced, planned().filter_map(|(_, p)| p.stop).collect(), draft);
+        let synced = of(OperationKind::Failback).map(|(_, p)| p.concluded).collect();
+        pair(synced, of(OperationKind::Switchover).map(|(_, p)| p.first).collect(), draft);
+        self.commit_barrier(draft);
+        let permanent = |p: &&Placement| p.legs.iter().any(|(k, _)| *k == OperationKind::PermanentFailover);
+        let before = all().filter(permanent).filter_map(|p| {
+            let at = p.legs.iter().position(|(k, _)| *k == OperationKind::PermanentFailover)?;
+            p.legs.get(at.checked_sub(1)?).map(|(_, placed)| placed.last)
+        });
+        pair(before.collect(), of(OperationKind::PermanentFailover).map(|(_, p)| p.first).collect(), draft);
+    }
+
+    /// Commits wait until every replica of the plan is verified. The verification is the beginning of the commit's own leg, so
+    /// the barrier stands behind it.
+    fn commit_barrier(&self, draft: &mut Draft) {
+        let mut verified = Vec::new();
+        let mut commits = Vec::new();
+        for placement in self.entries.iter().flatten() {
+            let Some(at) = placement.legs.iter().position(|(k, _)| *k == OperationKind::CommitFailback)
+            else {
+                continue;
+            };
+            let Some((_, commit)) = placement.legs.get(at) else { continue };
+            let before = at.checked_sub(1).and_then(|b| placement.legs.get(b)).map(|(_, p)| p.last);
+            verified.extend(placement.verified.last().copied().or(before));
+            let first = NodeId(placement.verified.last().map_or(commit.first.0, |v| v.0 + 1));
+            commits.push(first);
+        }
+        if verified.len() > 1 {
+            draft.wire(&verified, &commits, Wire::DONE);
+        }
+    }
+}
+
+/// The machines that serve from now on start in the plan's order.
+fn forward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed], dependency: Dependency) {
+    let starts = |legs: &[Placed]| legs.iter().filter_map(|p| p.start).collect::<Vec<_>>();
+    let ends =
+        |of: fn(&Placed) -> NodeId| earlier.iter().filter(|p| p.start.is_some()).map(of).collect::<Vec<_>>();
+    let started: fn(&Placed) -> NodeId = |p| p.concluded;
+    let ready: fn(&Placed) -> NodeId = |p| p.last;
+    let (from, on, plus) = match (class, dependency.event) {
+        // Sources that come back after an undo have no wait for readiness of their own, and no delays.
+        (Class::Undo, _) => (ends(started), On::Done, Duration::ZERO),
+        (_, After::Start(delay)) => (starts(earlier), On::Started, delay),
+        (_, After::Started(plus)) => (ends(started), On::Done, plus),
+        (_, After::Ready(plus)) => (ends(ready), On::Done, plus),
+    };
+    draft.wire(&from, &starts(later), Wire { on, plus, if_failed: dependency.if_failed });
+}
+
+/// The machines that served until now stop against the plan's order: what depends on another one goes first.
+fn backward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed]) {
+    let stops = |p: &Placed| match class {
+        Class::Undo => Some(p.first),
+        Class::Start | Class::Switch | Class::Unback => p.stop,
+    };
+    let from: Vec<NodeId> = later.iter().filter_map(|p| p.stop).collect();
+    let to: Vec<NodeId> = earlier.iter().filter_map(stops).collect();
+    draft.wire(&from, &to, Wire { if_failed: IfFailed::Block, ..Wire::DONE });
+}
