@@ -31,6 +31,9 @@ pub enum After {
 /// for itself; its own delay is not waited.
 pub fn dependencies(plan: &FailoverPlan, takes_part: &[bool]) -> Vec<Vec<Dependency>> {
     let declared: Vec<Vec<Dependency>> = (0..plan.sequence.len()).map(|e| declared(plan, e)).collect();
+    if !takes_part.contains(&false) {
+        return declared;
+    }
     (0..plan.sequence.len())
         .map(|entry| {
             if takes_part.get(entry).copied().unwrap_or(false) {

@@ -71,6 +71,9 @@ impl Group<'_> {
     fn wire_class(&self, draft: &mut Draft, class: Class) {
         let legs: Vec<Vec<Placed>> = (0..self.entries.len()).map(|e| self.legs(e, class)).collect();
         let present: Vec<bool> = legs.iter().map(|l| !l.is_empty()).collect();
+        if !present.contains(&true) {
+            return;
+        }
         let list_undo = class == Class::Undo && self.plan.undo_order == UndoOrder::List;
         for (entry, dependencies) in order::dependencies(self.plan, &present).into_iter().enumerate() {
             for dependency in dependencies {
