@@ -15,8 +15,12 @@
 pub mod base;
 pub mod diag;
 pub mod domain;
+pub mod engine;
 pub mod inventory;
+pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod planner;
 pub mod port;
+pub mod provider;
+pub mod run;
