@@ -32,10 +32,11 @@ fn main() -> std::io::Result<()> {
     let folder = root.join("apply");
     support::write(&folder, Shape::Layers, 1_000)?;
     let args = ["apply", "evacuate", "--confirm", "evacuate"];
-    let found = measure(5, &folder, &args, |folder| match std::fs::remove_dir_all(folder.join(".lifeboat")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    })?;
+    let found =
+        measure(5, &folder, &args, |folder| match std::fs::remove_dir_all(folder.join(".lifeboat")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })?;
     show("apply of 1000 as layers, durable journal", &found);
     std::fs::remove_dir_all(root)
 }
@@ -84,14 +85,18 @@ fn measure(
                 break ended;
             }
             let peak = std::fs::read_to_string(&status).ok().and_then(|s| {
-                s.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+                s.lines()
+                    .find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
             });
             found.peak = found.peak.max(peak.unwrap_or(0));
             std::thread::sleep(Duration::from_micros(200));
         };
         let took = start.elapsed();
         if !ended.success() {
-            return Err(std::io::Error::other(format!("{args:?} in {} ended with {ended}", folder.display())));
+            return Err(std::io::Error::other(format!(
+                "{args:?} in {} ended with {ended}",
+                folder.display()
+            )));
         }
         // The first run only warms the caches.
         if run > 0 {

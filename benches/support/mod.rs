@@ -41,7 +41,8 @@ pub fn documents(shape: Shape, count: usize) -> String {
         "---\napiVersion: lifeboat/v1\nkind: FailoverPlan\nmetadata: { name: all }\nspec:\n  limits: { start: 100 }\n  sequence:\n",
     );
     for i in 0..count {
-        let after = parents(shape, count, i).iter().map(|p| format!("{{ replica: vm-{p:06} }}")).collect::<Vec<_>>();
+        let after =
+            parents(shape, count, i).iter().map(|p| format!("{{ replica: vm-{p:06} }}")).collect::<Vec<_>>();
         let _ = writeln!(text, "    - {{ replica: vm-{i:06}, after: [{}] }}", after.join(", "));
     }
     text.push_str(
