@@ -13,6 +13,7 @@
 //! A module imports only from lower floors; `tests/architecture.rs` holds the table. Start reading at [`domain`].
 
 pub mod base;
+pub mod checker;
 pub mod diag;
 pub mod domain;
 pub mod engine;
@@ -23,4 +24,5 @@ pub mod plan;
 pub mod planner;
 pub mod port;
 pub mod provider;
+pub mod report;
 pub mod run;

@@ -242,6 +242,14 @@ impl<'a> Builder<'a> {
         let now = self.case.inventory.at;
         let relation = &self.facts.relation;
         let loss = match operation.kind() {
+            // An interrupted failover that is completed; the loss of a new one is noted where its point is chosen.
+            OperationKind::Failover if relation.intent.as_ref() == Some(operation) => match operation {
+                Operation::Failover { point } => self
+                    .facts
+                    .point(point)
+                    .map(|p| Loss { kind: LossKind::SourceAfterPoint, upto: Some(now.since(p.at)) }),
+                _ => None,
+            },
             OperationKind::UndoFailover if self.facts.disk.delta => {
                 let upto = relation.failed_over_at.map(|since| now.since(since));
                 Some(Loss { kind: LossKind::ReplicaSinceFailover, upto })
@@ -381,6 +389,10 @@ impl<'a> Builder<'a> {
         let (true, Some(commit), Some(facts)) = (undo, commit, self.case.facts()) else {
             return Ok(());
         };
+        // A commit that was begun has no way back any more.
+        if matches!(facts.relation.intent, Some(Operation::CommitFailback { .. })) {
+            return Ok(());
+        }
         let at = self.case.inventory.at;
         let before = self.legs.iter().take(commit).flat_map(|leg| &leg.actions);
         let facts = before.fold(facts.clone(), |facts, action| crate::domain::effect(action, facts, at));

@@ -1,0 +1,1 @@
+//! Floor 6: pure views of plans, runs and findings. Everything that a person reads is worded here and nowhere else.
