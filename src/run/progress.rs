@@ -234,7 +234,7 @@ impl Progress {
                 self.done(*node, at);
             }
             Event::Retrying { node, at: again, .. } => {
-                self.legal(*node, "retried", |s| s == Status::Running)?;
+                self.legal(*node, "retried", |s| matches!(s, Status::Running | Status::InDoubt))?;
                 self.set(*node, Status::Retrying(*again));
                 self.due.insert(*node);
             }

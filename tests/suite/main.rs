@@ -2,4 +2,5 @@
 #![allow(missing_docs, reason = "tests are named by what they show")]
 
 mod crash;
+mod simulated;
 mod world;
