@@ -65,6 +65,13 @@ macro_rules! names {
                 Ok(Self(Arc::from(text)))
             }
 
+            /// A name that stands in the code itself. Characters that do not belong are left out.
+            #[must_use]
+            pub fn fixed(text: &'static str) -> Self {
+                let good = |c: &char| $check(c.encode_utf8(&mut [0; 4])).is_ok();
+                Self(text.chars().filter(good).collect::<String>().into())
+            }
+
             /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {

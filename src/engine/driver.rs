@@ -1,0 +1,381 @@
+//! The driver: one task that alone orders journal and effects. Workers own only their step.
+
+use crate::base::{Duration, RunId, Timestamp};
+use crate::engine::settle::{self, Verdict};
+use crate::engine::{StopSignal, wait};
+use crate::journal::{Journal, JournalError};
+use crate::plan::{NodeId, Work};
+use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider};
+use crate::run::{Event, FailedWhy, How, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// A run to drive. A new one and a resumed one differ in their progress alone.
+pub struct Run<'a> {
+    /// Its name.
+    pub id: RunId,
+    /// Who runs it.
+    pub runner: Runner,
+    /// What has happened so far.
+    pub progress: Progress,
+    /// Where events go before anything else happens.
+    pub journal: &'a mut dyn Journal,
+    /// Who performs.
+    pub provider: Arc<dyn Provider>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How it is asked to stop.
+    pub stop: StopSignal,
+    /// How long steps under way may take to end after that.
+    pub grace: Duration,
+    /// Who watches: gets every event once it is durable.
+    pub watch: &'a mut (dyn FnMut(Timestamp, &Event, &Progress) + Send),
+    /// Where the runner shall die, to test what it leaves behind.
+    pub crash: Option<Crash>,
+}
+
+/// A point at which the runner dies: fault injection is a public feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// Once so many events are durable in this run of the engine.
+    AfterEvents(usize),
+    /// Once so many effects were asked for and came back, before they are recorded.
+    AfterEffects(usize),
+}
+
+/// How the drive ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// The fold over everything that happened.
+    pub progress: Progress,
+}
+
+/// Why the engine could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal could not be written: nothing may happen that is not recorded.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// An event of the engine's own did not fit its plan.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    /// The runner died where it was told to.
+    #[error("the runner died as it was told to")]
+    Crashed,
+}
+
+enum Report {
+    Acted(NodeId, Verdict),
+    Waited(NodeId, bool),
+}
+
+/// A report holds the worker's promise that somebody works, so that a virtual clock stands still until it is dealt with.
+type Message = (Report, Busy);
+
+struct Driver<'a> {
+    run: Run<'a>,
+    workers: JoinSet<()>,
+    waits: BTreeMap<NodeId, AbortHandle>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    outbox: mpsc::UnboundedSender<Message>,
+    in_flight: usize,
+    durable: usize,
+    effects: usize,
+}
+
+/// Drives a run until nothing runs any more.
+///
+/// # Errors
+/// [`EngineError`]; the run is then unfinished and can be taken up again.
+pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
+    let (outbox, inbox) = mpsc::unbounded_channel();
+    let mut driver = Driver {
+        run,
+        workers: JoinSet::new(),
+        waits: BTreeMap::new(),
+        inbox,
+        outbox,
+        in_flight: 0,
+        durable: 0,
+        effects: 0,
+    };
+    let busy = driver.run.clock.busy();
+    let taken = Event::Taken { runner: driver.run.runner.clone() };
+    driver.record(vec![taken])?;
+    driver.settle_left_over();
+    let outcome = driver.walk(busy).await?;
+    Ok(Ended { outcome, progress: driver.run.progress })
+}
+
+impl Driver<'_> {
+    /// Makes events durable, folds them in, shows them. Nothing else in the engine changes the run.
+    fn record(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let at = self.run.clock.now();
+        let mut events: Vec<(Timestamp, Event)> = events.into_iter().map(|e| (at, e)).collect();
+        if let Some(Crash::AfterEvents(last)) = self.run.crash {
+            events.truncate(last.saturating_sub(self.durable));
+        }
+        self.run.journal.append(&events)?;
+        self.durable += events.len();
+        for (at, event) in &events {
+            self.run.progress.apply(event, *at)?;
+            (self.run.watch)(*at, event, &self.run.progress);
+        }
+        match self.run.crash {
+            Some(Crash::AfterEvents(last)) if self.durable >= last => Err(EngineError::Crashed),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an earlier runner asked for and did not settle is looked at before anything else.
+    fn settle_left_over(&mut self) {
+        let left: Vec<NodeId> =
+            self.run.progress.nodes(|s| matches!(s, Status::Running | Status::InDoubt)).collect();
+        for node in left {
+            if let Some(order) = self.order(node) {
+                let (provider, clock) = (Arc::clone(&self.run.provider), Arc::clone(&self.run.clock));
+                self.spawn(node, async move {
+                    let why = "the runner before was cut off".to_owned();
+                    Report::Acted(node, settle::look(&order, provider.as_ref(), clock.as_ref(), why).await)
+                });
+            }
+        }
+    }
+
+    async fn walk(&mut self, busy: Busy) -> Result<Outcome, EngineError> {
+        let mut busy = Some(busy);
+        let mut asked = false;
+        loop {
+            let wake = self.start_what_may()?;
+            if self.in_flight == 0 && wake.is_none() {
+                break;
+            }
+            let clock = Arc::clone(&self.run.clock);
+            let timer = self.spawn_timer(wake);
+            drop(busy.take());
+            let message = tokio::select! {
+                biased;
+                () = self.run.stop.asked(), if !asked => None,
+                message = self.inbox.recv() => message,
+            };
+            busy = Some(clock.busy());
+            if let Some(timer) = timer {
+                timer.abort();
+            }
+            while self.workers.try_join_next().is_some() {}
+            match message {
+                Some(first) => self.take_in(first)?,
+                None => {
+                    asked = true;
+                    self.record(vec![Event::Stopping { why: StopWhy::Asked }])?;
+                    self.give_up_waits();
+                    self.spawn_grace();
+                }
+            }
+        }
+        let stopped = matches!(self.run.progress.stopping(), Some(StopWhy::Asked));
+        let outcome = outcome(&self.run.progress, stopped);
+        self.record(vec![Event::Ended { outcome }])?;
+        Ok(outcome)
+    }
+
+    /// Starts everything that may start now; returns when something else may.
+    fn start_what_may(&mut self) -> Result<Option<Timestamp>, EngineError> {
+        if let Some(node) = self.run.progress.must_stop() {
+            self.record(vec![Event::Stopping { why: StopWhy::Failure(node) }])?;
+        }
+        loop {
+            let next = self.run.progress.next(self.run.clock.now());
+            if next.start.is_empty() {
+                return Ok(next.wake);
+            }
+            let plan = Arc::clone(self.run.progress.plan());
+            let events = next.start.iter().filter_map(|node| match &plan.node(*node)?.work {
+                Work::Act(_) => {
+                    Some(Event::Intended { node: *node, attempt: self.run.progress.attempts(*node) + 1 })
+                }
+                Work::Wait(_) => Some(Event::Waiting { node: *node }),
+                Work::Join => None,
+            });
+            self.record(events.collect())?;
+            for node in next.start {
+                self.start(node);
+            }
+        }
+    }
+
+    fn start(&mut self, node: NodeId) {
+        let (provider, clock) = (Arc::clone(&self.run.provider), Arc::clone(&self.run.clock));
+        let plan = Arc::clone(self.run.progress.plan());
+        match plan.node(node).map(|n| &n.work) {
+            Some(Work::Act(_)) => {
+                if let Some(order) = self.order(node) {
+                    self.spawn(node, async move {
+                        Report::Acted(node, settle::perform(&order, provider.as_ref(), clock.as_ref()).await)
+                    });
+                }
+            }
+            Some(Work::Wait(what)) => {
+                let what = what.clone();
+                let vm = match &what {
+                    crate::domain::Wait::Ready { replica, vm, .. } => {
+                        plan.placements.get(replica).map(|p| p.vm(*vm).clone())
+                    }
+                    _ => None,
+                };
+                let handle = self.spawn(node, async move {
+                    let met = wait::wait(&what, vm.as_ref(), provider.as_ref(), clock.as_ref()).await;
+                    Report::Waited(node, met)
+                });
+                self.waits.insert(node, handle);
+            }
+            Some(Work::Join) | None => {}
+        }
+    }
+
+    fn order(&self, node: NodeId) -> Option<Order> {
+        let plan = self.run.progress.plan();
+        let found = plan.node(node)?;
+        let Work::Act(step) = &found.work else { return None };
+        let placement = plan.placements.get(&step.replica)?.clone();
+        let key = ActionKey { run: self.run.id.clone(), node: node.0 };
+        Some(Order { key, step: step.clone(), placement, limit: found.limit })
+    }
+
+    fn spawn(&mut self, node: NodeId, work: impl Future<Output = Report> + Send + 'static) -> AbortHandle {
+        let busy = self.run.clock.busy();
+        let outbox = self.outbox.clone();
+        self.in_flight += 1;
+        tracing::debug!(run = %self.run.id, node = node.0, "started");
+        self.workers.spawn(async move {
+            let report = work.await;
+            // The driver is gone only when the whole run is being dropped.
+            drop(outbox.send((report, busy)));
+        })
+    }
+
+    /// Wakes the driver when something may start that waits for its time alone.
+    fn spawn_timer(&mut self, wake: Option<Timestamp>) -> Option<AbortHandle> {
+        let wake = wake?;
+        let (clock, outbox, busy) = (Arc::clone(&self.run.clock), self.outbox.clone(), self.run.clock.busy());
+        Some(self.workers.spawn(async move {
+            clock.until(wake).await;
+            drop(outbox.send((Report::Waited(NodeId(u32::MAX), true), busy)));
+        }))
+    }
+
+    /// After the grace time, steps that are still under way are left in doubt.
+    fn spawn_grace(&mut self) {
+        let end = self.run.clock.now().after(self.run.grace);
+        let (clock, outbox, busy) = (Arc::clone(&self.run.clock), self.outbox.clone(), self.run.clock.busy());
+        self.workers.spawn(async move {
+            clock.until(end).await;
+            drop(outbox.send((Report::Waited(NodeId(u32::MAX), false), busy)));
+        });
+    }
+
+    fn give_up_waits(&mut self) {
+        for (_, wait) in std::mem::take(&mut self.waits) {
+            wait.abort();
+            self.in_flight -= 1;
+        }
+    }
+
+    /// Takes in the first report and all that came with it; they share one write.
+    fn take_in(&mut self, first: Message) -> Result<(), EngineError> {
+        let mut messages = vec![first];
+        while let Ok(more) = self.inbox.try_recv() {
+            messages.push(more);
+        }
+        let mut events = Vec::new();
+        for (report, _) in &messages {
+            self.translate(report, &mut events);
+        }
+        if let Some(Crash::AfterEffects(last)) = self.run.crash
+            && self.effects >= last
+        {
+            return Err(EngineError::Crashed);
+        }
+        self.record(events)
+    }
+
+    fn translate(&mut self, report: &Report, events: &mut Vec<Event>) {
+        match report {
+            Report::Waited(NodeId(u32::MAX), true) => {}
+            Report::Waited(NodeId(u32::MAX), false) => self.grace_over(events),
+            Report::Waited(node, met) => {
+                // A wait that was given up may have ended in the same moment.
+                if self.waits.remove(node).is_none() {
+                    return;
+                }
+                self.in_flight -= 1;
+                events.push(if *met {
+                    Event::Met { node: *node }
+                } else {
+                    Event::Failed { node: *node, why: FailedWhy::NotReady }
+                });
+            }
+            Report::Acted(node, verdict) => {
+                self.in_flight -= 1;
+                self.effects += 1;
+                events.push(self.verdict(*node, verdict));
+            }
+        }
+    }
+
+    fn verdict(&self, node: NodeId, verdict: &Verdict) -> Event {
+        match verdict {
+            Verdict::Done(how) => Event::Settled { node, how: how.clone() },
+            Verdict::Unknown(why) => Event::InDoubt { node, why: why.clone() },
+            Verdict::Failed(Failure::Refused(unmet)) => Event::Failed { node, why: FailedWhy::Unmet(*unmet) },
+            Verdict::Failed(failure) => {
+                let attempts = self.run.progress.attempts(node);
+                let allowed = self.run.progress.plan().node(node).map_or(1, |n| n.attempts);
+                if attempts < allowed {
+                    // 2 s, 4 s, 8 s …, half a minute at most.
+                    let pause = Duration::from_secs(1 << attempts.min(5)).min(Duration::from_secs(30));
+                    let at = self.run.clock.now().after(pause);
+                    Event::Retrying { node, failure: failure.clone(), at }
+                } else {
+                    Event::Failed { node, why: FailedWhy::Action(failure.clone()) }
+                }
+            }
+        }
+    }
+
+    fn grace_over(&mut self, events: &mut Vec<Event>) {
+        self.workers.abort_all();
+        let left = self.run.progress.nodes(|s| s == Status::Running);
+        events.extend(left.map(|node| Event::InDoubt { node, why: "the grace time is over".to_owned() }));
+        self.in_flight = 0;
+    }
+}
+
+/// What a person says of a step.
+#[must_use]
+pub fn by_hand(node: NodeId, word: Word, person: &str, because: &str) -> Event {
+    let (person, because) = (person.to_owned(), because.to_owned());
+    match word {
+        Word::Done => Event::Settled { node, how: How::ByHand { person, because } },
+        Word::Failed => Event::Failed { node, why: FailedWhy::ByHand { person, because } },
+        Word::Retry => Event::Reopened { node, person, because },
+    }
+}
+
+/// What a person can say of a step in doubt, or of one that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Its effect is there.
+    Done,
+    /// Its effect is not there and shall not be.
+    Failed,
+    /// It shall be tried again.
+    Retry,
+}

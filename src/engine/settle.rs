@@ -1,0 +1,56 @@
+//! One action, from the request to what is known of it afterwards.
+
+use crate::base::Duration;
+use crate::domain::Settled;
+use crate::port::{Clock, Failure, Look, Order, Provider};
+use crate::run::How;
+
+/// What is known of an action after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its effect is there.
+    Done(How),
+    /// It failed without an effect.
+    Failed(Failure),
+    /// Nobody can tell.
+    Unknown(String),
+}
+
+/// How often it is looked while an action is being carried out.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a look that cannot tell is repeated: long enough for a switch or a daemon to restart.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Asks for the action and settles what comes of it.
+pub async fn perform(order: &Order, provider: &dyn Provider, clock: &dyn Clock) -> Verdict {
+    match provider.perform(order).await {
+        Ok(()) => Verdict::Done(How::Performed),
+        Err(failure @ (Failure::Refused(_) | Failure::Failed(_))) => Verdict::Failed(failure),
+        Err(Failure::NoAnswer(why)) => look(order, provider, clock, why).await,
+    }
+}
+
+/// Looks whether an action is there that was asked for, by this runner or by one before it.
+pub async fn look(order: &Order, provider: &dyn Provider, clock: &dyn Clock, why: String) -> Verdict {
+    let began = clock.now();
+    let mut blind_since = None;
+    loop {
+        let now = clock.now();
+        match provider.look(order).await {
+            Look::Settled(Settled::Done) => return Verdict::Done(How::Found),
+            Look::Settled(Settled::NotDone) => return Verdict::Failed(Failure::NoAnswer(why)),
+            Look::Settled(Settled::CannotTell) => {
+                if now.since(*blind_since.get_or_insert(now)) >= PATIENCE {
+                    return Verdict::Unknown(why);
+                }
+            }
+            Look::InProgress => {
+                blind_since = None;
+                if now.since(began) >= order.limit {
+                    return Verdict::Unknown(format!("it is still under way after {}", order.limit));
+                }
+            }
+        }
+        clock.until(now.after(EVERY)).await;
+    }
+}

@@ -1,0 +1,280 @@
+//! The local store: a folder `runs/<run>/` with the frozen plan (`run.json`) and the journal (`journal.jsonl`).
+
+use crate::base::{Digest, RunId, Timestamp};
+use crate::journal::record::{Bad, Record, VERSION};
+use crate::journal::{Journal, JournalError};
+use crate::plan::Plan;
+use crate::run::{Event, Progress};
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A run's plan as it was frozen when the run began, with all that a runner elsewhere needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Frozen {
+    /// The format's version.
+    pub format: u32,
+    /// The run.
+    pub run: RunId,
+    /// The plan.
+    pub plan: Plan,
+    /// The providers' settings, as their own text.
+    pub setup: serde_json::Value,
+    /// The digests of the documents that it was made from: file and digest.
+    pub documents: Vec<(String, Digest)>,
+}
+
+/// The folder of all runs.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    folder: PathBuf,
+}
+
+/// What was read of a run.
+#[derive(Debug)]
+pub struct Found {
+    /// Its frozen plan.
+    pub frozen: Frozen,
+    /// Its records.
+    pub records: Vec<Record>,
+    /// The fold over them.
+    pub progress: Progress,
+    /// Whether the last record was cut off by a kill.
+    pub torn: bool,
+    /// The digest of the last record.
+    tip: Digest,
+    /// The length of the whole records.
+    length: u64,
+}
+
+impl Runs {
+    /// The runs below a workspace's own folder.
+    #[must_use]
+    pub fn new(own: &Path) -> Self {
+        Self { folder: own.join("runs") }
+    }
+
+    /// The names of all runs, oldest first.
+    ///
+    /// # Errors
+    /// Where the folder is there and cannot be read.
+    pub fn list(&self) -> Result<Vec<RunId>, JournalError> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(JournalError::io(&self.folder)(error)),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(JournalError::io(&self.folder))?;
+            // A folder without its frozen plan is what a kill left behind before the run began: there never was such a run.
+            if entry.path().join("run.json").exists() {
+                runs.extend(entry.file_name().to_str().and_then(|n| RunId::new(n).ok()));
+            }
+        }
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// Begins a run: its folder, its frozen plan, an empty journal, all durable.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]. A name that is taken is an error of that kind as well (`AlreadyExists`).
+    pub fn create(&self, frozen: &Frozen) -> Result<LocalJournal, JournalError> {
+        std::fs::create_dir_all(&self.folder).map_err(JournalError::io(&self.folder))?;
+        let folder = self.folder.join(frozen.run.as_str());
+        std::fs::create_dir(&folder).map_err(JournalError::io(&folder))?;
+        let text = serde_json::to_vec(frozen).map_err(|e| JournalError::io(&folder)(e.into()))?;
+        let journal = folder.join("journal.jsonl");
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .open(&journal)
+            .map_err(JournalError::io(&journal))?;
+        file.sync_all().map_err(JournalError::io(&journal))?;
+        write_whole(&folder.join("run.json"), &text)?;
+        sync_folder(&self.folder)?;
+        Ok(LocalJournal {
+            path: journal,
+            file,
+            seq: 0,
+            token: 0,
+            tip: Digest::of(&text),
+            length: 0,
+            broken: false,
+        })
+    }
+
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// [`JournalError::Unknown`], [`JournalError::Damaged`], [`JournalError::Version`], [`JournalError::Io`].
+    pub fn read(&self, run: &RunId) -> Result<Found, JournalError> {
+        let folder = self.folder.join(run.as_str());
+        let path = folder.join("run.json");
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(JournalError::Unknown(run.to_string()));
+            }
+            Err(error) => return Err(JournalError::io(&path)(error)),
+        };
+        let frozen = read_frozen(&path, &text)?;
+        let journal = folder.join("journal.jsonl");
+        let bytes = std::fs::read(&journal).map_err(JournalError::io(&journal))?;
+        read_records(&journal, &bytes, frozen, Digest::of(&text))
+    }
+
+    /// Opens a run to write on. What a kill cut off at the end is taken away.
+    ///
+    /// # Errors
+    /// As [`Runs::read`].
+    pub fn open(&self, run: &RunId) -> Result<(Found, LocalJournal), JournalError> {
+        let found = self.read(run)?;
+        let path = self.folder.join(run.as_str()).join("journal.jsonl");
+        let file = OpenOptions::new().read(true).append(true).open(&path).map_err(JournalError::io(&path))?;
+        if found.torn {
+            file.set_len(found.length).map_err(JournalError::io(&path))?;
+            file.sync_all().map_err(JournalError::io(&path))?;
+        }
+        let token = found.records.last().map_or(0, |r| r.token);
+        let seq = found.records.last().map_or(0, |r| r.seq);
+        let (tip, length) = (found.tip, found.length);
+        Ok((found, LocalJournal { path, file, seq, token, tip, length, broken: false }))
+    }
+}
+
+fn read_frozen(path: &Path, text: &[u8]) -> Result<Frozen, JournalError> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let damaged = |what: String| JournalError::Damaged { path: path.to_owned(), record: 0, what };
+    let version: Version = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
+    if version.format != VERSION {
+        return Err(JournalError::Version { path: path.to_owned(), found: version.format, known: VERSION });
+    }
+    serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))
+}
+
+/// Reads the records. A last line without its end is what a kill leaves behind; anything else that is wrong is damage.
+fn read_records(path: &Path, bytes: &[u8], frozen: Frozen, first: Digest) -> Result<Found, JournalError> {
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
+    let mut records = Vec::new();
+    let mut tip = first;
+    let mut progress = Progress::new(Arc::new(frozen.plan.clone()));
+    for (position, line) in
+        (1u64..).zip(bytes.get(..whole).unwrap_or_default().split_inclusive(|b| *b == b'\n'))
+    {
+        let damaged = |what: String| JournalError::Damaged { path: path.to_owned(), record: position, what };
+        let line = std::str::from_utf8(line).map_err(|_| damaged(Bad::Form.to_string()))?;
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        let (record, sum) = Record::read(line, position, tip).map_err(|bad| match bad {
+            Bad::Version(found) => JournalError::Version { path: path.to_owned(), found, known: VERSION },
+            bad => damaged(bad.to_string()),
+        })?;
+        progress.apply(&record.event, record.at).map_err(|e| damaged(e.to_string()))?;
+        tip = sum;
+        records.push(record);
+    }
+    let torn = whole < bytes.len();
+    Ok(Found { frozen, records, progress, torn, tip, length: whole as u64 })
+}
+
+/// Writes a file so that it is there whole or not at all, also after a loss of power.
+///
+/// # Errors
+/// [`JournalError::Io`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = folder.join(name);
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().map_err(|error| {
+        // What could not be written whole is of no use to anybody; that it may stay behind changes nothing.
+        drop(std::fs::remove_file(&new));
+        JournalError::io(path)(error)
+    })?;
+    sync_folder(folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), JournalError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder).and_then(|f| f.sync_all()).map_err(JournalError::io(folder))
+}
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub struct LocalJournal {
+    path: PathBuf,
+    file: File,
+    seq: u64,
+    token: u64,
+    tip: Digest,
+    length: u64,
+    broken: bool,
+}
+
+impl LocalJournal {
+    /// How many records there are.
+    #[must_use]
+    pub const fn position(&self) -> u64 {
+        self.seq
+    }
+
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        if self.broken {
+            // What an earlier failed write left behind must not stand before a good record.
+            self.file.set_len(self.length)?;
+            self.file.seek(SeekFrom::End(0))?;
+            self.broken = false;
+        }
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_data()
+    }
+}
+
+impl Journal for LocalJournal {
+    fn append(&mut self, events: &[(Timestamp, Event)]) -> Result<(), JournalError> {
+        let (mut text, mut tip, mut seq, mut token) = (String::new(), self.tip, self.seq, self.token);
+        for (at, event) in events {
+            if matches!(event, Event::Taken { .. }) {
+                token += 1;
+            }
+            seq += 1;
+            let record = Record { v: VERSION, seq, at: *at, token, prev: tip, event: event.clone() };
+            let (line, sum) = record.line().map_err(|e| JournalError::io(&self.path)(e.into()))?;
+            text.push_str(&line);
+            tip = sum;
+        }
+        if let Err(error) = self.write(&text) {
+            self.broken = true;
+            // Best effort: a reader would take the rest for a torn record, and the next append cuts it off again.
+            if self.file.set_len(self.length).is_ok() {
+                self.broken = false;
+            }
+            return Err(JournalError::io(&self.path)(error));
+        }
+        (self.tip, self.seq, self.token) = (tip, seq, token);
+        self.length += text.len() as u64;
+        Ok(())
+    }
+}
+
+/// Reads a file to its end; for locks that are files with a content.
+pub(super) fn content(file: &mut File) -> std::io::Result<String> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}

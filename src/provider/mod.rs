@@ -1,0 +1,3 @@
+//! Floor 5: those who run virtual machines.
+
+pub mod sim;

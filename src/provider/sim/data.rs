@@ -1,0 +1,94 @@
+//! What the actions do to the disks. What they do to the facts is said once, in `domain::effect`.
+
+use super::machine::{Blocks, Machine};
+use super::world::World;
+use crate::base::{ReplicaName, Timestamp};
+use crate::domain::{Action, Role, VmRef};
+use crate::port::Placement;
+
+/// Carries the action out on the disks, at a time. Must be called before the facts change.
+pub(super) fn change(world: &mut World, replica: &ReplicaName, action: &Action, on: (&Placement, Timestamp)) {
+    let (placement, at) = on;
+    let blocks = |world: &World, vm: &VmRef| world.machine(vm).map(|m| m.blocks(at));
+    let replica_vm = placement.vm(Role::Replica);
+    let target = placement.vm(Role::Target);
+    match action {
+        Action::CreatePoint { .. } => {
+            if let Some(copy) = blocks(world, placement.vm(Role::Source)) {
+                world.state_mut(replica).point_blocks.push(copy);
+            }
+        }
+        Action::Retain { keep } => {
+            let points = &mut world.state_mut(replica).point_blocks;
+            let excess = points.len().saturating_sub(*keep as usize);
+            points.drain(..excess);
+        }
+        Action::Revert { point } => {
+            let copy = world.point_blocks(replica, point);
+            set(world, replica_vm, copy);
+        }
+        Action::DropDelta => {
+            let latest = world.state(replica).points.last().map(|p| p.id.clone());
+            let copy = latest.and_then(|point| world.point_blocks(replica, &point));
+            set(world, replica_vm, copy);
+        }
+        Action::Merge => world.state_mut(replica).point_blocks.clear(),
+        Action::CreateTarget => world.create(target, placement.vm(Role::Source)),
+        Action::SnapshotTarget { .. } => {
+            let copy = blocks(world, target);
+            if let (Some(machine), Some(copy)) = (world.machine_mut(target), copy) {
+                machine.saved.push(copy);
+            }
+        }
+        Action::Protect { .. } => {
+            let copy = blocks(world, replica_vm);
+            world.state_mut(replica).protective = copy;
+        }
+        Action::SendChanges { .. } => {
+            let copy = world.state(replica).protective.clone();
+            set(world, target, copy);
+        }
+        Action::MergeTarget => {
+            if let Some(machine) = world.machine_mut(target) {
+                machine.saved.clear();
+            }
+        }
+        Action::RevertTarget => {
+            if let Some(machine) = world.machine_mut(target)
+                && let Some(first) = std::mem::take(&mut machine.saved).into_iter().next()
+            {
+                machine.disk = first;
+            }
+        }
+        Action::RevertReplica => {
+            let copy = world.state(replica).protective.clone();
+            set(world, replica_vm, copy);
+        }
+        Action::Unprotect => world.state_mut(replica).protective = None,
+        Action::KeepProtective { .. } => {
+            if let Some(copy) = world.state_mut(replica).protective.take() {
+                world.state_mut(replica).point_blocks.push(Blocks::clone(&copy));
+                set(world, replica_vm, Some(copy));
+            }
+        }
+        Action::Begin { .. }
+        | Action::ShutDown { .. }
+        | Action::PowerOff { .. }
+        | Action::PowerOn { .. }
+        | Action::Hold
+        | Action::Resume
+        | Action::Exclude
+        | Action::StartDelta
+        | Action::Connect { .. }
+        | Action::SetSwitchover { .. }
+        | Action::Reassign
+        | Action::Conclude { .. } => {}
+    }
+}
+
+fn set(world: &mut World, vm: &VmRef, copy: Option<Blocks>) {
+    if let (Some(machine), Some(copy)) = (world.machine_mut(vm), copy) {
+        let machine: &mut Machine = machine;
+        machine.disk = copy;
+    }
+}

@@ -1,0 +1,167 @@
+//! What happens in a run: the journal's records, and all that a report needs.
+
+use crate::base::Timestamp;
+use crate::domain::Unmet;
+use crate::plan::NodeId;
+use crate::port::Failure;
+use crate::run::outcome::Outcome;
+use serde::{Deserialize, Serialize};
+
+/// Who runs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runner {
+    /// The person.
+    pub person: String,
+    /// The machine.
+    pub host: String,
+    /// Lifeboat's version.
+    pub version: String,
+}
+
+/// How a step came to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum How {
+    /// It was asked for and seen to be there.
+    Performed,
+    /// It was in doubt, and a look showed that it is there.
+    Found,
+    /// A person said so.
+    ByHand {
+        /// Who.
+        person: String,
+        /// Why.
+        because: String,
+    },
+}
+
+/// Why a run starts nothing new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StopWhy {
+    /// Somebody asked.
+    Asked,
+    /// The plan says that this failure stops everything.
+    Failure(NodeId),
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Event {
+    /// A runner took the run up: the first one, or one that goes on.
+    Taken {
+        /// Who.
+        runner: Runner,
+    },
+    /// An action is going to be asked for. Durable before the request.
+    Intended {
+        /// The node.
+        node: NodeId,
+        /// Which attempt, from 1.
+        attempt: u32,
+    },
+    /// The action's effect was seen.
+    Settled {
+        /// The node.
+        node: NodeId,
+        /// How it came to be done.
+        how: How,
+    },
+    /// An attempt failed without an effect; there will be another one.
+    Retrying {
+        /// The node.
+        node: NodeId,
+        /// Why it failed.
+        failure: Failure,
+        /// When it is tried again.
+        at: Timestamp,
+    },
+    /// The action failed for good, or the wait's time ran out.
+    Failed {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        why: FailedWhy,
+    },
+    /// Whether the effect is there cannot be seen.
+    InDoubt {
+        /// The node.
+        node: NodeId,
+        /// What is known.
+        why: String,
+    },
+    /// A wait began.
+    Waiting {
+        /// The node.
+        node: NodeId,
+    },
+    /// What was waited for is there.
+    Met {
+        /// The node.
+        node: NodeId,
+    },
+    /// A failed step, or one in doubt, is tried again because a person asked for it.
+    Reopened {
+        /// The node.
+        node: NodeId,
+        /// Who.
+        person: String,
+        /// Why.
+        because: String,
+    },
+    /// Nothing new starts from here on.
+    Stopping {
+        /// Why.
+        why: StopWhy,
+    },
+    /// The run ended; it may be taken up again where its outcome allows that.
+    Ended {
+        /// How.
+        outcome: Outcome,
+    },
+    /// A person closed the run for good.
+    Closed {
+        /// Who.
+        person: String,
+        /// Why.
+        because: String,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FailedWhy {
+    /// The provider said why.
+    Action(Failure),
+    /// What must hold before it did not hold.
+    Unmet(Unmet),
+    /// It was not ready within its time.
+    NotReady,
+    /// A person said so.
+    ByHand {
+        /// Who.
+        person: String,
+        /// Why.
+        because: String,
+    },
+}
+
+impl Event {
+    /// The node that it is about.
+    #[must_use]
+    pub const fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Intended { node, .. }
+            | Self::Settled { node, .. }
+            | Self::Retrying { node, .. }
+            | Self::Failed { node, .. }
+            | Self::InDoubt { node, .. }
+            | Self::Waiting { node }
+            | Self::Met { node }
+            | Self::Reopened { node, .. } => Some(*node),
+            Self::Taken { .. } | Self::Stopping { .. } | Self::Ended { .. } | Self::Closed { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Floor 5: a run as a fold over its events. Pure: what may start, what is done, how it ended.
+
+pub mod event;
+pub mod outcome;
+mod places;
+pub mod progress;
+
+pub use event::{Event, FailedWhy, How, Runner, StopWhy};
+pub use outcome::{NotRun, Outcome, Summary, outcome};
+pub use progress::{IllegalEvent, Next, Progress, Status};

@@ -1,0 +1,525 @@
+//! The fold: from the events of a run to what is done, what may start now, and what will not run any more.
+
+use crate::base::{Duration, Timestamp};
+use crate::domain::IfFailed;
+use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
+use crate::run::event::{Event, How, StopWhy};
+use crate::run::outcome::{NotRun, Outcome, Summary};
+use crate::run::places::Places;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What has become of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It has not started.
+    Pending,
+    /// Its effect was asked for.
+    Running,
+    /// It is being waited for.
+    Waiting,
+    /// It is tried again at that time.
+    Retrying(Timestamp),
+    /// It is done.
+    Done,
+    /// It failed for good.
+    Failed,
+    /// Whether its effect is there is not known.
+    InDoubt,
+    /// It will not run, because that node failed.
+    Blocked(NodeId),
+    /// It will not run, because what it answers did not happen.
+    NotNeeded,
+}
+
+impl Status {
+    /// Whether something may still become of it in this run.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Running | Self::Waiting | Self::Retrying(_) | Self::InDoubt)
+    }
+}
+
+/// An event that cannot have happened at its place: the journal is not that of this plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{node} cannot be {event} while it is {status:?}")]
+pub struct IllegalEvent {
+    /// The node.
+    pub node: NodeId,
+    /// The event.
+    pub event: &'static str,
+    /// What the node was.
+    pub status: Status,
+}
+
+/// What may be done now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Next {
+    /// Actions and waits that may start, in the order of the plan.
+    pub start: Vec<NodeId>,
+    /// The next time at which something else may start.
+    pub wake: Option<Timestamp>,
+}
+
+/// A run so far.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    plan: Arc<Plan>,
+    adjacency: Arc<Adjacency>,
+    status: Vec<Status>,
+    attempts: Vec<u32>,
+    started: Vec<Option<Timestamp>>,
+    ended: Vec<Option<Timestamp>>,
+    by_hand: BTreeSet<NodeId>,
+    /// Derived from the above: how many edges each node still waits for, from when on it may start, and who could start.
+    missing: Vec<u32>,
+    not_before: Vec<Timestamp>,
+    due: BTreeSet<NodeId>,
+    passed_over: BTreeSet<NodeId>,
+    places: Places,
+    stopping: Option<StopWhy>,
+    must_stop: Option<NodeId>,
+    outcome: Option<Outcome>,
+    closed: bool,
+    began: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+impl Progress {
+    /// A run of which nothing has happened yet.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let count = plan.nodes.len();
+        let mut progress = Self {
+            adjacency: Arc::new(Adjacency::new(count, &plan.edges)),
+            status: vec![Status::Pending; count],
+            attempts: vec![0; count],
+            started: vec![None; count],
+            ended: vec![None; count],
+            by_hand: BTreeSet::new(),
+            missing: Vec::new(),
+            not_before: Vec::new(),
+            due: BTreeSet::new(),
+            passed_over: BTreeSet::new(),
+            places: Places::new(&plan),
+            stopping: None,
+            must_stop: None,
+            outcome: None,
+            closed: false,
+            began: None,
+            last: None,
+            plan,
+        };
+        progress.derive();
+        progress
+    }
+
+    /// The plan.
+    #[must_use]
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// What has become of a node.
+    #[must_use]
+    pub fn status(&self, node: NodeId) -> Status {
+        self.status.get(node.index()).copied().unwrap_or(Status::NotNeeded)
+    }
+
+    /// How often a node was tried.
+    #[must_use]
+    pub fn attempts(&self, node: NodeId) -> u32 {
+        self.attempts.get(node.index()).copied().unwrap_or(0)
+    }
+
+    /// When a node was started first.
+    #[must_use]
+    pub fn started_at(&self, node: NodeId) -> Option<Timestamp> {
+        self.started.get(node.index()).copied().flatten()
+    }
+
+    /// When a node was done or failed.
+    #[must_use]
+    pub fn ended_at(&self, node: NodeId) -> Option<Timestamp> {
+        self.ended.get(node.index()).copied().flatten()
+    }
+
+    /// When the run began and when something happened in it last.
+    #[must_use]
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        self.began.zip(self.last)
+    }
+
+    /// Whether nothing new starts, and why.
+    #[must_use]
+    pub const fn stopping(&self) -> Option<&StopWhy> {
+        self.stopping.as_ref()
+    }
+
+    /// The failure that, by the plan, must stop the run, where that is not recorded yet.
+    #[must_use]
+    pub const fn must_stop(&self) -> Option<NodeId> {
+        if self.stopping.is_some() { None } else { self.must_stop }
+    }
+
+    /// How the run ended, where it ended.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// Whether the run is over for good.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.closed || self.outcome.is_some_and(Outcome::is_final)
+    }
+
+    /// Whether a person closed the run.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// How many actions and waits have a status.
+    pub fn count(&self, holds: impl Fn(Status) -> bool) -> usize {
+        let counted = self.plan.nodes.iter().zip(&self.status).filter(|(n, _)| n.work != Work::Join);
+        counted.filter(|(_, s)| holds(**s)).count()
+    }
+
+    /// The nodes with a status, in the order of the plan.
+    pub fn nodes(&self, holds: impl Fn(Status) -> bool) -> impl Iterator<Item = NodeId> {
+        self.plan.node_ids().zip(&self.status).filter(move |(_, s)| holds(**s)).map(|(n, _)| n)
+    }
+
+    /// Takes an event in.
+    ///
+    /// # Errors
+    /// [`IllegalEvent`] where it cannot have happened.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), IllegalEvent> {
+        self.began.get_or_insert(at);
+        self.last = Some(at);
+        match event {
+            Event::Taken { .. } => self.taken(),
+            Event::Intended { node, attempt } => {
+                self.legal(*node, "started", |s| {
+                    matches!(s, Status::Pending | Status::Retrying(_) | Status::InDoubt)
+                })?;
+                if let Some(count) = self.attempts.get_mut(node.index()) {
+                    *count = *attempt;
+                }
+                self.begin(*node, Status::Running, at);
+            }
+            Event::Waiting { node } => {
+                self.legal(*node, "waited for", |s| s == Status::Pending)?;
+                self.begin(*node, Status::Waiting, at);
+            }
+            Event::Settled { node, how } => {
+                self.legal(*node, "settled", |s| {
+                    matches!(s, Status::Running | Status::InDoubt | Status::Retrying(_) | Status::Failed)
+                })?;
+                let failed_before = self.status(*node) == Status::Failed;
+                if matches!(how, How::ByHand { .. }) {
+                    self.by_hand.insert(*node);
+                }
+                self.end(*node, Status::Done, at);
+                if failed_before {
+                    self.derive();
+                } else {
+                    self.done(*node, at);
+                }
+            }
+            Event::Met { node } => {
+                self.legal(*node, "met", |s| s == Status::Waiting)?;
+                self.end(*node, Status::Done, at);
+                self.done(*node, at);
+            }
+            Event::Retrying { node, at: again, .. } => {
+                self.legal(*node, "retried", |s| matches!(s, Status::Running | Status::InDoubt))?;
+                self.set(*node, Status::Retrying(*again));
+                self.due.insert(*node);
+            }
+            Event::Failed { node, .. } => {
+                self.legal(*node, "failed", |s| s.is_open() && s != Status::Pending)?;
+                self.end(*node, Status::Failed, at);
+                self.failed(*node, at);
+            }
+            Event::InDoubt { node, .. } => {
+                self.legal(*node, "in doubt", |s| matches!(s, Status::Running | Status::InDoubt))?;
+                self.set(*node, Status::InDoubt);
+            }
+            Event::Reopened { node, .. } => {
+                self.legal(*node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
+                self.set(*node, Status::Pending);
+                self.by_hand.insert(*node);
+                self.derive();
+            }
+            Event::Stopping { why } => self.stopping = Some(why.clone()),
+            Event::Ended { outcome } => self.outcome = Some(*outcome),
+            Event::Closed { .. } => self.closed = true,
+        }
+        Ok(())
+    }
+
+    /// A runner takes the run up: waits begin anew, and what was tried again at a time is tried now.
+    fn taken(&mut self) {
+        self.stopping = None;
+        self.must_stop = None;
+        self.outcome = None;
+        for status in &mut self.status {
+            if matches!(status, Status::Waiting) {
+                *status = Status::Pending;
+            }
+        }
+        self.derive();
+        self.must_stop = None;
+    }
+
+    fn legal(
+        &self,
+        node: NodeId,
+        event: &'static str,
+        lawful: impl Fn(Status) -> bool,
+    ) -> Result<(), IllegalEvent> {
+        let status = self.status(node);
+        let known = node.index() < self.status.len();
+        if known && lawful(status) { Ok(()) } else { Err(IllegalEvent { node, event, status }) }
+    }
+
+    fn set(&mut self, node: NodeId, to: Status) {
+        if let Some(status) = self.status.get_mut(node.index()) {
+            *status = to;
+        }
+    }
+
+    fn begin(&mut self, node: NodeId, to: Status, at: Timestamp) {
+        let first = self.started_at(node).is_none();
+        self.set(node, to);
+        self.due.remove(&node);
+        if first {
+            if let Some(started) = self.started.get_mut(node.index()) {
+                *started = Some(at);
+            }
+            self.places.take(node, at);
+            self.fire(node, On::Started, at);
+        } else if !self.places.holds(node) {
+            self.places.take(node, at);
+        }
+    }
+
+    fn end(&mut self, node: NodeId, to: Status, at: Timestamp) {
+        self.set(node, to);
+        self.due.remove(&node);
+        if let Some(ended) = self.ended.get_mut(node.index()) {
+            *ended = Some(at);
+        }
+    }
+
+    /// Works out everything that follows from what happened: which edges are met, who is blocked, which places are taken.
+    fn derive(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        self.places = Places::new(&plan);
+        self.due.clear();
+        self.passed_over.clear();
+        self.not_before = vec![Timestamp::from_millis(i64::MIN); plan.nodes.len()];
+        let adjacency = Arc::clone(&self.adjacency);
+        self.missing =
+            plan.node_ids().map(|n| u32::try_from(adjacency.incoming(n).len()).unwrap_or(u32::MAX)).collect();
+        for (status, node) in self.status.iter_mut().zip(&plan.nodes) {
+            if matches!(status, Status::Blocked(_) | Status::NotNeeded) || node.work == Work::Join {
+                *status = Status::Pending;
+            }
+        }
+        for node in plan.node_ids() {
+            let status = self.status(node);
+            let started = self.started_at(node);
+            let ended = self.ended_at(node).unwrap_or_default();
+            if let Some(at) = started {
+                self.places.take(node, at);
+                self.fire(node, On::Started, at);
+            }
+            match status {
+                Status::Done if !self.is_join(node) => self.done(node, ended),
+                Status::Failed => self.failed(node, ended),
+                Status::Pending if self.missing.get(node.index()) == Some(&0) => self.met(node),
+                Status::Retrying(_) => {
+                    self.due.insert(node);
+                }
+                Status::Pending
+                | Status::Running
+                | Status::Waiting
+                | Status::Done
+                | Status::InDoubt
+                | Status::Blocked(_)
+                | Status::NotNeeded => {}
+            }
+        }
+    }
+
+    fn is_join(&self, node: NodeId) -> bool {
+        self.plan.node(node).is_some_and(|n| n.work == Work::Join)
+    }
+
+    fn edges(&self, node: NodeId) -> Vec<Edge> {
+        let positions = self.adjacency.outgoing(node);
+        positions.iter().filter_map(|p| self.plan.edges.get(*p as usize)).copied().collect()
+    }
+
+    fn done(&mut self, node: NodeId, at: Timestamp) {
+        self.places.give(node);
+        for edge in self.edges(node) {
+            match edge.on {
+                On::Done => self.meet(edge, at),
+                On::Failed => self.not_needed(edge.to),
+                On::Started => {}
+            }
+        }
+    }
+
+    fn fire(&mut self, node: NodeId, on: On, at: Timestamp) {
+        for edge in self.edges(node) {
+            if edge.on == on {
+                self.meet(edge, at);
+            }
+        }
+    }
+
+    fn meet(&mut self, edge: Edge, at: Timestamp) {
+        let (Some(missing), Some(not_before)) =
+            (self.missing.get_mut(edge.to.index()), self.not_before.get_mut(edge.to.index()))
+        else {
+            return;
+        };
+        *not_before = at.after(edge.plus).max(*not_before);
+        *missing = missing.saturating_sub(1);
+        if *missing == 0 && self.status(edge.to) == Status::Pending {
+            self.met(edge.to);
+        }
+    }
+
+    /// All edges of a node are met. A join is done with that.
+    fn met(&mut self, node: NodeId) {
+        if self.is_join(node) {
+            let at = self.not_before.get(node.index()).copied().unwrap_or_default();
+            self.set(node, Status::Done);
+            self.fire(node, On::Started, at);
+            self.done(node, at);
+        } else {
+            self.due.insert(node);
+        }
+    }
+
+    /// What follows from a failure: edges that go on all the same are met, answers to it may start, the rest is blocked.
+    fn failed(&mut self, node: NodeId, at: Timestamp) {
+        let mut open = vec![(node, node)];
+        while let Some((node, root)) = open.pop() {
+            self.places.give(node);
+            let started = self.started_at(node).is_some();
+            for edge in self.edges(node) {
+                if edge.on == On::Failed {
+                    if node == root {
+                        self.meet(edge, at)
+                    } else {
+                        self.not_needed(edge.to)
+                    }
+                    continue;
+                }
+                if (edge.on == On::Started && started) || !matches!(self.status(edge.to), Status::Pending) {
+                    continue;
+                }
+                match edge.if_failed {
+                    IfFailed::Continue => {
+                        self.passed_over.insert(root);
+                        self.meet(edge, at);
+                    }
+                    IfFailed::Block | IfFailed::Stop => {
+                        if edge.if_failed == IfFailed::Stop {
+                            self.must_stop.get_or_insert(root);
+                        }
+                        self.due.remove(&edge.to);
+                        self.set(edge.to, Status::Blocked(root));
+                        open.push((edge.to, root));
+                    }
+                }
+            }
+        }
+    }
+
+    fn not_needed(&mut self, node: NodeId) {
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
+            if self.status(node) == Status::Pending {
+                self.due.remove(&node);
+                self.set(node, Status::NotNeeded);
+                self.places.give(node);
+                open.extend(self.edges(node).iter().map(|e| e.to));
+            }
+        }
+    }
+
+    /// What may start at a time. Nothing while the run is stopping.
+    #[must_use]
+    pub fn next(&self, now: Timestamp) -> Next {
+        let mut next = Next::default();
+        if self.stopping.is_some() || self.must_stop.is_some() {
+            return next;
+        }
+        let mut places = self.places.trial();
+        let mut wake = |at: Timestamp| next.wake = Some(next.wake.map_or(at, |w: Timestamp| w.min(at)));
+        let mut start = Vec::new();
+        for node in &self.due {
+            let not_before = match self.status(*node) {
+                Status::Retrying(at) => at,
+                _ => self.not_before.get(node.index()).copied().unwrap_or_default(),
+            };
+            if not_before > now {
+                wake(not_before);
+                continue;
+            }
+            match places.try_take(&self.places, *node, now) {
+                Ok(()) => start.push(*node),
+                Err(Some(at)) => wake(at),
+                Err(None) => {}
+            }
+        }
+        next.start = start;
+        next
+    }
+
+    /// Whether the failure of a node has its answer in the plan: nothing is blocked by it, or there is a way back for it.
+    #[must_use]
+    pub fn is_answered(&self, node: NodeId) -> bool {
+        let edges = self.edges(node);
+        edges.iter().any(|e| e.on == On::Failed)
+            || (!edges.is_empty() && !self.status.contains(&Status::Blocked(node)))
+    }
+
+    /// The numbers of the run.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for (id, node) in self.plan.node_ids().zip(&self.plan.nodes) {
+            if node.work == Work::Join {
+                continue;
+            }
+            summary.of += 1;
+            match self.status(id) {
+                Status::Done => summary.done += 1,
+                Status::Failed => summary.failed.push(id),
+                Status::InDoubt => summary.in_doubt.push(id),
+                Status::NotNeeded => summary.of -= 1,
+                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
+                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
+                    summary.not_run.push(NotRun { node: id, because: None });
+                }
+            }
+        }
+        summary.exceptions = self.by_hand.union(&self.passed_over).copied().collect();
+        summary
+    }
+
+    /// How long the run took so far.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        self.span().map_or(Duration::ZERO, |(began, last)| last.since(began))
+    }
+}
