@@ -224,7 +224,7 @@ pub fn loss(loss: &Loss) -> String {
 pub fn span(duration: crate::base::Duration) -> String {
     let millis = duration.as_millis();
     match millis {
-        0..10_000 if millis % 1000 != 0 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        0..10_000 if !millis.is_multiple_of(1000) => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
         0..60_000 => format!("{} s", duration.rounded().as_millis() / 1000),
         _ => duration.rounded().to_string(),
     }
