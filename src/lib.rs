@@ -15,6 +15,7 @@
 pub mod base;
 pub mod checker;
 pub mod diag;
+pub mod document;
 pub mod domain;
 pub mod engine;
 pub mod inventory;
