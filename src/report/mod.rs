@@ -10,6 +10,6 @@ pub mod text;
 pub mod words;
 
 pub use diagnostic::Style;
-pub use refused::{Nowhere, Places};
+pub use refused::{InDocuments, Nowhere, Places};
 pub use text::Options;
 pub use text::run::{Past, Story};

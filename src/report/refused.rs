@@ -1,12 +1,12 @@
 //! Refusals of the planner, violations of the checker, warnings of a plan and the differences of a stale one, as findings:
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
-use crate::base::ReplicaName;
+use crate::base::{ReplicaName, RunbookName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::possible;
 use crate::domain::{Condition, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
-use crate::model::Workspace;
+use crate::model::{Key, Kind, Origins, Workspace};
 use crate::plan::{NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
 use crate::report::words;
 
@@ -28,6 +28,32 @@ impl Places for Nowhere {
     }
     fn replica(&self, _: &ReplicaName, _: &str) -> Option<Span> {
         None
+    }
+}
+
+/// Places in the documents of a runbook.
+#[derive(Debug, Clone, Copy)]
+pub struct InDocuments<'a> {
+    /// The places of all documents.
+    pub origins: &'a Origins,
+    /// The runbook; `None` where none was asked for.
+    pub runbook: Option<&'a RunbookName>,
+}
+
+impl Places for InDocuments<'_> {
+    fn desired(&self, position: usize, key: &str) -> Option<Span> {
+        let at = |path: &[Key<'_>]| self.origins.at(Kind::Runbook, self.runbook?.as_str(), path);
+        let around = [Key::Name("spec"), Key::Name("desired"), Key::Index(position)];
+        let under = |key| at(&[around[0], around[1], around[2], Key::Name(key)]);
+        // Where the key is left out, the state is what asks for it.
+        under(key).filter(|found| Some(*found) != at(&around)).or_else(|| under("state"))
+    }
+
+    fn replica(&self, replica: &ReplicaName, key: &str) -> Option<Span> {
+        let at = |path: &[Key<'_>]| self.origins.at(Kind::Replica, replica.as_str(), path);
+        let found = at(&[Key::Name("spec"), Key::Name(key)]);
+        let whole = at(&[Key::Name("spec")]);
+        found.filter(|f| Some(*f) != whole).or_else(|| self.origins.name(Kind::Replica, replica.as_str()))
     }
 }
 
@@ -252,7 +278,7 @@ fn help(refused: &Refused) -> Vec<String> {
         }
         RefusedWhy::BothWouldServe(_) => vec![
             "stop the source first: `via: planned`, or `source: power-off` in the failover plan".to_owned(),
-            "or say in the replica's document why both may run: `bothMayRun: \"…\"`".to_owned(),
+            "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
         ],
         RefusedWhy::TargetUnfit { exists: true, .. } => {
             vec!["name a machine that does not exist yet, or `elsewhere` for one that does".to_owned()]
