@@ -3,4 +3,5 @@
 
 mod crash;
 mod simulated;
+mod views;
 mod world;

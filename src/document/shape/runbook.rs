@@ -28,6 +28,7 @@ pub struct Desired {
     /// How a failover is done. Default planned.
     pub via: Option<ViaWord>,
     /// Which restore point an unplanned failover takes: `latest`, `{ at: TIME }` or `{ id: NAME }`. Default latest.
+    #[serde(default)]
     #[schemars(schema_with = "point")]
     pub restore_point: Option<serde_json::Value>,
     /// Whose data survives, where the routes differ in that.
@@ -52,9 +53,11 @@ fn point(_: &mut SchemaGenerator) -> Schema {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Failback {
     /// Where to: `original`, `{ elsewhere: [...] }` or `{ recovered: [...] }`, the latter two with the machine for each replica. Default original.
+    #[serde(default)]
     #[schemars(schema_with = "target")]
     pub target: Option<serde_json::Value>,
     /// When it switches over: `automatic`, `manual` or `{ at: TIME }`. Default automatic.
+    #[serde(default)]
     #[schemars(schema_with = "switchover")]
     pub switchover: Option<serde_json::Value>,
     /// Whether the target is started at the end of the switchover. Default true.

@@ -39,6 +39,7 @@ pub struct Limits {
 #[serde(deny_unknown_fields)]
 pub struct Simulator {
     /// How the world's clock runs: `virtual` (waits cost no real time), or `{ speed: 60 }`.
+    #[serde(default)]
     #[schemars(schema_with = "clock")]
     pub clock: Option<serde_json::Value>,
     /// When the world begins, as a time with a zone.
