@@ -12,9 +12,12 @@
 //!
 //! A module imports only from lower floors; `tests/architecture.rs` holds the table. Start reading at [`domain`].
 
+pub mod app;
 pub mod base;
 pub mod checker;
+pub mod cli;
 pub mod diag;
+pub mod document;
 pub mod domain;
 pub mod engine;
 pub mod inventory;

@@ -11,7 +11,6 @@ use crate::inventory::{Inventory, Observed, Typical};
 use crate::plan::{
     Edge, Forecast, Leg, LegId, Member, Node, NodeId, On, Plan, Purpose, Violation, Why, Work,
 };
-use crate::port::Placement;
 use std::collections::BTreeMap;
 
 fn name() -> ReplicaName {
@@ -174,7 +173,8 @@ impl Build {
             typical: Duration::ZERO,
             both_may_run: None,
         };
-        let placement = Placement { source: vm("prod", "db"), replica: vm("dr", "db"), target: None };
+        let placement = serde_json::json!({ "source": vm("prod", "db"), "replica": vm("dr", "db") });
+        let placement = serde_json::from_value(placement).unwrap();
         let plan = Plan {
             purpose: Purpose::Replicate,
             observed_at: Timestamp::default(),

@@ -39,14 +39,16 @@ pub fn violations(plan: &Plan, inventory: &Inventory, track: &Track<'_>) -> Vec<
     }
     rescues.for_each(|(_, rescue)| found.extend(rescued(&walk, rescue)));
     let ends = condition(&walk.facts);
-    if ends != Condition::Whole(member.then) {
-        let replica = member.replica.clone();
-        found.push(Violation::Misses { replica, ends, wanted: member.then });
-    }
+    let wanted = member.then;
     // A replica that stands by and is not replicated would only look Ready.
-    if member.then == State::Ready && walk.facts.relation.replication != Replication::Active {
+    if wanted == State::Ready
+        && ends == Condition::Whole(wanted)
+        && walk.facts.relation.replication != Replication::Active
+    {
         let node = track.normal.last().copied().unwrap_or(NodeId(0));
         found.push(Violation::Unmet { node, unmet: Unmet::Replication });
+    } else if ends != Condition::Whole(wanted) {
+        found.push(Violation::Misses { replica: member.replica.clone(), ends, wanted });
     }
     let named = |kind: &LossKind| member.loses.iter().any(|loss| loss.kind == *kind);
     if walk.lost.iter().any(|kind| !named(kind)) {

@@ -1,15 +1,21 @@
 //! Floor 3: the documents as they are meant: names resolved, selections made, defaults filled in. No spans in here; the
 //! places stand in the origins, beside it.
 
+pub mod check;
 pub mod failover_plan;
+pub mod origin;
 pub mod policy;
 pub mod replica;
+pub mod resolve;
 pub mod runbook;
 pub mod site;
 
+pub use crate::document::{Key, Kind};
 pub use failover_plan::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+pub use origin::Origins;
 pub use policy::Policy;
 pub use replica::{AddressRule, Replica};
+pub use resolve::{Resolved, resolve};
 pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};
 pub use site::Site;
 

@@ -1,1 +1,15 @@
 //! Floor 6: pure views of plans, runs and findings. Everything that a person reads is worded here and nowhere else.
+
+pub mod diagnostic;
+pub mod explain;
+pub mod json;
+pub mod live;
+pub mod refused;
+pub mod table;
+pub mod text;
+pub mod words;
+
+pub use diagnostic::Style;
+pub use refused::{InDocuments, Nowhere, Places};
+pub use text::Options;
+pub use text::run::{Past, Story};

@@ -9,4 +9,5 @@
 
 mod crash;
 mod simulated;
+mod views;
 mod world;

@@ -1,0 +1,308 @@
+//! A tree against the schema of its kind. Each error gets the smallest place that shows it and, where a word is unknown, the
+//! nearest known one.
+
+use super::node::{Key, Node, Value};
+use super::shape::Shape;
+use super::{Document, Kind, schema};
+use crate::diag::{Applicability, Code, Edit, FileId, Finding, Span};
+use jsonschema::error::{TypeKind, ValidationErrorKind as E};
+use jsonschema::paths::LocationSegment;
+use jsonschema::{ValidationError, Validator};
+use serde_json::Value as Json;
+
+/// The compiled schemas.
+pub struct Checker {
+    kinds: Vec<(Kind, Json, Validator)>,
+}
+
+impl Checker {
+    /// Compiles the schemas.
+    ///
+    /// # Errors
+    /// Where a schema of ours is none, which a test rules out.
+    pub fn new() -> Result<Self, String> {
+        let compiled = Kind::ALL.iter().map(|kind| {
+            let schema = schema::of_kind(*kind);
+            let validator = jsonschema::validator_for(&schema).map_err(|e| e.to_string())?;
+            Ok((*kind, schema, validator))
+        });
+        Ok(Self { kinds: compiled.collect::<Result<_, String>>()? })
+    }
+
+    /// Reads a document from its tree. `None` where not even its kind and name can be told.
+    pub fn document(&self, file: FileId, root: Node, findings: &mut Vec<Finding>) -> Option<Document> {
+        let Value::Map(_) = &root.value else {
+            findings.push(
+                Finding::new(
+                    Code::NotADocument,
+                    "a document is a mapping with apiVersion, kind, metadata and spec",
+                )
+                .at(Some(root.span), "this is none"),
+            );
+            return None;
+        };
+        let kind = kind_of(&root, findings)?;
+        let before = findings.len();
+        version(&root, findings);
+        let json = root.json();
+        let (_, schema, validator) = self.kinds.iter().find(|(k, _, _)| *k == kind)?;
+        if !validator.is_valid(&json) {
+            let errors = validator.iter_errors(&json);
+            let found: Vec<Finding> = errors
+                .flat_map(|e| explain(&root, schema, &e))
+                .filter(|f| f.code != Code::UnknownVersion)
+                .collect();
+            findings.extend(found);
+        }
+        let name = root.get("metadata").and_then(|m| m.get("name")).and_then(Node::text).map(str::to_owned);
+        let shape = if findings.len() == before { typed(kind, json, &root, findings) } else { None };
+        Some(Document { file, kind, name: name?, root, shape })
+    }
+}
+
+fn kind_of(root: &Node, findings: &mut Vec<Finding>) -> Option<Kind> {
+    let Some(kind) = root.get("kind") else {
+        let what = if root.get("apiVersion").is_some() { Code::MissingKey } else { Code::NotADocument };
+        findings.push(
+            Finding::new(what, "the document does not say its kind")
+                .at(Some(root.at(&[])), "this document")
+                .help(format!("add `kind:` with one of {}", names())),
+        );
+        return None;
+    };
+    let text = kind.text().unwrap_or_default();
+    let found = Kind::ALL.iter().find(|k| k.name() == text).copied();
+    if found.is_none() {
+        let mut finding = Finding::new(Code::UnknownKind, format!("the kind `{text}` is not known"))
+            .at(Some(kind.span), "here");
+        finding = match nearest(text, Kind::ALL.iter().map(|k| k.name())) {
+            Some(near) => finding.help(format!("a kind with a similar name: {near}")),
+            None => finding.help(format!("the kinds are {}", names())),
+        };
+        findings.push(finding);
+    }
+    found
+}
+
+fn names() -> String {
+    Kind::ALL.map(Kind::name).join(", ")
+}
+
+fn version(root: &Node, findings: &mut Vec<Finding>) {
+    if let Some(version) = root.get("apiVersion")
+        && version.text() != Some("lifeboat/v1")
+    {
+        findings.push(
+            Finding::new(Code::UnknownVersion, "the apiVersion is not known")
+                .at(Some(version.span), "here")
+                .help("this version of Lifeboat knows lifeboat/v1"),
+        );
+    }
+}
+
+fn typed(kind: Kind, json: Json, root: &Node, findings: &mut Vec<Finding>) -> Option<Shape> {
+    let read = match kind {
+        Kind::Site => serde_json::from_value(json).map(|d| Shape::Site(Box::new(d))),
+        Kind::Replica => serde_json::from_value(json).map(|d| Shape::Replica(Box::new(d))),
+        Kind::FailoverPlan => serde_json::from_value(json).map(|d| Shape::FailoverPlan(Box::new(d))),
+        Kind::Runbook => serde_json::from_value(json).map(|d| Shape::Runbook(Box::new(d))),
+        Kind::Policy => serde_json::from_value(json).map(|d| Shape::Policy(Box::new(d))),
+    };
+    read.map_err(|error| {
+        // What the schema lets through and the types do not, such as a port beyond 65535 in an older draft.
+        findings.push(
+            Finding::new(Code::WrongType, format!("{error}")).at(Some(root.at(&[])), "in this document"),
+        );
+    })
+    .ok()
+}
+
+/// A path of the validator's as a path into the tree.
+fn walk<'a>(root: &'a Node, error: &ValidationError<'_>) -> (Vec<String>, Option<&'a Node>) {
+    let mut path = Vec::new();
+    let mut node = Some(root);
+    for segment in error.instance_path() {
+        node = match (&segment, node.map(|n| &n.value)) {
+            (LocationSegment::Property(name), Some(Value::Map(entries))) => {
+                entries.iter().find(|(k, _, _)| **k == **name).map(|(_, _, v)| v)
+            }
+            (LocationSegment::Index(index), Some(Value::List(items))) => items.get(*index),
+            _ => None,
+        };
+        path.push(segment.to_string());
+    }
+    (path, node)
+}
+
+fn place(root: &Node, error: &ValidationError<'_>) -> Span {
+    let segments: Vec<LocationSegment<'_>> = error.instance_path().into_iter().collect();
+    let path: Vec<Key<'_>> = segments
+        .iter()
+        .map(|s| match s {
+            LocationSegment::Property(name) => Key::Name(name),
+            LocationSegment::Index(index) => Key::Index(*index),
+        })
+        .collect();
+    root.at(&path)
+}
+
+fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Finding> {
+    let here = place(root, error);
+    let (path, node) = walk(root, error);
+    let last = path.last().map_or("the document", String::as_str);
+    let finding = |code, message: String| Finding::new(code, message);
+    match error.kind() {
+        E::AdditionalProperties { unexpected } => {
+            unexpected.iter().map(|key| unknown_key(schema, error, node, key)).collect()
+        }
+        E::Required { property } => {
+            let key = property.as_str().unwrap_or_default();
+            let at = if path.is_empty() { "the document".to_owned() } else { format!("`{last}`") };
+            vec![
+                finding(Code::MissingKey, format!("the key `{key}` is missing in {at}"))
+                    .at(Some(here), format!("`{key}` belongs in here")),
+            ]
+        }
+        E::Type { kind } => {
+            let wanted = match kind {
+                TypeKind::Single(one) => article(&one.to_string()),
+                TypeKind::Multiple(many) => {
+                    let wanted = many.iter().map(|t| t.to_string()).filter(|t| t != "null");
+                    wanted.map(|t| article(&t)).collect::<Vec<_>>().join(" or ")
+                }
+            };
+            let is = node.map_or("something else", describe);
+            let found = finding(Code::WrongType, format!("`{last}` must be {wanted}"))
+                .at(Some(here), format!("this is {is}"));
+            let quoted = wanted.contains("text")
+                && matches!(node.map(|n| &n.value), Some(Value::Int(_) | Value::Float(_) | Value::Bool(_)));
+            vec![if quoted { found.help("put it in quotes to make it a text") } else { found }]
+        }
+        E::Enum { options } => {
+            let allowed = options.as_array().cloned().unwrap_or_default();
+            vec![unknown_value(last, here, node, &allowed)]
+        }
+        E::Constant { .. } if path == ["apiVersion"] => vec![finding(Code::UnknownVersion, String::new())],
+        E::Constant { expected_value } => {
+            vec![unknown_value(last, here, node, std::slice::from_ref(expected_value.as_ref()))]
+        }
+        E::AnyOf { .. } | E::OneOfNotValid { .. } => vec![choice(schema, error, (last, here), node)],
+        E::Minimum { limit } | E::ExclusiveMinimum { limit } => {
+            vec![
+                finding(Code::OutOfRange, format!("`{last}` must be at least {limit}"))
+                    .at(Some(here), "too small"),
+            ]
+        }
+        E::Maximum { limit } | E::ExclusiveMaximum { limit } => {
+            vec![
+                finding(Code::OutOfRange, format!("`{last}` must be at most {limit}"))
+                    .at(Some(here), "too large"),
+            ]
+        }
+        _ => vec![
+            finding(Code::WrongType, format!("`{last}` is not as it must be: {error}"))
+                .at(Some(here), "here"),
+        ],
+    }
+}
+
+fn article(kind: &str) -> String {
+    match kind {
+        "string" => "a text".to_owned(),
+        "object" => "a mapping".to_owned(),
+        "array" => "a list".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        "number" => "a number".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn describe(node: &Node) -> &'static str {
+    match node.value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Int(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Text(..) => "a text",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a mapping",
+    }
+}
+
+/// The part of the schema that an error is about, with references followed.
+fn part<'a>(schema: &'a Json, error: &ValidationError<'_>) -> Option<&'a Json> {
+    let path = error.schema_path().to_string();
+    let parent = path.rsplit_once('/').map(|(parent, _)| parent.to_owned())?;
+    schema.pointer(&parent)
+}
+
+fn unknown_key(schema: &Json, error: &ValidationError<'_>, node: Option<&Node>, key: &str) -> Finding {
+    let span = node.and_then(|n| match &n.value {
+        Value::Map(entries) => entries.iter().find(|(k, _, _)| **k == *key).map(|(_, span, _)| *span),
+        _ => None,
+    });
+    let known: Vec<&str> = part(schema, error)
+        .and_then(|s| s.get("properties"))
+        .and_then(Json::as_object)
+        .map(|p| p.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    let finding =
+        Finding::new(Code::UnknownKey, format!("the key `{key}` is not known here")).at(span, "not known");
+    match (nearest(key, known.iter().copied()), span) {
+        (Some(near), Some(span)) => finding
+            .help(format!("a key with a similar name: {near}"))
+            .fix(Applicability::MachineApplicable, vec![Edit { span, text: near.to_owned() }]),
+        _ if known.is_empty() => finding,
+        _ => finding.help(format!("known here: {}", known.join(", "))),
+    }
+}
+
+fn unknown_value(key: &str, here: Span, node: Option<&Node>, allowed: &[Json]) -> Finding {
+    let words: Vec<String> = allowed
+        .iter()
+        .filter(|v| !v.is_null())
+        .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+        .collect();
+    let text = node.and_then(Node::text).unwrap_or_default();
+    let finding =
+        Finding::new(Code::UnknownValue, format!("`{key}` cannot be `{text}`")).at(Some(here), "not known");
+    match nearest(text, words.iter().map(String::as_str)) {
+        Some(near) => finding.help(format!("a word with a similar name: {near}")),
+        None => finding.help(format!("one of: {}", words.join(", "))),
+    }
+}
+
+/// A value that is a word or a mapping. The alternatives are listed; which of them was meant is not guessed.
+fn choice(schema: &Json, error: &ValidationError<'_>, at: (&str, Span), node: Option<&Node>) -> Finding {
+    let (key, here) = at;
+    let alternatives = part(schema, error).and_then(|s| s.get("anyOf")).and_then(Json::as_array).cloned();
+    let mut words = Vec::new();
+    for alternative in alternatives.unwrap_or_default() {
+        if let Some(word) = alternative.get("const").and_then(Json::as_str) {
+            words.push(word.to_owned());
+        }
+        words.extend(
+            alternative
+                .get("enum")
+                .and_then(Json::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|w| w.as_str().map(str::to_owned)),
+        );
+        if let Some(required) = alternative.get("required").and_then(Json::as_array) {
+            words.extend(required.iter().filter_map(|k| k.as_str().map(|k| format!("{{ {k}: … }}"))));
+        }
+    }
+    let is = node.map_or("something else", describe);
+    let finding = Finding::new(Code::UnknownValue, format!("`{key}` is none of what it can be"))
+        .at(Some(here), format!("this {is} is not known here"));
+    if words.is_empty() { finding } else { finding.help(format!("one of: {}", words.join(", "))) }
+}
+
+/// The nearest of some names, where one is near: by letters swapped, left out, added or changed, a third of them at most.
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (text.chars().count() / 3).max(1);
+    let near = names.map(|n| (strsim::damerau_levenshtein(text, n), n)).filter(|(d, _)| *d <= most);
+    near.min().map(|(_, n)| n)
+}

@@ -1,0 +1,82 @@
+//! `kind: FailoverPlan`.
+
+use super::Selection;
+use super::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A set of replicas with their order, waits and limits.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FailoverPlanSpec {
+    /// What is promised of it.
+    #[serde(default)]
+    pub objectives: Objectives,
+    /// How many at once.
+    #[serde(default)]
+    pub limits: Limits,
+    /// When a place under the start limit is free again. Default done.
+    pub slot_free_at: Option<SlotWord>,
+    /// In which order an undo goes. Default reverse.
+    pub undo_order: Option<UndoOrderWord>,
+    /// What happens to a running source in an unplanned failover. Default leave.
+    pub source: Option<SourceWord>,
+    /// The entries. Each follows the one before it, its delay after that one's start, unless it says `after`.
+    pub sequence: Vec<Entry>,
+}
+
+/// What is promised of a failover plan.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objectives {
+    /// How long it may take (recovery time objective).
+    pub rto: Option<String>,
+}
+
+/// How many at once.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Limits {
+    /// Started at once. Default 10.
+    #[schemars(range(min = 1))]
+    pub start: Option<u32>,
+    /// Undone at once. Default 5.
+    #[schemars(range(min = 1))]
+    pub undo: Option<u32>,
+    /// A group of undos starts no sooner than this after the one before. Default 10s.
+    pub undo_every: Option<String>,
+}
+
+/// An entry: exactly one of `replica` and `group`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Entry {
+    /// One replica.
+    pub replica: Option<String>,
+    /// The name of a group, whose replicas start at once.
+    pub group: Option<String>,
+    /// The group's replicas.
+    pub replicas: Option<Selection>,
+    /// From its start to the start of the next entry in the list. Default 60s.
+    pub delay: Option<String>,
+    /// What it waits for instead of the order of the list; an empty list for nothing.
+    pub after: Option<Vec<After>>,
+    /// What happens to what waits for this entry where it fails. Default block.
+    pub on_failure: Option<IfFailedWord>,
+}
+
+/// An entry that is waited for: exactly one of `replica` and `group`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct After {
+    /// The entry of one replica.
+    pub replica: Option<String>,
+    /// The entry of a group.
+    pub group: Option<String>,
+    /// What it waits for. Default ready.
+    pub is: Option<IsWord>,
+    /// How long after that. Default 0s.
+    pub plus: Option<String>,
+    /// What happens where that entry fails. Default: what that entry says.
+    pub if_failed: Option<IfFailedWord>,
+}

@@ -1,0 +1,139 @@
+//! `kind: Replica`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// One protected machine.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ReplicaSpec {
+    /// The production machine.
+    pub source: Machine,
+    /// The machine at the recovery site.
+    pub replica: ReplicaMachine,
+    /// How many restore points are kept. Default 7.
+    #[schemars(range(min = 1, max = 28))]
+    pub retention: Option<u32>,
+    /// What is promised of it.
+    #[serde(default)]
+    pub objectives: Objectives,
+    /// Which recovery network stands for which production network.
+    #[serde(default)]
+    pub networks: Vec<NetworkMap>,
+    /// How addresses change with the move.
+    #[serde(default)]
+    pub addresses: Vec<AddressMap>,
+    /// When it is ready. Default: as soon as its guest answers, within 5m.
+    pub ready: Option<Ready>,
+    /// How its guest is shut down.
+    #[serde(default)]
+    pub shutdown: Shutdown,
+    /// Source and replica may serve at once.
+    pub both_may_run: Option<Because>,
+}
+
+/// A machine at a site.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// The site.
+    pub site: String,
+    /// Its name there.
+    pub vm: String,
+}
+
+/// The machine at the recovery site.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaMachine {
+    /// The site.
+    pub site: String,
+    /// Its name there. Default: the source's name with `_replica` behind it.
+    pub vm: Option<String>,
+}
+
+/// What is promised of a replica.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objectives {
+    /// How much may be lost, in time (recovery point objective).
+    pub rpo: Option<String>,
+}
+
+/// A recovery network for a production network.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkMap {
+    /// The production network.
+    pub from: String,
+    /// The recovery network.
+    pub to: String,
+}
+
+/// A recovery prefix for a production prefix; the host part of an address stays.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressMap {
+    /// The production prefix, as `10.1.0.0/16`.
+    pub from: String,
+    /// The recovery prefix, of the same length.
+    pub to: String,
+    /// The gateway at the recovery site.
+    pub gateway: Option<String>,
+}
+
+/// When a replica is ready.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// All of these must answer.
+    pub all: Vec<Probe>,
+    /// For so long without a break. Default 0s.
+    pub stable: Option<String>,
+    /// Asked so often. Default 2s.
+    pub every: Option<String>,
+    /// Within so much time. Default 5m.
+    pub within: Option<String>,
+}
+
+/// A question; exactly one of `tcp` and `guest`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// A TCP port answers.
+    pub tcp: Option<Tcp>,
+    /// The guest answers: its agent or heartbeat.
+    pub guest: Option<Guest>,
+    /// For so long without a break.
+    pub stable: Option<String>,
+}
+
+/// A TCP port.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tcp {
+    /// The port.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+}
+
+/// The guest.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Guest {}
+
+/// How a guest is shut down.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long it may take before the machine is powered off. Default 15m.
+    pub within: Option<String>,
+}
+
+/// A reason.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// Why.
+    pub because: String,
+}

@@ -1,0 +1,200 @@
+//! `kind: Site`.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// A place where machines live.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSpec {
+    /// Who speaks to it.
+    pub provider: Provider,
+    /// How many at once, over all plans.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Who speaks to a site; exactly one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The built-in simulator.
+    pub simulator: Option<Simulator>,
+}
+
+/// How many replicas at once at a site, over all plans.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Started at once.
+    #[schemars(range(min = 1))]
+    pub start: Option<u32>,
+    /// Undone at once.
+    #[schemars(range(min = 1))]
+    pub undo: Option<u32>,
+}
+
+/// A simulated site.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Simulator {
+    /// How the world's clock runs: `virtual` (waits cost no real time), or `{ speed: 60 }`.
+    #[serde(default)]
+    #[schemars(schema_with = "clock")]
+    pub clock: Option<serde_json::Value>,
+    /// When the world begins, as a time with a zone.
+    pub begins: Option<String>,
+    /// How many restore points each replica at this site has when the world begins. Default 3; 0 for none.
+    #[schemars(range(max = 28))]
+    pub points: Option<u32>,
+    /// How far these are apart. Default 15m.
+    pub every: Option<String>,
+    /// What machines are like that are not listed.
+    #[serde(default)]
+    pub defaults: Machine,
+    /// Machines that differ from the defaults, or that no replica names.
+    #[serde(default)]
+    pub vms: Vec<NamedMachine>,
+    /// What goes wrong from the beginning.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
+}
+
+fn clock(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        { "const": "virtual" },
+        { "type": "object", "properties": { "speed": { "type": "number", "exclusiveMinimum": 0 } },
+          "required": ["speed"], "additionalProperties": false }
+    ] })
+}
+
+/// What a simulated machine is like.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// From power-on until the guest answers. Default 20s.
+    pub boot: Option<String>,
+    /// How long the guest takes to shut down. Default 10s.
+    pub shutdown: Option<String>,
+    /// The TCP ports that answer once the guest is up.
+    pub ports: Option<Vec<u16>>,
+    /// Its network cards.
+    pub networks: Option<Vec<Card>>,
+    /// How many blocks its disk has. Default 64.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub blocks: Option<u32>,
+    /// How often a running guest writes a block. Default 1s.
+    pub writes: Option<String>,
+    /// How long copying its changes takes. Default 20s.
+    pub sync: Option<String>,
+}
+
+/// A simulated machine with its name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamedMachine {
+    /// Its name at the site.
+    pub name: String,
+    /// From power-on until the guest answers.
+    pub boot: Option<String>,
+    /// How long the guest takes to shut down.
+    pub shutdown: Option<String>,
+    /// The TCP ports that answer once the guest is up.
+    pub ports: Option<Vec<u16>>,
+    /// Its network cards.
+    pub networks: Option<Vec<Card>>,
+    /// How many blocks its disk has.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub blocks: Option<u32>,
+    /// How often a running guest writes a block.
+    pub writes: Option<String>,
+    /// How long copying its changes takes.
+    pub sync: Option<String>,
+}
+
+impl NamedMachine {
+    /// The values without the name.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        let Self { name: _, boot, shutdown, ports, networks, blocks, writes, sync } = self.clone();
+        Machine { boot, shutdown, ports, networks, blocks, writes, sync }
+    }
+}
+
+/// A network card.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// The network.
+    pub network: String,
+    /// The guest's address there.
+    pub address: Option<String>,
+}
+
+/// Something that goes wrong; exactly one.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Fault {
+    /// This site does not answer.
+    pub silent: Option<Silent>,
+    /// An action fails, without an effect.
+    pub fails: Option<Hit>,
+    /// An action takes longer.
+    pub slow: Option<Slow>,
+    /// An action's effect happens and its answer is lost.
+    pub answer_lost: Option<Lost>,
+    /// A machine's guest never gets ready.
+    pub never_ready: Option<NeverReady>,
+}
+
+/// This site does not answer.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Silent {}
+
+/// Which action.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hit {
+    /// The action, as `power-on`; any where nothing is said.
+    pub action: Option<String>,
+    /// The replica; any where nothing is said.
+    pub replica: Option<String>,
+    /// How often; always where nothing is said.
+    pub times: Option<u32>,
+}
+
+/// Which action, and by how much.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slow {
+    /// The action; any where nothing is said.
+    pub action: Option<String>,
+    /// The replica; any where nothing is said.
+    pub replica: Option<String>,
+    /// So much longer.
+    pub by: String,
+}
+
+/// Which action, and whether the recovery site falls silent with it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    /// The action; any where nothing is said.
+    pub action: Option<String>,
+    /// The replica; any where nothing is said.
+    pub replica: Option<String>,
+    /// How often; always where nothing is said.
+    pub times: Option<u32>,
+    /// Whether the recovery site falls silent with it.
+    #[serde(default)]
+    pub cut: bool,
+}
+
+/// Which machine of this site.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NeverReady {
+    /// The machine.
+    pub vm: String,
+}

@@ -1,0 +1,90 @@
+//! The words that documents choose from.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident $case:literal { $($(#[$d:meta])* $word:ident,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+        #[serde(rename_all = $case)]
+        #[schemars(inline)]
+        pub enum $name { $($(#[$d])* $word,)* }
+    )*};
+}
+
+words! {
+    /// When a place is free again.
+    SlotWord "camelCase" {
+        /// When the machine's operation is done.
+        Done,
+        /// When the machine is ready.
+        Ready,
+    }
+    /// In which order an undo goes.
+    UndoOrderWord "camelCase" {
+        /// Against the dependencies.
+        Reverse,
+        /// In the order of the list.
+        List,
+    }
+    /// What happens to a running source.
+    SourceWord "kebab-case" {
+        /// Nothing.
+        Leave,
+        /// It is powered off.
+        PowerOff,
+    }
+    /// What a failure does to what waits.
+    IfFailedWord "camelCase" {
+        /// It does not start.
+        Block,
+        /// It starts all the same.
+        Continue,
+        /// Nothing new starts in the whole run.
+        Stop,
+    }
+    /// What an edge waits for.
+    IsWord "camelCase" {
+        /// The machine was powered on.
+        Started,
+        /// The machine is ready.
+        Ready,
+    }
+    /// A desired state.
+    StateWord "PascalCase" {
+        /// Standing by.
+        Ready,
+        /// Serving at the recovery site.
+        Failover,
+        /// Serving at the recovery site, with production synchronised.
+        ReadyToSwitch,
+        /// Serving at production, not committed.
+        Failback,
+        /// The replica is production for good.
+        Permanent,
+    }
+    /// How a failover is done.
+    ViaWord "camelCase" {
+        /// Nothing is lost; refused where the source does not answer.
+        Planned,
+        /// To a restore point.
+        Unplanned,
+        /// Planned where the source answers, otherwise unplanned.
+        Best,
+    }
+    /// Whose data survives.
+    KeepWord "camelCase" {
+        /// The source's; what the replica wrote is discarded.
+        Source,
+        /// What the replica wrote.
+        Replica,
+    }
+    /// What is done where a verification fails.
+    OtherwiseWord "camelCase" {
+        /// The run stops there.
+        Stop,
+        /// The failback is undone.
+        Undo,
+    }
+}

@@ -1,0 +1,178 @@
+//! `kind: FailoverPlan`.
+
+use super::reader::Reader;
+use super::{Labels, plan_name};
+use crate::base::{Duration, EntryName, ReplicaName};
+use crate::diag::{Code, Finding};
+use crate::document::Key;
+use crate::document::check::nearest;
+use crate::document::shape::FailoverPlanDocument;
+use crate::document::shape::failover_plan as raw;
+use crate::document::shape::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
+use crate::domain::IfFailed;
+use crate::model::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+use std::collections::BTreeMap;
+
+const SEQUENCE: [Key<'static>; 2] = [Key::Name("spec"), Key::Name("sequence")];
+/// Guide: a plan's delay, 60 s by default.
+const DELAY: Duration = Duration::from_secs(60);
+
+/// Reads a failover plan.
+pub fn resolve(reader: &mut Reader<'_>, raw: &FailoverPlanDocument, labels: &Labels) -> Option<FailoverPlan> {
+    let _: Option<EntryName> = reader.own_name();
+    let name = plan_name(&raw.metadata.name);
+    let spec = &raw.spec;
+    let key = |a: &'static str, b: &'static str| [Key::Name("spec"), Key::Name(a), Key::Name(b)];
+    let rto = reader.maybe_duration(spec.objectives.rto.as_deref(), &key("objectives", "rto"));
+    let undo_gap = reader.duration(
+        spec.limits.undo_every.as_deref(),
+        Duration::from_secs(10),
+        &key("limits", "undoEvery"),
+    );
+    if spec.sequence.is_empty() {
+        let finding = Finding::new(Code::EmptySequence, "the sequence is empty");
+        reader.find(finding.at(Some(reader.at(&SEQUENCE)), "nothing to fail over"));
+    }
+    let mut sequence = Vec::with_capacity(spec.sequence.len());
+    for (position, raw) in spec.sequence.iter().enumerate() {
+        sequence.push(entry(reader, raw, position, labels));
+    }
+    twice(reader, &sequence);
+    let positions = positions(reader, &sequence);
+    let mut resolved = Vec::with_capacity(sequence.len());
+    let on_failure: Vec<IfFailed> =
+        sequence.iter().map(|e| e.as_ref().map_or(IfFailed::Block, |e| e.on_failure)).collect();
+    for (position, (entry, raw)) in sequence.into_iter().zip(&spec.sequence).enumerate() {
+        let Some(mut entry) = entry else { continue };
+        entry.after = raw.after.as_ref().map(|after| {
+            let one = |(i, raw): (usize, &raw::After)| {
+                after_edge(reader, raw, (position, i), (&positions, &on_failure))
+            };
+            after.iter().enumerate().filter_map(one).collect()
+        });
+        resolved.push(entry);
+    }
+    let plan = FailoverPlan {
+        name: name?,
+        rto,
+        start_limit: spec.limits.start.unwrap_or(10),
+        undo_limit: spec.limits.undo.unwrap_or(5),
+        undo_gap,
+        slot: match spec.slot_free_at {
+            None | Some(SlotWord::Done) => Slot::Done,
+            Some(SlotWord::Ready) => Slot::Ready,
+        },
+        undo_order: match spec.undo_order {
+            None | Some(UndoOrderWord::Reverse) => UndoOrder::Reverse,
+            Some(UndoOrderWord::List) => UndoOrder::List,
+        },
+        source: match spec.source {
+            None | Some(SourceWord::Leave) => SourceTreatment::Leave,
+            Some(SourceWord::PowerOff) => SourceTreatment::PowerOff,
+        },
+        sequence: resolved,
+    };
+    reader.sound().then_some(plan)
+}
+
+fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &Labels) -> Option<Entry> {
+    let here = [&SEQUENCE[..], &[Key::Index(position)]].concat();
+    let key = |name: &'static str| [&here[..], &[Key::Name(name)]].concat();
+    let which =
+        reader.one_of(&[("replica", raw.replica.is_some()), ("group", raw.group.is_some())], &here)?;
+    let text = raw.replica.as_deref().or(raw.group.as_deref())?;
+    let delay = reader.duration(raw.delay.as_deref(), DELAY, &key("delay"));
+    let replicas: Vec<ReplicaName> = match (&raw.replicas, which) {
+        (None, "replica") => reader.replica(text, &key("replica")).into_iter().collect(),
+        (Some(selection), "group") => reader.select(selection, labels, &key("replicas")),
+        (Some(_), _) => {
+            let place = reader.at(&[&here[..], &[Key::KeyOf("replicas")]].concat());
+            let finding = Finding::new(Code::OneOf, "`replicas` belongs to a `group`");
+            reader.find(finding.at(Some(place), "this entry is one `replica`"));
+            Vec::new()
+        }
+        (None, _) => {
+            let finding = Finding::new(Code::MissingKey, "the key `replicas` is missing in a group");
+            reader.find(finding.at(Some(reader.at(&key("group"))), "which replicas does it have?"));
+            Vec::new()
+        }
+    };
+    let name: Option<EntryName> = reader.name(text, &key(which));
+    let on_failure = raw.on_failure.map_or(IfFailed::Block, if_failed);
+    Some(Entry { name: name?, replicas, delay, after: None, on_failure })
+}
+
+const fn if_failed(word: IfFailedWord) -> IfFailed {
+    match word {
+        IfFailedWord::Block => IfFailed::Block,
+        IfFailedWord::Continue => IfFailed::Continue,
+        IfFailedWord::Stop => IfFailed::Stop,
+    }
+}
+
+/// A replica stands in one entry only.
+fn twice(reader: &mut Reader<'_>, sequence: &[Option<Entry>]) {
+    let mut first: BTreeMap<&ReplicaName, usize> = BTreeMap::new();
+    for (position, entry) in sequence.iter().enumerate() {
+        for replica in entry.iter().flat_map(|e| &e.replicas) {
+            let Some(before) = first.insert(replica, position) else { continue };
+            let at = |p: usize| Some(reader.at(&[&SEQUENCE[..], &[Key::Index(p)]].concat()));
+            let finding = Finding::new(Code::EntryTwice, format!("`{replica}` stands twice in the sequence"))
+                .at(at(position), "here again")
+                .at(at(before), "here first");
+            reader.find(finding);
+            first.insert(replica, before);
+        }
+    }
+}
+
+/// The entries by their names.
+fn positions(reader: &mut Reader<'_>, sequence: &[Option<Entry>]) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for (position, entry) in sequence.iter().enumerate() {
+        let Some(entry) = entry else { continue };
+        if let Some(before) = found.insert(entry.name.to_string(), position)
+            && !entry.replicas.iter().any(|r| r.as_str() == entry.name.as_str())
+        {
+            let at = |p: usize| Some(reader.at(&[&SEQUENCE[..], &[Key::Index(p)]].concat()));
+            let finding = Finding::new(Code::EntryTwice, format!("two entries are named `{}`", entry.name))
+                .at(at(position), "here again")
+                .at(at(before), "here first");
+            reader.find(finding);
+        }
+    }
+    found
+}
+
+fn after_edge(
+    reader: &mut Reader<'_>,
+    raw: &raw::After,
+    at: (usize, usize),
+    entries: (&BTreeMap<String, usize>, &[IfFailed]),
+) -> Option<After> {
+    let here = [&SEQUENCE[..], &[Key::Index(at.0), Key::Name("after"), Key::Index(at.1)]].concat();
+    let which =
+        reader.one_of(&[("replica", raw.replica.is_some()), ("group", raw.group.is_some())], &here)?;
+    let place = [&here[..], &[Key::Name(which)]].concat();
+    let name = raw.replica.as_deref().or(raw.group.as_deref())?;
+    let plus =
+        reader.duration(raw.plus.as_deref(), Duration::ZERO, &[&here[..], &[Key::Name("plus")]].concat());
+    let (positions, on_failure) = entries;
+    let Some(entry) = positions.get(name).copied() else {
+        let finding =
+            Finding::new(Code::UnknownEntry, format!("no entry of this sequence is named `{name}`"))
+                .at(Some(reader.at(&place)), "not in this sequence");
+        let near = nearest(name, positions.keys().map(String::as_str));
+        reader.find(match near {
+            Some(near) => finding.help(format!("an entry with a similar name: {near}")),
+            None => finding.help("an edge leads from an entry of the same sequence: a replica or a group"),
+        });
+        return None;
+    };
+    let is = match raw.is {
+        None | Some(IsWord::Ready) => Is::Ready,
+        Some(IsWord::Started) => Is::Started,
+    };
+    let default = on_failure.get(entry).copied().unwrap_or_default();
+    Some(After { entry, is, plus, if_failed: raw.if_failed.map_or(default, if_failed) })
+}

@@ -1,0 +1,137 @@
+//! From raw shapes to the model: names resolved, selections made, defaults filled in, values read.
+//!
+//! All independent mistakes are found in one go. What is faulty is left out of the model, but still counts as declared, so that one
+//! mistake is one error.
+
+mod failover_plan;
+mod policy;
+mod reader;
+mod replica;
+mod runbook;
+mod site;
+
+use crate::base::{PlanName, ReplicaName};
+use crate::diag::{Code, Finding, Sources, finding::sort};
+use crate::document::{Document, Key, Kind, Shape};
+use crate::model::{Origins, Workspace, check};
+use reader::Reader;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the documents mean, and what is wrong with them.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The model, of all documents that are sound.
+    pub workspace: Workspace,
+    /// The places.
+    pub origins: Origins,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// Resolves the documents.
+#[must_use]
+pub fn resolve(documents: Vec<Document>, sources: &Sources) -> Resolved {
+    let mut findings = Vec::new();
+    duplicates(&documents, &mut findings);
+    let origins = Origins::new(documents);
+    let mut workspace = Workspace::default();
+    let each = |wanted: Kind| origins.documents().iter().filter(move |d| d.kind == wanted);
+    for document in each(Kind::Site) {
+        if let Some(Shape::Site(raw)) = &document.shape
+            && let Some(site) =
+                site::resolve(&mut Reader::new(document, &origins, sources, &mut findings), raw)
+        {
+            workspace.sites.entry(site.name.clone()).or_insert(site);
+        }
+    }
+    for document in each(Kind::Replica) {
+        if let Some(Shape::Replica(raw)) = &document.shape
+            && let Some(found) =
+                replica::resolve(&mut Reader::new(document, &origins, sources, &mut findings), raw)
+        {
+            workspace.replicas.entry(found.name.clone()).or_insert(found);
+        }
+    }
+    let labels = Labels::new(&origins);
+    for document in each(Kind::FailoverPlan) {
+        if let Some(Shape::FailoverPlan(raw)) = &document.shape {
+            let mut reader = Reader::new(document, &origins, sources, &mut findings);
+            if let Some(plan) = failover_plan::resolve(&mut reader, raw, &labels) {
+                workspace.plans.entry(plan.name.clone()).or_insert(plan);
+            }
+        }
+    }
+    for document in each(Kind::Runbook) {
+        if let Some(Shape::Runbook(raw)) = &document.shape {
+            let mut reader = Reader::new(document, &origins, sources, &mut findings);
+            if let Some(found) = runbook::resolve(&mut reader, raw, &labels, &workspace) {
+                workspace.runbooks.entry(found.name.clone()).or_insert(found);
+            }
+        }
+    }
+    for document in each(Kind::Policy) {
+        if let Some(Shape::Policy(raw)) = &document.shape {
+            let mut reader = Reader::new(document, &origins, sources, &mut findings);
+            if let Some(found) = policy::resolve(&mut reader, raw) {
+                workspace.policies.entry(found.name.clone()).or_insert(found);
+            }
+        }
+    }
+    check::all(&workspace, &origins, &mut findings);
+    sort(&mut findings);
+    Resolved { workspace, origins, findings }
+}
+
+fn duplicates(documents: &[Document], findings: &mut Vec<Finding>) {
+    let mut first: BTreeMap<(Kind, &str), &Document> = BTreeMap::new();
+    let name = [Key::Name("metadata"), Key::Name("name")];
+    for document in documents {
+        let Some(before) = first.insert((document.kind, &document.name), document) else { continue };
+        let message = format!("two {}s are named `{}`", document.kind.word(), document.name);
+        findings.push(
+            Finding::new(Code::DuplicateName, message)
+                .at(Some(document.at(&name)), "here again")
+                .at(Some(before.at(&name)), "here first")
+                .help("rename one of them"),
+        );
+        first.insert((document.kind, &document.name), before);
+    }
+}
+
+/// The labels of all replicas that are declared, to select by.
+struct Labels {
+    replicas: BTreeMap<ReplicaName, BTreeMap<String, String>>,
+    unsound: BTreeSet<String>,
+}
+
+impl Labels {
+    fn new(origins: &Origins) -> Self {
+        let (mut replicas, mut unsound) = (BTreeMap::new(), BTreeSet::new());
+        for document in origins.documents().iter().filter(|d| d.kind == Kind::Replica) {
+            match (&document.shape, ReplicaName::new(&document.name)) {
+                (Some(Shape::Replica(raw)), Ok(name)) => {
+                    replicas.entry(name).or_insert_with(|| raw.metadata.labels.clone());
+                }
+                _ => {
+                    unsound.insert(document.name.clone());
+                }
+            }
+        }
+        Self { replicas, unsound }
+    }
+
+    fn select(&self, wanted: &BTreeMap<String, String>) -> Vec<ReplicaName> {
+        let fits = |labels: &BTreeMap<String, String>| wanted.iter().all(|(k, v)| labels.get(k) == Some(v));
+        self.replicas.iter().filter(|(_, labels)| fits(labels)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether a replica could be selected by labels if its document were sound.
+    fn may_be_more(&self) -> bool {
+        !self.unsound.is_empty()
+    }
+}
+
+/// The plan's name of a document that is sound enough to have one.
+fn plan_name(text: &str) -> Option<PlanName> {
+    PlanName::new(text).ok()
+}

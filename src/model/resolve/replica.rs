@@ -1,0 +1,111 @@
+//! `kind: Replica`.
+
+use super::reader::Reader;
+use crate::base::Duration;
+use crate::diag::{Code, Finding};
+use crate::document::Key;
+use crate::document::shape::ReplicaDocument;
+use crate::document::shape::replica::{AddressMap, Ready};
+use crate::domain::{Probe, Readiness};
+use crate::model::{AddressRule, Replica};
+use std::net::IpAddr;
+
+fn key(name: &'static str) -> [Key<'static>; 2] {
+    [Key::Name("spec"), Key::Name(name)]
+}
+
+/// Reads a replica.
+pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica> {
+    let name = reader.own_name();
+    let spec = &raw.spec;
+    let source = reader.machine(&spec.source.site, &spec.source.vm, &key("source"));
+    let twin = spec.replica.vm.clone().unwrap_or_else(|| format!("{}_replica", spec.source.vm));
+    let replica = reader.machine(&spec.replica.site, &twin, &key("replica"));
+    let rpo = reader.maybe_duration(
+        spec.objectives.rpo.as_deref(),
+        &[Key::Name("spec"), Key::Name("objectives"), Key::Name("rpo")],
+    );
+    let mut networks = Vec::new();
+    for (position, map) in spec.networks.iter().enumerate() {
+        let path =
+            |end: &'static str| [&key("networks")[..], &[Key::Index(position), Key::Name(end)]].concat();
+        let (from, to) = (reader.name(&map.from, &path("from")), reader.name(&map.to, &path("to")));
+        networks.extend(from.zip(to));
+    }
+    let mut addresses = Vec::new();
+    for (position, map) in spec.addresses.iter().enumerate() {
+        addresses.extend(address(reader, map, position));
+    }
+    let ready = readiness(reader, spec.ready.as_ref());
+    let within = [Key::Name("spec"), Key::Name("shutdown"), Key::Name("within")];
+    let shutdown = reader.duration(spec.shutdown.within.as_deref(), Duration::from_mins(15), &within);
+    let found = Replica {
+        name: name?,
+        labels: raw.metadata.labels.clone(),
+        source: source?,
+        replica: replica?,
+        retention: spec.retention.unwrap_or(7),
+        rpo,
+        networks,
+        addresses,
+        ready,
+        ready_said: spec.ready.is_some(),
+        shutdown,
+        both_may_run: spec.both_may_run.as_ref().map(|b| b.because.clone()),
+    };
+    reader.sound().then_some(found)
+}
+
+fn readiness(reader: &mut Reader<'_>, raw: Option<&Ready>) -> Readiness {
+    let key = |name: &'static str| [Key::Name("spec"), Key::Name("ready"), Key::Name(name)];
+    let text = |get: fn(&Ready) -> &Option<String>| raw.and_then(|r| get(r).as_deref());
+    let mut stable = reader.duration(text(|r| &r.stable), Duration::ZERO, &key("stable"));
+    let every = reader.duration(text(|r| &r.every), Duration::from_secs(2), &key("every"));
+    let within = reader.duration(text(|r| &r.within), Duration::from_mins(5), &key("within"));
+    let mut all = Vec::new();
+    for (position, probe) in raw.map(|r| r.all.as_slice()).unwrap_or_default().iter().enumerate() {
+        let path = [&key("all")[..], &[Key::Index(position)]].concat();
+        let present = [("tcp", probe.tcp.is_some()), ("guest", probe.guest.is_some())];
+        let own = [&path[..], &[Key::Name("stable")]].concat();
+        stable = stable.max(reader.duration(probe.stable.as_deref(), Duration::ZERO, &own));
+        if reader.one_of(&present, &path).is_some() {
+            all.push(probe.tcp.as_ref().map_or(Probe::Guest, |tcp| Probe::Tcp { port: tcp.port }));
+        }
+    }
+    if all.is_empty() {
+        all.push(Probe::Guest);
+    }
+    Readiness { all, stable, every, within }
+}
+
+fn address(reader: &mut Reader<'_>, raw: &AddressMap, position: usize) -> Option<AddressRule> {
+    let path = |end: &'static str| [&key("addresses")[..], &[Key::Index(position), Key::Name(end)]].concat();
+    let from = prefix(reader, &raw.from, &path("from"));
+    let to = prefix(reader, &raw.to, &path("to"));
+    let gateway = raw.gateway.as_deref().map(|text| reader.address(text, &path("gateway")));
+    let ((from, bits), (to, other)) = (from?, to?);
+    if bits != other || from.is_ipv4() != to.is_ipv4() {
+        let message = format!("`{}` and `{}` are not of one length and family", raw.from, raw.to);
+        reader.find(
+            Finding::new(Code::BadAddress, message)
+                .at(Some(reader.at(&path("to"))), "to this prefix")
+                .at(Some(reader.at(&path("from"))), "from this one")
+                .help("the host part of an address stays, so both prefixes need the same length"),
+        );
+        return None;
+    }
+    Some(AddressRule { from, to, bits, gateway: gateway.flatten() })
+}
+
+fn prefix(reader: &mut Reader<'_>, text: &str, path: &[Key<'_>]) -> Option<(IpAddr, u8)> {
+    let parsed = text.split_once('/').and_then(|(address, bits)| {
+        let address: IpAddr = address.parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
+        (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
+    });
+    if parsed.is_none() {
+        let finding = Finding::new(Code::BadAddress, format!("`{text}` is no prefix"));
+        reader.find(finding.at(Some(reader.at(path)), "here").help("write it like 10.1.0.0/16"));
+    }
+    parsed
+}

@@ -1,0 +1,136 @@
+//! `kind: Site`.
+
+use super::reader::Reader;
+use crate::base::{Duration, VmName};
+use crate::diag::{Code, Finding};
+use crate::document::Key;
+use crate::document::check::nearest;
+use crate::document::shape::SiteDocument;
+use crate::document::shape::site::{Card, Fault, Machine, Simulator};
+use crate::domain::{Action, Link};
+use crate::model::Site;
+use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimVm, SimulatorSpec};
+
+const SIMULATOR: [Key<'static>; 3] = [Key::Name("spec"), Key::Name("provider"), Key::Name("simulator")];
+
+/// Reads a site.
+pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
+    let name = reader.own_name();
+    let spec = &raw.spec;
+    reader.one_of(
+        &[("simulator", spec.provider.simulator.is_some())],
+        &[Key::Name("spec"), Key::Name("provider")],
+    )?;
+    let simulator = simulator(reader, spec.provider.simulator.as_ref()?);
+    let site = Site {
+        name: name?,
+        provider: ProviderSpec::Simulator(simulator),
+        start_limit: spec.limits.start,
+        undo_limit: spec.limits.undo,
+    };
+    reader.sound().then_some(site)
+}
+
+fn simulator(reader: &mut Reader<'_>, raw: &Simulator) -> SimulatorSpec {
+    let key = |name: &'static str| [&SIMULATOR[..], &[Key::Name(name)]].concat();
+    let clock =
+        raw.clock.as_ref().map(|clock| match clock.get("speed").and_then(serde_json::Value::as_f64) {
+            Some(speed) => ClockSpec::Speed(speed),
+            None => ClockSpec::Virtual,
+        });
+    let begins = raw.begins.as_deref().and_then(|text| reader.time(text, &key("begins")));
+    let every = reader.duration(raw.every.as_deref(), Duration::from_mins(15), &key("every"));
+    let defaults = machine(reader, &raw.defaults, &SimVm::default(), &key("defaults"));
+    let mut vms = Vec::new();
+    for (position, vm) in raw.vms.iter().enumerate() {
+        let path = [&key("vms")[..], &[Key::Index(position)]].concat();
+        let name: Option<VmName> = reader.name(&vm.name, &[&path[..], &[Key::Name("name")]].concat());
+        let what = machine(reader, &vm.machine(), &defaults, &path);
+        vms.extend(name.map(|name| (name, what)));
+    }
+    let mut faults = Vec::new();
+    for (position, raw) in raw.faults.iter().enumerate() {
+        let path = [&key("faults")[..], &[Key::Index(position)]].concat();
+        faults.extend(fault(reader, raw, &path));
+    }
+    SimulatorSpec { clock, begins, points: raw.points.unwrap_or(3), every, defaults, vms, faults }
+}
+
+fn machine(reader: &mut Reader<'_>, raw: &Machine, defaults: &SimVm, path: &[Key<'_>]) -> SimVm {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    let boot = reader.duration(raw.boot.as_deref(), defaults.boot, &key("boot"));
+    let shutdown = reader.duration(raw.shutdown.as_deref(), defaults.shutdown, &key("shutdown"));
+    let writes = reader.duration(raw.writes.as_deref(), defaults.writes, &key("writes"));
+    let sync = reader.duration(raw.sync.as_deref(), defaults.sync, &key("sync"));
+    let links = match &raw.networks {
+        None => defaults.links.clone(),
+        Some(cards) => cards
+            .iter()
+            .enumerate()
+            .filter_map(|(i, card)| link(reader, card, &[&key("networks")[..], &[Key::Index(i)]].concat()))
+            .collect(),
+    };
+    SimVm {
+        boot,
+        shutdown,
+        ports: raw.ports.clone().unwrap_or_else(|| defaults.ports.clone()),
+        links,
+        blocks: raw.blocks.unwrap_or(defaults.blocks),
+        writes,
+        sync,
+    }
+}
+
+fn link(reader: &mut Reader<'_>, card: &Card, path: &[Key<'_>]) -> Option<Link> {
+    let network = reader.name(&card.network, &[path, &[Key::Name("network")]].concat());
+    let place = [path, &[Key::Name("address")]].concat();
+    let address = card.address.as_deref().map(|text| reader.address(text, &place));
+    Some(Link { network: network?, address: address.flatten() })
+}
+
+fn fault(reader: &mut Reader<'_>, raw: &Fault, path: &[Key<'_>]) -> Option<FaultSpec> {
+    let present = [
+        ("silent", raw.silent.is_some()),
+        ("fails", raw.fails.is_some()),
+        ("slow", raw.slow.is_some()),
+        ("answerLost", raw.answer_lost.is_some()),
+        ("neverReady", raw.never_ready.is_some()),
+    ];
+    let which = reader.one_of(&present, path)?;
+    let site = reader.own_name()?;
+    let inside = |name: &'static str| [path, &[Key::Name(which), Key::Name(name)]].concat();
+    let action = |reader: &mut Reader<'_>, text: &Option<String>| match text {
+        Some(text) if !Action::WORDS.contains(&text.as_str()) => {
+            let finding = Finding::new(Code::UnknownValue, format!("no action is named `{text}`"))
+                .at(Some(reader.at(&inside("action"))), "not known");
+            let near = nearest(text, Action::WORDS.into_iter());
+            reader.find(match near {
+                Some(near) => finding.help(format!("an action with a similar name: {near}")),
+                None => finding.help(format!("the actions are {}", Action::WORDS.join(", "))),
+            });
+            None
+        }
+        text => text.clone(),
+    };
+    let replica = |reader: &mut Reader<'_>, text: &Option<String>| {
+        text.as_deref().and_then(|name| reader.replica(name, &inside("replica")))
+    };
+    if raw.silent.is_some() {
+        return Some(FaultSpec::Silent { site });
+    }
+    if let Some(hit) = &raw.fails {
+        let (action, replica) = (action(reader, &hit.action), replica(reader, &hit.replica));
+        return Some(FaultSpec::Fails { action, replica, times: hit.times });
+    }
+    if let Some(slow) = &raw.slow {
+        let (action, replica) = (action(reader, &slow.action), replica(reader, &slow.replica));
+        let by = reader.maybe_duration(Some(&slow.by), &inside("by"))?;
+        return Some(FaultSpec::Slow { action, replica, by });
+    }
+    if let Some(lost) = &raw.answer_lost {
+        let (action, replica) = (action(reader, &lost.action), replica(reader, &lost.replica));
+        return Some(FaultSpec::AnswerLost { action, replica, times: lost.times, cut: lost.cut });
+    }
+    let vm = reader.name(&raw.never_ready.as_ref()?.vm, &inside("vm"))?;
+    Some(FaultSpec::NeverReady { site, vm })
+}

@@ -1,0 +1,254 @@
+//! A run as it goes: one line for each change that matters to a person. For many replicas the lines are summed up by wave, so that
+//! what went wrong is never scrolled away.
+
+use crate::base::{Duration, RunId, Timestamp};
+use crate::plan::{Leg, LegId, NodeId, Plan, Work};
+use crate::report::text::run::{failed_words, failure_words};
+use crate::report::words;
+use crate::run::{Event, How, Outcome, Progress, Status, StopWhy};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// With more replicas than this, waves are summed up.
+const ONE_BY_ONE: usize = 30;
+
+/// Makes lines of events. It keeps only what it needs to name durations and to say each thing once.
+#[derive(Debug)]
+pub struct Live {
+    plan: Arc<Plan>,
+    steps: bool,
+    by_wave: bool,
+    begun: BTreeMap<LegId, Timestamp>,
+    waits: BTreeMap<NodeId, Timestamp>,
+    waves: BTreeMap<u32, Wave>,
+    first: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+struct Wave {
+    of: BTreeSet<LegId>,
+    begun: BTreeSet<LegId>,
+    done: BTreeSet<LegId>,
+}
+
+impl Live {
+    /// For a plan; `steps` shows every action.
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, steps: bool) -> Self {
+        let mut waves: BTreeMap<u32, Wave> = BTreeMap::new();
+        for member in &plan.members {
+            let wave = waves.entry(member.wave).or_default();
+            let normal = |l: &LegId| plan.leg(*l).is_some_and(|l| !l.only_on_failure);
+            wave.of.extend(member.legs.iter().copied().filter(normal));
+        }
+        let by_wave = plan.members.len() > ONE_BY_ONE && !steps;
+        let (begun, waits) = (BTreeMap::new(), BTreeMap::new());
+        Self { plan, steps, by_wave, begun, waits, waves, first: None }
+    }
+
+    /// The first line.
+    #[must_use]
+    pub fn opening(&self, run: &RunId, at: Timestamp) -> String {
+        let steps = self.plan.nodes.iter().filter(|n| n.work != Work::Join).count();
+        format!("{} run {run}  {}  {}", at.clock(), self.plan.purpose, words::count(steps, "step"))
+    }
+
+    /// The lines that an event makes; often none.
+    #[must_use]
+    pub fn lines(&mut self, event: &Event, at: Timestamp) -> Vec<String> {
+        self.first.get_or_insert(at);
+        let line = |mark: char, text: String| format!("{} {mark} {text}", at.clock());
+        match event {
+            Event::Taken { runner } => {
+                vec![line('.', format!("taken up by {}@{}", runner.person, runner.host))]
+            }
+            Event::Intended { node, attempt } => self.intended(*node, *attempt, at),
+            Event::Settled { node, how } => self.settled(*node, how, at),
+            Event::Retrying { node, failure, at: again } => {
+                let name = self.plan.node_name(*node);
+                let why = failure_words(failure);
+                vec![line('~', format!("{name}: {why}; again at {}", again.clock()))]
+            }
+            Event::Failed { node, why } => {
+                vec![line('x', format!("{} failed: {}", self.plan.node_name(*node), failed_words(why)))]
+            }
+            Event::InDoubt { node, why } => {
+                vec![line('?', format!("{} is in doubt: {why}", self.plan.node_name(*node)))]
+            }
+            Event::Waiting { node } => self.waiting(*node, at),
+            Event::Met { node } => self.met(*node, at),
+            Event::Reopened { node, person, because } => {
+                let name = self.plan.node_name(*node);
+                vec![line('~', format!("{name}: {person} has it tried again: {because}"))]
+            }
+            Event::Stopping { why: StopWhy::Asked } => {
+                vec![line('!', "stopping: nothing new starts; what is under way is finished".to_owned())]
+            }
+            Event::Stopping { why: StopWhy::Failure(node) } => {
+                let name = self.plan.node_name(*node);
+                vec![line('!', format!("stopping, as the plan says, because {name} failed"))]
+            }
+            Event::Ended { outcome } => vec![line(ended_mark(*outcome), outcome.word().to_owned())],
+            Event::Closed { person, because } => vec![line('.', format!("closed by {person}: {because}"))],
+        }
+    }
+
+    fn leg(&self, node: NodeId) -> Option<(LegId, Leg)> {
+        let id = self.plan.node(node)?.leg?;
+        Some((id, self.plan.leg(id)?.clone()))
+    }
+
+    fn action(&self, node: NodeId) -> String {
+        match self.plan.node(node).map(|n| &n.work) {
+            Some(Work::Act(step)) => format!("{:<12} {}", step.replica.as_str(), words::action(&step.action)),
+            Some(Work::Wait(_) | Work::Join) | None => self.plan.node_name(node),
+        }
+    }
+
+    fn intended(&mut self, node: NodeId, attempt: u32, at: Timestamp) -> Vec<String> {
+        let Some((id, leg)) = self.leg(node) else { return Vec::new() };
+        let mut lines = Vec::new();
+        if let Entry::Vacant(vacant) = self.begun.entry(id) {
+            vacant.insert(at);
+            let wave = self.waves.values_mut().find(|w| w.of.contains(&id));
+            let first = wave.is_some_and(|w| w.begun.insert(id) && w.begun.len() == 1);
+            if self.by_wave {
+                lines.extend(first.then(|| self.wave_line(id, at)).flatten());
+            } else {
+                let what = words::operation(&leg.operation);
+                lines.push(format!("{} > {:<12} {what}", at.clock(), leg.replica.as_str()));
+            }
+        }
+        if self.steps || attempt > 1 {
+            let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            lines.push(format!("{}   {}{again}", at.clock(), self.action(node)));
+        }
+        lines
+    }
+
+    fn settled(&mut self, node: NodeId, how: &How, at: Timestamp) -> Vec<String> {
+        let mut lines = Vec::new();
+        match how {
+            How::Performed => {}
+            How::Found => lines.push(format!("{} . {}: found done", at.clock(), self.plan.node_name(node))),
+            How::ByHand { person, because } => {
+                let name = self.plan.node_name(node);
+                lines.push(format!("{} . {name}: {person} says it is done: {because}", at.clock()));
+            }
+        }
+        let Some((id, leg)) = self.leg(node).filter(|(_, leg)| leg.concluded == node) else { return lines };
+        let took = self.begun.get(&id).map(|since| words::span(at.since(*since))).unwrap_or_default();
+        let wave = self.waves.values_mut().find(|w| w.of.contains(&id));
+        let complete = wave.is_some_and(|w| {
+            w.done.insert(id);
+            tenth(w.done.len(), w.of.len())
+        });
+        if self.by_wave {
+            lines.extend(complete.then(|| self.wave_line(id, at)).flatten());
+        } else {
+            let (replica, what) = (leg.replica.as_str(), leg.operation.kind());
+            lines.push(format!(
+                "{} + {replica:<12} {:<40} {took}",
+                at.clock(),
+                format!("{}, {what} done", leg.to)
+            ));
+        }
+        lines
+    }
+
+    fn waiting(&mut self, node: NodeId, at: Timestamp) -> Vec<String> {
+        self.waits.insert(node, at);
+        if self.by_wave {
+            return Vec::new();
+        }
+        let Some(Work::Wait(wait)) = self.plan.node(node).map(|n| &n.work) else { return Vec::new() };
+        let most = words::at_most(wait).map(|d| format!("  at most {d}")).unwrap_or_default();
+        vec![format!("{} . {:<12} {}{most}", at.clock(), "wait", words::wait(wait))]
+    }
+
+    fn met(&mut self, node: NodeId, at: Timestamp) -> Vec<String> {
+        let took = self.waits.remove(&node).map(|since| words::span(at.since(since))).unwrap_or_default();
+        if self.by_wave {
+            return Vec::new();
+        }
+        let Some(Work::Wait(wait)) = self.plan.node(node).map(|n| &n.work) else { return Vec::new() };
+        vec![format!("{} + {:<12} {:<40} {took}", at.clock(), "wait", words::wait(wait))]
+    }
+
+    /// `wave 3: 12 of 50 done, 10 under way`.
+    fn wave_line(&self, leg: LegId, at: Timestamp) -> Option<String> {
+        let (number, wave) = self.waves.iter().find(|(_, w)| w.of.contains(&leg))?;
+        let (done, of) = (wave.done.len(), wave.of.len());
+        let mark = if done == of { '+' } else { '>' };
+        let under_way = wave.begun.len().saturating_sub(done);
+        let rest = of.saturating_sub(wave.begun.len().max(done));
+        let rest = if rest > 0 { format!(", {rest} not begun") } else { String::new() };
+        Some(format!("{} {mark} wave {number}: {done} of {of} done, {under_way} under way{rest}", at.clock()))
+    }
+}
+
+/// Whether another tenth is done, or all.
+const fn tenth(done: usize, of: usize) -> bool {
+    let part = of.div_ceil(10);
+    done == of || (part > 0 && done.is_multiple_of(part))
+}
+
+const fn ended_mark(outcome: Outcome) -> char {
+    match outcome {
+        Outcome::Completed => '+',
+        Outcome::CompletedWithExceptions | Outcome::Stopped => '!',
+        Outcome::Failed => 'x',
+        Outcome::InDoubt => '?',
+    }
+}
+
+/// The numbers for a bar at the foot of a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Steps and waits that are done.
+    pub done: usize,
+    /// All that may run.
+    pub of: usize,
+    /// Actions under way.
+    pub under_way: usize,
+    /// Steps that failed or are in doubt.
+    pub bad: usize,
+    /// The wait that has waited longest, and since when.
+    pub waits: Option<(String, Duration)>,
+}
+
+impl Tally {
+    /// Counts.
+    #[must_use]
+    pub fn of(progress: &Progress, now: Timestamp) -> Self {
+        let plan = progress.plan();
+        let waiting = progress.nodes(|s| s == Status::Waiting);
+        let oldest = waiting.filter_map(|n| Some((progress.started_at(n)?, n))).min();
+        let words = |node: NodeId| match plan.node(node).map(|n| &n.work) {
+            Some(Work::Wait(wait)) => words::wait(wait),
+            Some(Work::Act(_) | Work::Join) | None => plan.node_name(node),
+        };
+        Self {
+            done: progress.count(|s| s == Status::Done),
+            of: progress.count(|s| s != Status::NotNeeded),
+            under_way: progress.count(|s| matches!(s, Status::Running | Status::Retrying(_))),
+            bad: progress.count(|s| matches!(s, Status::Failed | Status::InDoubt)),
+            waits: oldest.map(|(since, node)| (words(node), now.since(since))),
+        }
+    }
+
+    /// The bar's words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { done, of, under_way, bad, waits } = self;
+        let mut text = format!("{done} of {of} done, {under_way} under way");
+        if *bad > 0 {
+            text.push_str(&format!(", {bad} failed or in doubt"));
+        }
+        if let Some((what, since)) = waits {
+            text.push_str(&format!(" · waiting for {what} ({})", words::span(*since)));
+        }
+        text
+    }
+}

@@ -1,0 +1,436 @@
+//! Refusals of the planner, violations of the checker, warnings of a plan and the differences of a stale one, as findings:
+//! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
+
+use crate::base::{ReplicaName, RunbookName};
+use crate::diag::{Code, Finding, Span};
+use crate::domain::transition::possible;
+use crate::domain::{Condition, OperationKind};
+use crate::inventory::{FactName, FactRead, Inventory};
+use crate::model::{Key, Kind, Origins, Workspace};
+use crate::plan::{NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
+use crate::report::words;
+
+/// Where things stand in the documents; the application looks that up in the origins.
+pub trait Places {
+    /// A key of one of the runbook's desired states, or the nearest thing around it.
+    fn desired(&self, position: usize, key: &str) -> Option<Span>;
+    /// A key of a replica's document, or the nearest thing around it.
+    fn replica(&self, replica: &ReplicaName, key: &str) -> Option<Span>;
+}
+
+/// Places of what no document says.
+#[derive(Debug, Clone, Copy)]
+pub struct Nowhere;
+
+impl Places for Nowhere {
+    fn desired(&self, _: usize, _: &str) -> Option<Span> {
+        None
+    }
+    fn replica(&self, _: &ReplicaName, _: &str) -> Option<Span> {
+        None
+    }
+}
+
+/// Places in the documents of a runbook.
+#[derive(Debug, Clone, Copy)]
+pub struct InDocuments<'a> {
+    /// The places of all documents.
+    pub origins: &'a Origins,
+    /// The runbook; `None` where none was asked for.
+    pub runbook: Option<&'a RunbookName>,
+}
+
+impl Places for InDocuments<'_> {
+    fn desired(&self, position: usize, key: &str) -> Option<Span> {
+        let at = |path: &[Key<'_>]| self.origins.at(Kind::Runbook, self.runbook?.as_str(), path);
+        let around = [Key::Name("spec"), Key::Name("desired"), Key::Index(position)];
+        let under = |key| at(&[around[0], around[1], around[2], Key::Name(key)]);
+        // Where the key is left out, the state is what asks for it.
+        under(key).filter(|found| Some(*found) != at(&around)).or_else(|| under("state"))
+    }
+
+    fn replica(&self, replica: &ReplicaName, key: &str) -> Option<Span> {
+        let at = |path: &[Key<'_>]| self.origins.at(Kind::Replica, replica.as_str(), path);
+        let found = at(&[Key::Name("spec"), Key::Name(key)]);
+        let whole = at(&[Key::Name("spec")]);
+        found.filter(|f| Some(*f) != whole).or_else(|| self.origins.name(Kind::Replica, replica.as_str()))
+    }
+}
+
+/// The refusals as findings. Replicas that are refused for the very same reason share one.
+#[must_use]
+pub fn findings(
+    refused: &[Refused],
+    workspace: &Workspace,
+    places: &dyn Places,
+    inventory: &Inventory,
+) -> Vec<Finding> {
+    let mut groups: Vec<(Vec<&Refused>, Vec<String>)> = Vec::new();
+    for one in refused {
+        let help = help(one);
+        let same = groups.iter_mut().find(|(all, said)| {
+            *said == help
+                && all
+                    .first()
+                    .is_some_and(|f| message(f, "it") == message(one, "it") && f.desired == one.desired)
+        });
+        match same {
+            Some((all, _)) => all.push(one),
+            None => groups.push((vec![one], help)),
+        }
+    }
+    let finding = |(all, help): (Vec<&Refused>, Vec<String>)| {
+        let first = *all.first()?;
+        let finding = Finding::new(code(&first.why), message(first, &names(&all)));
+        let (span, label) = place(first, places);
+        let finding = finding.at(span, label).about(source(&all, workspace, inventory));
+        Some(help.into_iter().fold(finding, Finding::help))
+    };
+    groups.into_iter().filter_map(finding).collect()
+}
+
+fn names(all: &[&Refused]) -> String {
+    let name = |r: &&Refused| format!("`{}`", r.replica);
+    match all {
+        [one] => name(one),
+        [one, two] => format!("{} and {}", name(one), name(two)),
+        [one, two, rest @ ..] => format!("{}, {} and {} more", name(one), name(two), rest.len()),
+        [] => String::new(),
+    }
+}
+
+/// The code of each reason.
+#[must_use]
+pub const fn code(why: &RefusedWhy) -> Code {
+    match why {
+        RefusedWhy::NotPossible { .. }
+        | RefusedWhy::NothingToKeep
+        | RefusedWhy::MachineAbsent { .. }
+        | RefusedWhy::OnlyForward(_) => Code::NoRoute,
+        RefusedWhy::Ambiguous(_) => Code::Ambiguous,
+        RefusedWhy::RecoveryUnseen(_) | RefusedWhy::ProductionUnseen { .. } => Code::SiteUnseen,
+        RefusedWhy::NoSuchPoint(_) | RefusedWhy::NoPointAt { .. } => Code::NoPoint,
+        RefusedWhy::Foreign(_) => Code::Foreign,
+        RefusedWhy::NetworkUnmapped(_) => Code::NetworkUnmapped,
+        RefusedWhy::BothWouldServe(_) => Code::BothWouldServe,
+        RefusedWhy::TargetUnfit { .. } => Code::TargetUnfit,
+        RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
+    }
+}
+
+fn message(refused: &Refused, who: &str) -> String {
+    let (now, asked) = (words::condition(&refused.now), refused.asked);
+    match &refused.why {
+        RefusedWhy::NotPossible { operation, refusal, .. } => {
+            format!(
+                "{who} cannot go from {now} to {asked}: {operation} is not possible, {}",
+                words::refusal(*refusal)
+            )
+        }
+        RefusedWhy::Ambiguous(ways) => {
+            format!(
+                "{} lead {who} from {now} to {asked}, and they keep different data",
+                words::count(ways.len(), "way")
+            )
+        }
+        RefusedWhy::NothingToKeep => {
+            format!("{who} cannot go from {now} to {asked}: what shall be kept does not exist any more")
+        }
+        RefusedWhy::RecoveryUnseen(site) => {
+            format!("{who} cannot be planned: its recovery site {site} does not answer")
+        }
+        RefusedWhy::ProductionUnseen { site, operation, .. } => {
+            format!(
+                "{who} cannot go from {now} to {asked}: {operation} needs site {site}, which does not answer"
+            )
+        }
+        RefusedWhy::MachineAbsent { vm, operation } => {
+            format!(
+                "{who} cannot go from {now} to {asked}: {operation} needs machine {vm}, which does not exist"
+            )
+        }
+        RefusedWhy::NoSuchPoint(point) => format!("{who} has no restore point {point}"),
+        RefusedWhy::NoPointAt { at, oldest } => match oldest {
+            Some((id, oldest)) => {
+                format!("{who} has no restore point at or before {at}; its oldest, {id}, is of {oldest}")
+            }
+            None => format!("{who} has no restore point at all"),
+        },
+        RefusedWhy::Foreign(foreign) => {
+            format!("{who} is as no operation leaves it: {}", words::foreign(*foreign))
+        }
+        RefusedWhy::NetworkUnmapped(network) => {
+            format!(
+                "{who} has a card on network {network}, and no mapping says where that leads at the recovery site"
+            )
+        }
+        RefusedWhy::BothWouldServe(network) => {
+            format!("source and replica of {who} would run on network {network} at once")
+        }
+        RefusedWhy::TargetUnfit { vm, exists: true } => {
+            format!("{who} cannot be brought back to a new machine {vm}: it exists already")
+        }
+        RefusedWhy::TargetUnfit { vm, exists: false } => {
+            format!("{who} cannot be brought back to {vm}: it does not exist")
+        }
+        RefusedWhy::OnlyForward(operation) => {
+            format!("{who} cannot go to {asked}: {operation} was begun and can only be completed")
+        }
+        RefusedWhy::LossOverPolicy { upto, allowed } => {
+            format!("{who} would lose up to {}; {} is allowed", words::span(*upto), words::span(*allowed))
+        }
+    }
+}
+
+/// The words at the place in the document: why here.
+fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
+    let state = || (places.desired(refused.desired, "state"), format!("{} is asked for here", refused.asked));
+    match &refused.why {
+        RefusedWhy::NotPossible { .. }
+        | RefusedWhy::Ambiguous(_)
+        | RefusedWhy::RecoveryUnseen(_)
+        | RefusedWhy::MachineAbsent { .. }
+        | RefusedWhy::Foreign(_)
+        | RefusedWhy::OnlyForward(_)
+        | RefusedWhy::LossOverPolicy { .. } => state(),
+        RefusedWhy::NothingToKeep => {
+            (places.desired(refused.desired, "keep"), "this cannot be kept".to_owned())
+        }
+        RefusedWhy::ProductionUnseen { unplanned_would_do: true, .. } => {
+            (places.desired(refused.desired, "via"), "a planned failover needs the source".to_owned())
+        }
+        RefusedWhy::ProductionUnseen { .. } => state(),
+        RefusedWhy::NoSuchPoint(_) | RefusedWhy::NoPointAt { .. } => {
+            (places.desired(refused.desired, "restorePoint"), "this point is asked for".to_owned())
+        }
+        RefusedWhy::NetworkUnmapped(network) => {
+            (places.replica(&refused.replica, "networks"), format!("{network} is not among these"))
+        }
+        RefusedWhy::BothWouldServe(_) => {
+            (places.replica(&refused.replica, "networks"), "the replica gets its networks here".to_owned())
+        }
+        RefusedWhy::TargetUnfit { .. } => {
+            (places.desired(refused.desired, "failback"), "the target is named here".to_owned())
+        }
+    }
+}
+
+/// What was read, from where and when.
+fn source(all: &[&Refused], workspace: &Workspace, inventory: &Inventory) -> String {
+    let Some(first) = all.first() else { return String::new() };
+    let more = if all.len() > 1 { format!(" and {} more", all.len() - 1) } else { String::new() };
+    let was = format!("replica {}{more}: {}", first.replica, words::condition(&first.now));
+    let site = workspace.replicas.get(&first.replica).map(|r| &r.replica.site);
+    match site.and_then(|site| Some((site, inventory.sites.get(site)?))) {
+        Some((site, seen)) => match &seen.silent {
+            None => format!("{was}, {site} read {}", seen.at.clock()),
+            Some(why) => format!("{was}, {site} tried {}: {why}", seen.at.clock()),
+        },
+        None => was,
+    }
+}
+
+fn help(refused: &Refused) -> Vec<String> {
+    let from = || refused.now.whole().map(from_here);
+    match &refused.why {
+        RefusedWhy::NotPossible { lawful, .. } => {
+            let way = if lawful.is_empty() {
+                format!("no operation leads from here to {}", refused.asked)
+            } else {
+                format!("the lawful way is {}", operations(lawful))
+            };
+            from().into_iter().chain([way]).collect()
+        }
+        RefusedWhy::Ambiguous(ways) => std::iter::once("say which one, beside the state:".to_owned())
+            .chain(ways.iter().map(offer))
+            .collect(),
+        RefusedWhy::NothingToKeep => {
+            vec!["leave `keep` out, or ask for a state that the data which is left can reach".to_owned()]
+        }
+        RefusedWhy::RecoveryUnseen(site) => {
+            vec![format!(
+                "nothing can be done to a replica that cannot be seen; `lifeboat status` says when {site} answers again"
+            )]
+        }
+        RefusedWhy::ProductionUnseen { unplanned_would_do: true, .. } => vec![
+            "write `via: unplanned` to start from the latest restore point and lose what came after it"
+                .to_owned(),
+            "or `via: best`: planned where the source answers, otherwise unplanned".to_owned(),
+        ],
+        RefusedWhy::ProductionUnseen { site, .. } => {
+            vec![format!("it can be planned when {site} answers again")]
+        }
+        RefusedWhy::MachineAbsent { .. } => {
+            vec!["restore the machine, or name another target under `failback`".to_owned()]
+        }
+        RefusedWhy::NoSuchPoint(_) => {
+            vec![format!("`lifeboat status {}` lists the restore points", refused.replica)]
+        }
+        RefusedWhy::NoPointAt { oldest, .. } => match oldest {
+            Some((_, at)) => vec![format!("ask for {at} or later, or for `latest`")],
+            None => vec![format!("`lifeboat replicate {}` makes the first one", refused.replica)],
+        },
+        RefusedWhy::Foreign(_) => {
+            vec!["somebody changed it outside Lifeboat; put it back at its site, then plan again".to_owned()]
+        }
+        RefusedWhy::NetworkUnmapped(network) => {
+            vec![format!("add it:\n    networks: [{{ from: {network}, to: … }}]")]
+        }
+        RefusedWhy::BothWouldServe(_) => vec![
+            "stop the source first: `via: planned`, or `source: power-off` in the failover plan".to_owned(),
+            "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
+        ],
+        RefusedWhy::TargetUnfit { exists: true, .. } => {
+            vec!["name a machine that does not exist yet, or `elsewhere` for one that does".to_owned()]
+        }
+        RefusedWhy::TargetUnfit { .. } => {
+            vec!["restore it first, or name it as `recovered` to have it built from the replica".to_owned()]
+        }
+        RefusedWhy::OnlyForward(operation) => vec![format!("ask for the state that {operation} leads to")],
+        RefusedWhy::LossOverPolicy { .. } => {
+            vec!["replicate first, or raise the objective with whoever answers for it".to_owned()]
+        }
+    }
+}
+
+fn from_here(state: crate::domain::State) -> String {
+    let list: Vec<&str> = possible(state).map(OperationKind::name).collect();
+    if list.is_empty() {
+        format!("from {state} nothing is possible any more")
+    } else {
+        format!("from {state} these are possible: {}", list.join(", "))
+    }
+}
+
+fn operations(list: &[OperationKind]) -> String {
+    list.iter().map(|o| o.name()).collect::<Vec<_>>().join(", then ")
+}
+
+fn offer(offer: &RouteOffer) -> String {
+    let RouteOffer { say, operations: list, loses } = offer;
+    let loses = match loses.as_slice() {
+        [] => "loses nothing".to_owned(),
+        some => format!("loses {}", some.iter().map(words::loss).collect::<Vec<_>>().join(" and ")),
+    };
+    format!("    {say:<16} {}; {loses}", operations(list))
+}
+
+/// A violation: a fault of the planner, and said so.
+#[must_use]
+pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
+    let name = |node: &NodeId| plan.node_name(*node);
+    let message = match violation {
+        Violation::Dangling(what) => what.clone(),
+        Violation::Cycle(nodes) => {
+            format!("steps wait for each other: {}", nodes.iter().map(name).collect::<Vec<_>>().join(" → "))
+        }
+        Violation::Unordered(one, two) => {
+            format!("{} and {} have no order between them", name(one), name(two))
+        }
+        Violation::Unmet { node, unmet } => {
+            format!("{} could not be done: {}", name(node), words::unmet(*unmet))
+        }
+        Violation::Broken { node, broken } => format!("after {}, {}", name(node), words::broken(broken)),
+        Violation::Misses { replica, ends, wanted } => {
+            format!("{replica} would end as {} and not as {wanted}", words::condition(ends))
+        }
+        Violation::TooEarly { node, before } => {
+            format!("{} cannot be undone and might start before {}", name(node), name(before))
+        }
+        Violation::UnnamedLoss(replica) => format!("{replica} would lose data that the plan does not name"),
+    };
+    Finding::new(Code::CheckerRefuses, message)
+        .about(format!("plan {}", plan.purpose))
+        .help("this is a fault of Lifeboat, not of your documents; nothing was touched; please report it with the plan")
+}
+
+/// What is lawful and worth a look.
+#[must_use]
+pub fn warning(warning: &Warning, plan: &Plan) -> Finding {
+    let member = |replica: &ReplicaName| plan.members.iter().find(|m| m.replica == *replica);
+    match warning {
+        Warning::SourceLeftRunning(replica) => Finding::new(
+            Code::SourceLeftRunning,
+            format!("the source of {replica} is seen running and is left so while its replica serves"),
+        )
+        .help("`source: power-off` in the failover plan stops it first"),
+        Warning::SourceUnseen(replica) => Finding::new(
+            Code::SourceUnseen,
+            format!("the source of {replica} cannot be seen; it may be running while its replica serves"),
+        ),
+        Warning::LosesData(replica) => {
+            let loses = member(replica).map_or_else(String::new, |m| losses(&m.loses));
+            Finding::new(Code::LosesData, format!("{replica} loses {loses}"))
+        }
+        Warning::OlderPoint(replica) => Finding::new(
+            Code::OlderPoint,
+            format!("{replica} starts from an older restore point than its latest"),
+        ),
+        Warning::SourceMoved(replica) => {
+            let source = plan.placements.get(replica).map_or_else(String::new, |p| p.source.to_string());
+            Finding::new(
+                Code::SourceMoved,
+                format!("{replica} is replicated from {source}, which is not what its document says"),
+            )
+            .help(
+                "a failback to another machine was committed; name that machine as `source` in the document",
+            )
+        }
+        Warning::SourceStaysOff(replica) => Finding::new(
+            Code::SourceStaysOff,
+            format!("the source of {replica} stays off: its site does not answer"),
+        )
+        .help("start it by hand when the site is back"),
+        Warning::RtoMissed(name) => Finding::new(
+            Code::RtoMissed,
+            format!("{name} is predicted to take {}", words::span(plan.forecast.total)),
+        ),
+    }
+}
+
+/// Several losses in one phrase.
+#[must_use]
+pub fn losses(loses: &[crate::domain::Loss]) -> String {
+    loses.iter().map(words::loss).collect::<Vec<_>>().join(" and ")
+}
+
+/// What the world is not any more, fact by fact.
+#[must_use]
+pub fn stale(changed: &[(&FactRead, String)], plan: &Plan) -> Option<Finding> {
+    let (first, _) = changed.first()?;
+    let text = match changed {
+        [_] => format!("a fact about {} is not what it was when the plan was made", first.replica),
+        all => format!("{} are not what they were when the plan was made", words::count(all.len(), "fact")),
+    };
+    let finding = Finding::new(Code::PlanStale, text)
+        .about(format!("plan {}, made from what was read {}", plan.purpose, plan.observed_at));
+    let line = |(read, now): &(&FactRead, String)| {
+        format!("    {}: {} was {}, is {now}", read.replica, fact(&read.fact), read.value)
+    };
+    let finding = changed.iter().take(20).map(line).fold(finding, Finding::help);
+    Some(finding.help("plan again; the new plan may be the very same steps"))
+}
+
+fn fact(name: &FactName) -> String {
+    match name {
+        FactName::Condition => "its state".to_owned(),
+        FactName::Power(role) => format!("the power of {}", words::role(*role)),
+        FactName::Links(role) => format!("the networks of {}", words::role(*role)),
+        FactName::Latest => "its latest restore point".to_owned(),
+        FactName::Point(id) => format!("restore point {id}"),
+        FactName::InUse => "the restore point in use".to_owned(),
+        FactName::Source => "where it is replicated from".to_owned(),
+        FactName::Failback => "its failback".to_owned(),
+    }
+}
+
+/// Whether a replica can be acted on at all, in a word for a status line.
+#[must_use]
+pub fn next_words(condition: &Condition) -> String {
+    match condition {
+        Condition::Whole(state) => possible(*state).map(OperationKind::name).collect::<Vec<_>>().join(", "),
+        Condition::PartWay(operation) => format!("complete or take back the {}", operation.kind()),
+        Condition::Foreign(_) => "put it back at its site".to_owned(),
+        Condition::Unseen => "wait for its site".to_owned(),
+    }
+}

@@ -1,0 +1,43 @@
+//! Columns. Widths are counted in characters; the last column is never padded.
+
+/// Rows as aligned lines, each with an indent, none wider than `width`: the widest column but the first gives way.
+#[must_use]
+pub fn lines(rows: &[Vec<String>], indent: &str, width: usize) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let longest = |column: usize| {
+        rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
+    };
+    let mut widths: Vec<usize> = (0..columns).map(longest).collect();
+    let room = width.saturating_sub(indent.chars().count() + 2 * columns.saturating_sub(1));
+    while widths.iter().sum::<usize>() > room {
+        let Some(widest) = widths.iter_mut().max() else { break };
+        if *widest <= 8 {
+            break;
+        }
+        *widest -= 1;
+    }
+    rows.iter().map(|row| line(row, &widths, indent)).collect()
+}
+
+fn line(row: &[String], widths: &[usize], indent: &str) -> String {
+    let mut text = indent.to_owned();
+    for (cell, width) in row.iter().zip(widths) {
+        let cell = shortened(cell, *width);
+        let pad = width.saturating_sub(cell.chars().count()) + 2;
+        text.push_str(&cell);
+        text.extend(std::iter::repeat_n(' ', pad));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// A text cut to a width, with a mark that it is.
+#[must_use]
+pub fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}

@@ -1,0 +1,56 @@
+//! The views of a person at a terminal: plan, status, run, history. Nothing here is wider than asked for.
+
+pub mod plan;
+pub mod run;
+pub mod status;
+pub mod steps;
+
+pub use plan::plan;
+pub use run::{history, run_report};
+pub use status::status;
+
+use crate::base::Timestamp;
+
+/// How a view is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How many columns there are.
+    pub width: usize,
+    /// Whether characters beyond ASCII may be used.
+    pub unicode: bool,
+    /// Whether everything is listed one by one: members beyond forty, replicas that stay as they are.
+    pub all: bool,
+    /// Whether every step is listed with its reason and what it waits for.
+    pub steps: bool,
+    /// The time now, for ages ("3 s ago"); without it the clock is shown.
+    pub now: Option<Timestamp>,
+    /// Where the documents come from ("commit 4f1c2e9, clean").
+    pub origin: Option<String>,
+    /// The command to type next; without it the usual one.
+    pub next: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { width: 100, unicode: true, all: false, steps: false, now: None, origin: None, next: None }
+    }
+}
+
+impl Options {
+    /// The text in the characters that the stream can show.
+    fn finish(&self, text: String) -> String {
+        if self.unicode {
+            return text;
+        }
+        let plain = [("→", "->"), ("…", "..."), ("·", "-"), ("≤", "<="), ("×", "x"), ("–", "-")];
+        plain.into_iter().fold(text, |text, (fine, plain)| text.replace(fine, plain))
+    }
+
+    /// When something was read.
+    fn read(&self, at: Timestamp) -> String {
+        match self.now {
+            Some(now) => format!("{} ago", super::words::span(now.since(at))),
+            None => at.clock(),
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A plan: what changes, in the order of execution; what is lost against what is allowed; where the way back ends; what to type next.
+
+use super::{Options, steps};
+use crate::base::{Duration, ReplicaName};
+use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
+use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Work};
+use crate::report::{refused, table, words};
+use std::collections::BTreeMap;
+
+/// So many replicas are listed one by one; more are shown in groups that do the same.
+const ONE_BY_ONE: usize = 40;
+/// So many lossy replicas are named one by one.
+const LOSSES: usize = 10;
+
+/// The plan as text.
+#[must_use]
+pub fn plan(plan: &Plan, options: &Options) -> String {
+    let mut text = header(plan, options);
+    if plan.members.is_empty() {
+        text.push_str("\n  Nothing to do: every replica is what it shall be.\n");
+    } else {
+        text.push('\n');
+        changes(plan, options, &mut text);
+    }
+    unchanged(plan, options, &mut text);
+    if !plan.members.is_empty() {
+        text.push('\n');
+        marks(plan, &mut text);
+    }
+    if options.steps {
+        text.push('\n');
+        text.push_str(&steps::list(plan, options.width));
+    }
+    text.push('\n');
+    text.push_str(&verdict(plan, options));
+    options.finish(text)
+}
+
+fn header(plan: &Plan, options: &Options) -> String {
+    let what = match &plan.purpose {
+        Purpose::Runbook(name) => format!("Runbook {name}"),
+        Purpose::Replicate => "Replicate".to_owned(),
+        Purpose::Abort(run) => format!("Way back of run {run}"),
+    };
+    let sites = plan.sites.iter().map(|site| match &site.silent {
+        None => format!("{} read {}", site.site, options.read(site.at)),
+        Some(_) => format!("{} does not answer (tried {})", site.site, options.read(site.at)),
+    });
+    let sites = sites.collect::<Vec<_>>().join(", ");
+    let parts = [Some(what), options.origin.clone(), Some(sites).filter(|s| !s.is_empty())];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let line = parts.join("  ·  ");
+    if line.chars().count() <= options.width {
+        format!("{line}\n")
+    } else {
+        format!("{}\n", parts.join("\n  "))
+    }
+}
+
+/// What a row says of a replica; replicas with the same row can share it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    wave: u32,
+    now: String,
+    then: State,
+    how: String,
+    lossy: bool,
+    allowed: Option<Duration>,
+    waits: Vec<String>,
+}
+
+fn row(plan: &Plan, member: &Member) -> Row {
+    Row {
+        wave: member.wave,
+        now: short(&member.now),
+        then: member.then,
+        how: how(plan, member),
+        lossy: !member.loses.is_empty(),
+        allowed: member.rpo,
+        waits: Vec::new(),
+    }
+}
+
+/// A condition in a word for a table.
+#[must_use]
+pub fn short(condition: &Condition) -> String {
+    match condition {
+        Condition::PartWay(_) => "part-way".to_owned(),
+        Condition::Foreign(_) => "foreign".to_owned(),
+        Condition::Whole(_) | Condition::Unseen => words::condition(condition),
+    }
+}
+
+/// The operations of a replica in a word each.
+fn how(plan: &Plan, member: &Member) -> String {
+    let legs = member.legs.iter().filter_map(|l| plan.leg(*l)).filter(|l| !l.only_on_failure);
+    let mut list: Vec<&str> = legs.map(|l| operation_word(l.operation.kind())).collect();
+    list.dedup();
+    list.join(" + ")
+}
+
+const fn operation_word(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Replicate => "replicate",
+        OperationKind::Failover => "unplanned",
+        OperationKind::PlannedFailover => "planned",
+        OperationKind::UndoFailover => "undo",
+        OperationKind::PermanentFailover => "permanent",
+        OperationKind::Failback => "failback",
+        OperationKind::Switchover => "switchover",
+        OperationKind::CommitFailback => "commit",
+        OperationKind::UndoFailback => "undo failback",
+    }
+}
+
+fn changes(plan: &Plan, options: &Options, text: &mut String) {
+    let waits = waits(plan);
+    let grouped = plan.members.len() > ONE_BY_ONE && !options.all;
+    let mut groups: Vec<(Row, Vec<&Member>)> = Vec::new();
+    for member in &plan.members {
+        let mut row = row(plan, member);
+        if grouped {
+            // Waits that differ in the replica's name alone are the same.
+            row.waits =
+                waits.get(&member.replica).into_iter().flatten().map(|w| wait_words(w, "each")).collect();
+        }
+        match groups.iter_mut().find(|(r, _)| grouped && *r == row) {
+            Some((_, members)) => members.push(member),
+            None => groups.push((row, vec![member])),
+        }
+    }
+    let mut rows = vec![heads()];
+    for (row, members) in &groups {
+        rows.push(cells(row, members));
+    }
+    let lines = table::lines(&rows, "  ", options.width);
+    let mut lines = lines.into_iter();
+    text.extend(lines.next().map(|l| l + "\n"));
+    for (line, (row, members)) in lines.zip(&groups) {
+        text.push_str(&(line + "\n"));
+        let of_one = members.first().filter(|_| members.len() == 1);
+        let own = of_one.and_then(|m| Some((m, waits.get(&m.replica)?)));
+        let own = own.map(|(m, waits)| waits.iter().map(|w| wait_words(w, m.replica.as_str())).collect());
+        for wait in own.unwrap_or_else(|| row.waits.clone()) {
+            text.push_str(&format!("        wait  {}\n", table::shortened(&wait, options.width - 14)));
+        }
+    }
+}
+
+fn heads() -> Vec<String> {
+    ["wave", "replica", "now", "then", "how", "loses", "allowed", "typical"].map(str::to_owned).to_vec()
+}
+
+fn cells(row: &Row, members: &[&Member]) -> Vec<String> {
+    let name = match members {
+        [one] => one.replica.to_string(),
+        [first, .., last] => format!("{} … {} ({} replicas)", first.replica, last.replica, members.len()),
+        [] => String::new(),
+    };
+    let loses = members.iter().flat_map(|m| &m.loses);
+    let typical = members.iter().map(|m| m.typical).max().unwrap_or_default();
+    vec![
+        row.wave.to_string(),
+        name,
+        row.now.clone(),
+        row.then.to_string(),
+        row.how.clone(),
+        loss_word(loses),
+        row.allowed.map_or_else(|| "-".to_owned(), |d| d.to_string()),
+        typical.rounded().to_string(),
+    ]
+}
+
+/// The greatest loss in a word: `none`, `! 42 s`, `! points`.
+pub fn loss_word<'a>(loses: impl Iterator<Item = &'a Loss>) -> String {
+    let mut found = None;
+    let mut points = false;
+    for loss in loses {
+        match loss.kind {
+            LossKind::RestorePoints => points = true,
+            LossKind::SourceAfterPoint
+            | LossKind::ReplicaSinceFailover
+            | LossKind::ProductionSinceSwitchover => {
+                found = found.max(Some(loss.upto.unwrap_or(Duration::from_millis(u64::MAX))));
+            }
+        }
+    }
+    match (found, points) {
+        (Some(Duration { .. }), _) if found == Some(Duration::from_millis(u64::MAX)) => "! all".to_owned(),
+        (Some(upto), _) => format!("! {}", words::span(upto)),
+        (None, true) => "! points".to_owned(),
+        (None, false) => "none".to_owned(),
+    }
+}
+
+/// The waits of each replica on the ordinary way.
+fn waits(plan: &Plan) -> BTreeMap<ReplicaName, Vec<&Wait>> {
+    let mut found: BTreeMap<ReplicaName, Vec<&Wait>> = BTreeMap::new();
+    for node in &plan.nodes {
+        let leg = node.leg.and_then(|l| plan.leg(l)).filter(|l| !l.only_on_failure);
+        if let (Work::Wait(wait), Some(leg)) = (&node.work, leg) {
+            let waits = found.entry(leg.replica.clone()).or_default();
+            if waits.last() != Some(&wait) {
+                waits.push(wait);
+            }
+        }
+    }
+    found
+}
+
+fn wait_words(wait: &Wait, who: &str) -> String {
+    match wait {
+        Wait::Ready { vm, readiness, .. } => {
+            let whose = match vm {
+                crate::domain::Role::Replica => who.to_owned(),
+                crate::domain::Role::Source => format!("{who}'s source"),
+                crate::domain::Role::Target => format!("{who}'s target"),
+            };
+            format!("{whose} ready: {}  ≤ {}", words::readiness(readiness), readiness.within)
+        }
+        Wait::Until { .. } | Wait::Quiet { .. } => format!("{who} {}", words::wait(wait)),
+    }
+}
+
+fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
+    if plan.unchanged.is_empty() {
+        return;
+    }
+    if !options.all {
+        let stay = if plan.unchanged.len() == 1 { "stays as it is" } else { "stay as they are" };
+        let count = words::count(plan.unchanged.len(), "replica");
+        text.push_str(&format!("  = {count} {stay} (--all shows them, each with its reason)\n"));
+        return;
+    }
+    let rows: Vec<Vec<String>> = plan
+        .unchanged
+        .iter()
+        .map(|u| {
+            vec!["=".to_owned(), u.replica.to_string(), short(&u.now), words::untouched(u.why).to_owned()]
+        })
+        .collect();
+    text.extend(table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n"));
+}
+
+/// Losses, halts, and the point of no return.
+fn marks(plan: &Plan, text: &mut String) {
+    let lossy: Vec<&Member> = plan.members.iter().filter(|m| !m.loses.is_empty()).collect();
+    for member in lossy.iter().take(LOSSES) {
+        let why = if source_silent(plan, member) { "; its source does not answer" } else { "" };
+        text.push_str(&format!("  ! {} loses {}{why}\n", member.replica, refused::losses(&member.loses)));
+    }
+    if lossy.len() > LOSSES {
+        text.push_str(&format!("  ! and {} more that lose data\n", lossy.len() - LOSSES));
+    }
+    let halts: Vec<&Member> = plan.members.iter().filter(|m| m.halts_before.is_some()).collect();
+    if let [first, rest @ ..] = halts.as_slice() {
+        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        let before = first.halts_before.map_or("", State::name);
+        let at = first.then;
+        text.push_str(&format!(
+            "  > {}{more} halts at {at}, before {before}: the switchover waits for a person's word\n",
+            first.replica
+        ));
+    }
+    match plan.forecast.no_return.and_then(|node| Some((node, plan.node(node)?))) {
+        Some((id, node)) => text.push_str(&format!("  ^ {}\n", no_return(plan, id, node))),
+        None => text.push_str("  ^ no step is irreversible\n"),
+    }
+}
+
+fn source_silent(plan: &Plan, member: &Member) -> bool {
+    let site = plan.placements.get(&member.replica).map(|p| &p.source.site);
+    plan.sites.iter().any(|s| Some(&s.site) == site && s.silent.is_some())
+}
+
+fn no_return(plan: &Plan, id: NodeId, node: &Node) -> String {
+    match &node.work {
+        Work::Act(step) => {
+            let word = words::action(&step.action);
+            format!("no way back for {} from here on: {word} ({id})", step.replica)
+        }
+        Work::Wait(_) | Work::Join => format!("no way back from {} on", plan.node_name(id)),
+    }
+}
+
+/// How many actions, waits and actions on failure there are.
+fn numbers(plan: &Plan) -> (usize, usize, usize) {
+    let (mut steps, mut waits, mut rescue) = (0, 0, 0);
+    for node in &plan.nodes {
+        let on_failure = node.leg.and_then(|l: LegId| plan.leg(l)).is_some_and(|l: &Leg| l.only_on_failure);
+        match node.work {
+            Work::Act(_) if on_failure => rescue += 1,
+            Work::Act(_) => steps += 1,
+            Work::Wait(_) if !on_failure => waits += 1,
+            Work::Wait(_) | Work::Join => {}
+        }
+    }
+    (steps, waits, rescue)
+}
+
+fn verdict(plan: &Plan, options: &Options) -> String {
+    let next = options.next.clone().unwrap_or_else(|| match &plan.purpose {
+        Purpose::Runbook(name) => format!("lifeboat apply {name}"),
+        Purpose::Replicate => "lifeboat replicate".to_owned(),
+        Purpose::Abort(run) => format!("lifeboat abort {run}"),
+    });
+    if plan.members.is_empty() {
+        return format!("0 steps. {}\n", warnings(plan));
+    }
+    let (steps, waits, rescue) = numbers(plan);
+    let lossy = plan.members.iter().filter(|m| !m.loses.is_empty()).count();
+    let mut parts = vec![words::count(steps, "step"), words::count(waits, "wait")];
+    parts.push(words::count(plan.members.len(), "replica"));
+    if lossy > 0 {
+        parts.push(format!("{lossy} lossy"));
+    }
+    let on_failure = if rescue > 0 {
+        format!(" {} more only on a failure.", words::count(rescue, "step"))
+    } else {
+        String::new()
+    };
+    let first = format!("{}.{on_failure}", parts.join(", "));
+    let objective =
+        plan.forecast.objective.as_ref().map_or_else(String::new, |(_, limit)| format!(" of {limit}"));
+    let path = critical(plan);
+    let total = plan.forecast.total.rounded();
+    let line = format!("{first} Critical path {total}{objective}: {path}.  {}\n", warnings(plan));
+    let line = if line.chars().count() <= options.width + 1 {
+        line
+    } else {
+        format!("{first}\nCritical path {total}{objective}: {path}.  {}\n", warnings(plan))
+    };
+    format!("{line}Next: {next}\n")
+}
+
+fn warnings(plan: &Plan) -> String {
+    format!("0 errors, {}.", words::count(plan.warnings.len(), "warning"))
+}
+
+/// The replicas along the critical path.
+fn critical(plan: &Plan) -> String {
+    let of = |node: NodeId| plan.node(node).and_then(|n| n.leg).and_then(|l| plan.leg(l)).map(|l| &l.replica);
+    let mut names: Vec<&ReplicaName> = plan.forecast.critical.iter().filter_map(|c| of(c.node)).collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => "nothing waits".to_owned(),
+        [a, b, c, .., y, z] if names.len() > 6 => format!("{a} → {b} → {c} → … → {y} → {z}"),
+        some => some.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(" → "),
+    }
+}

@@ -1,0 +1,320 @@
+//! A run as it went: the outcome first, then each replica, then what failed and what did not run because of whom.
+
+use super::Options;
+use crate::base::{Duration, ReplicaName, RunId, Timestamp};
+use crate::plan::{Leg, NodeId, Plan};
+use crate::port::Failure;
+use crate::report::{table, words};
+use crate::run::{Event, FailedWhy, How, Outcome, Progress, Status, StopWhy};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A run as it was recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Story<'a> {
+    /// Its name.
+    pub run: &'a RunId,
+    /// The fold over its events.
+    pub progress: &'a Progress,
+    /// Its events with their times.
+    pub events: &'a [(Timestamp, Event)],
+}
+
+/// The report of one run.
+#[must_use]
+pub fn run_report(story: Story<'_>, options: &Options) -> String {
+    let plan = story.progress.plan();
+    let mut text = opening(story, plan);
+    text.push('\n');
+    text.extend(replicas(story, plan, options).into_iter().map(|l| l + "\n"));
+    for (title, lines) in [
+        ("Failed", failures(story, plan)),
+        ("Did not run", not_run(story, plan)),
+        ("Exceptions", exceptions(story, plan)),
+        ("Runners", runners(story)),
+    ] {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{title}\n"));
+            text.extend(lines.into_iter().map(|l| format!("  {l}\n")));
+        }
+    }
+    text.push_str(&format!("\n{}", closing(story)));
+    options.finish(text)
+}
+
+/// The outcome's word; a run without one is under way or was cut off.
+#[must_use]
+pub fn outcome_word(progress: &Progress) -> &'static str {
+    match progress.outcome() {
+        _ if progress.is_closed() => "closed by hand",
+        Some(outcome) => outcome.word(),
+        None => "not ended",
+    }
+}
+
+fn opening(story: Story<'_>, plan: &Plan) -> String {
+    let progress = story.progress;
+    let took = words::span(progress.took());
+    let mut text = format!("Run {} of {}: {} after {took}", story.run, plan.purpose, outcome_word(progress));
+    if let Some((began, _)) = progress.span() {
+        text.push_str(&format!(", begun {began}"));
+    }
+    text.push('\n');
+    if let Some((name, limit)) = &plan.forecast.objective {
+        let kept = if progress.took() <= *limit { "kept" } else { "missed" };
+        let predicted = plan.forecast.total.rounded();
+        text.push_str(&format!("Objective of {name}: {limit}, {kept} ({took}; predicted {predicted})\n"));
+    }
+    let summary = progress.summary();
+    text.push_str(&format!("{} of {} done", summary.done, words::count(summary.of, "step")));
+    for (n, word) in [
+        (summary.failed.len(), "failed"),
+        (summary.in_doubt.len(), "in doubt"),
+        (summary.not_run.len(), "not run"),
+        (summary.exceptions.len(), "with exceptions"),
+    ] {
+        if n > 0 {
+            text.push_str(&format!(", {n} {word}"));
+        }
+    }
+    text.push_str(".\n");
+    text
+}
+
+fn replicas(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
+    let mut rows = vec![["", "replica", "what", "result", "started", "took"].map(str::to_owned).to_vec()];
+    let mut nodes: Vec<Vec<NodeId>> = vec![Vec::new(); plan.legs.len()];
+    for (id, node) in plan.node_ids().zip(&plan.nodes) {
+        if let Some(own) = node.leg.and_then(|l| nodes.get_mut(l.index())) {
+            own.push(id);
+        }
+    }
+    for member in &plan.members {
+        let mut name = Some(member.replica.to_string());
+        for id in &member.legs {
+            let own = nodes.get(id.index()).map_or(&[][..], Vec::as_slice);
+            let leg = plan.leg(*id);
+            let Some(mut cells) = leg.and_then(|leg| leg_row(story.progress, leg, own)) else { continue };
+            if let Some(cell) = cells.get_mut(1) {
+                *cell = name.take().unwrap_or_default();
+            }
+            rows.push(cells);
+        }
+    }
+    table::lines(&rows, "  ", options.width)
+}
+
+/// A leg's row; none for one that was not needed.
+fn leg_row(progress: &Progress, leg: &Leg, own: &[NodeId]) -> Option<Vec<String>> {
+    let nodes = || own.iter().copied();
+    let is = |wanted: fn(Status) -> bool| nodes().any(|n| wanted(progress.status(n)));
+    let (mark, result) = if is(|s| s == Status::InDoubt) {
+        ("?", "in doubt")
+    } else if is(|s| s == Status::Failed) {
+        ("x", if progress.status(leg.concluded) == Status::Done { "done, not ready" } else { "failed" })
+    } else if nodes().all(|n| progress.status(n) == Status::NotNeeded) {
+        return None;
+    } else if progress.status(leg.last) == Status::Done {
+        ("+", "done")
+    } else if is(|s| matches!(s, Status::Blocked(_))) {
+        ("-", "not run")
+    } else if nodes().all(|n| progress.status(n) == Status::Pending) {
+        ("-", "not begun")
+    } else {
+        (">", "under way")
+    };
+    let started = nodes().filter_map(|n| progress.started_at(n)).min();
+    let ended = nodes().filter_map(|n| progress.ended_at(n)).max();
+    let took = started.zip(ended).map(|(from, to)| words::span(to.since(from)));
+    let dash = || "-".to_owned();
+    Some(vec![
+        mark.to_owned(),
+        String::new(),
+        words::operation(&leg.operation),
+        result.to_owned(),
+        started.map_or_else(dash, Timestamp::clock),
+        took.unwrap_or_else(dash),
+    ])
+}
+
+/// Why a step failed, in words.
+#[must_use]
+pub fn failed_words(why: &FailedWhy) -> String {
+    match why {
+        FailedWhy::Action(failure) => failure_words(failure),
+        FailedWhy::Unmet(unmet) => format!("not begun: {}", words::unmet(*unmet)),
+        FailedWhy::NotReady => "not ready within its time".to_owned(),
+        FailedWhy::ByHand { person, because } => format!("{person} says that it failed: {because}"),
+    }
+}
+
+/// What the provider said.
+#[must_use]
+pub fn failure_words(failure: &Failure) -> String {
+    match failure {
+        Failure::Refused(unmet) => format!("refused: {}", words::unmet(*unmet)),
+        Failure::Failed(text) => text.clone(),
+        Failure::NoAnswer(text) => format!("no answer: {text}"),
+    }
+}
+
+fn failures(story: Story<'_>, plan: &Plan) -> Vec<String> {
+    let mut last: BTreeMap<NodeId, String> = BTreeMap::new();
+    for (at, event) in story.events {
+        match event {
+            Event::Failed { node, why } => {
+                last.insert(
+                    *node,
+                    format!("{} {}: {}", at.clock(), plan.node_name(*node), failed_words(why)),
+                );
+            }
+            Event::InDoubt { node, why } => {
+                let name = plan.node_name(*node);
+                last.insert(*node, format!("{} {name}: in doubt, {why}", at.clock()));
+            }
+            _ => {}
+        }
+    }
+    let bad = |node: &NodeId| matches!(story.progress.status(*node), Status::Failed | Status::InDoubt);
+    last.into_iter().filter(|(node, _)| bad(node)).map(|(_, line)| line).collect()
+}
+
+/// What did not run, together by what kept it.
+fn not_run(story: Story<'_>, plan: &Plan) -> Vec<String> {
+    let mut groups: BTreeMap<Option<NodeId>, (usize, BTreeSet<&ReplicaName>)> = BTreeMap::new();
+    let summary = story.progress.summary();
+    for one in &summary.not_run {
+        let (count, replicas) = groups.entry(one.because).or_default();
+        *count += 1;
+        let leg = plan.node(one.node).and_then(|n| n.leg).and_then(|l| plan.leg(l));
+        replicas.extend(leg.map(|l| &l.replica));
+    }
+    let line = |(because, (n, replicas)): (Option<NodeId>, (usize, BTreeSet<&ReplicaName>))| {
+        let why = match because {
+            Some(node) => format!("because {} failed", plan.node_name(node)),
+            None => "because the run ended before".to_owned(),
+        };
+        format!("{} of {} {why}", words::count(n, "step"), some_names(&replicas))
+    };
+    groups.into_iter().map(line).collect()
+}
+
+fn some_names(names: &BTreeSet<&ReplicaName>) -> String {
+    let shown: Vec<&str> = names.iter().take(3).map(|n| n.as_str()).collect();
+    let more = names.len().saturating_sub(shown.len());
+    let text = shown.join(", ");
+    if more == 0 { text } else { format!("{text} and {more} more") }
+}
+
+fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, event) in story.events {
+        let line = match event {
+            Event::Settled { node, how: How::ByHand { person, because } } => {
+                format!("{}: {person} says that it is done: {because}", plan.node_name(*node))
+            }
+            Event::Reopened { node, person, because } => {
+                format!("{}: {person} had it tried again: {because}", plan.node_name(*node))
+            }
+            Event::Closed { person, because } => format!("{person} closed the run: {because}"),
+            Event::Stopping { why: StopWhy::Asked } => "stopped on request".to_owned(),
+            Event::Stopping { why: StopWhy::Failure(node) } => {
+                format!("stopped by the plan's word, because {} failed", plan.node_name(*node))
+            }
+            _ => continue,
+        };
+        lines.push(format!("{} {line}", at.clock()));
+    }
+    lines
+}
+
+fn runners(story: Story<'_>) -> Vec<String> {
+    let taken = story.events.iter().filter_map(|(at, event)| match event {
+        Event::Taken { runner } => {
+            Some(format!("{at} {}@{}, version {}", runner.person, runner.host, runner.version))
+        }
+        _ => None,
+    });
+    taken.collect()
+}
+
+fn closing(story: Story<'_>) -> String {
+    let run = story.run;
+    match story.progress.outcome() {
+        _ if story.progress.is_closed() => "Closed. Plan again from what is observed now.\n".to_owned(),
+        Some(Outcome::Completed) => "Completed. Next: lifeboat status\n".to_owned(),
+        Some(Outcome::CompletedWithExceptions) => {
+            "Completed with exceptions: look at them above. Next: lifeboat status\n".to_owned()
+        }
+        Some(Outcome::Stopped | Outcome::Failed) | None => {
+            format!("Next: lifeboat resume {run}   or   lifeboat abort {run}\n")
+        }
+        Some(Outcome::InDoubt) => {
+            let node = story.progress.summary().in_doubt.first().map(|n| story.progress.plan().node_name(*n));
+            let node = node.unwrap_or_default();
+            format!("Next: look at the site, then lifeboat settle {run} {node} --done, --retry or --failed\n")
+        }
+    }
+}
+
+/// A run's line in the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// Its name.
+    pub run: RunId,
+    /// What it was for.
+    pub purpose: String,
+    /// When it began.
+    pub began: Option<Timestamp>,
+    /// How long it took.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: String,
+    /// Steps done, and of how many.
+    pub steps: (usize, usize),
+    /// Whether it is finished; unfinished ones stand first.
+    pub over: bool,
+}
+
+impl Past {
+    /// A run's line from its fold.
+    #[must_use]
+    pub fn new(run: RunId, progress: &Progress) -> Self {
+        let summary = progress.summary();
+        Self {
+            run,
+            purpose: progress.plan().purpose.to_string(),
+            began: progress.span().map(|(began, _)| began),
+            took: progress.took(),
+            outcome: outcome_word(progress).to_owned(),
+            steps: (summary.done, summary.of),
+            over: progress.is_over(),
+        }
+    }
+}
+
+/// The runs, unfinished ones first, then the latest first.
+#[must_use]
+pub fn history(runs: &[Past], options: &Options) -> String {
+    if runs.is_empty() {
+        return "There has been no run.\n".to_owned();
+    }
+    let mut runs: Vec<&Past> = runs.iter().collect();
+    runs.sort_by(|a, b| a.over.cmp(&b.over).then(b.began.cmp(&a.began)).then_with(|| b.run.cmp(&a.run)));
+    let mut rows = vec![["", "run", "of", "began", "took", "outcome", "steps"].map(str::to_owned).to_vec()];
+    for past in &runs {
+        rows.push(vec![
+            if past.over { " " } else { "!" }.to_owned(),
+            past.run.to_string(),
+            past.purpose.clone(),
+            past.began.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+            words::span(past.took),
+            past.outcome.clone(),
+            format!("{} of {}", past.steps.0, past.steps.1),
+        ]);
+    }
+    let mut text: String = table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n").collect();
+    if let Some(open) = runs.iter().find(|r| !r.over) {
+        text.push_str(&format!("Next: lifeboat resume {}\n", open.run));
+    }
+    options.finish(text)
+}

@@ -1,0 +1,111 @@
+//! What each replica is, since when, from which points, how far behind, and what may be done next.
+
+use super::{Options, plan::short};
+use crate::base::{Duration, ReplicaName};
+use crate::domain::{Condition, Facts, State};
+use crate::inventory::{Inventory, Observed};
+use crate::model::{Replica, Workspace};
+use crate::report::{refused, table, words};
+
+/// One replica's lag against its objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// How old the latest restore point is.
+    pub is: Duration,
+    /// How old it may be.
+    pub allowed: Option<Duration>,
+}
+
+impl Lag {
+    /// Whether it is older than allowed.
+    #[must_use]
+    pub fn exceeded(self) -> bool {
+        self.allowed.is_some_and(|allowed| self.is > allowed)
+    }
+}
+
+/// How far a replica is behind its source, where that means something: while replication runs.
+#[must_use]
+pub fn lag(replica: &Replica, observed: &Observed, inventory: &Inventory) -> Option<Lag> {
+    let facts = observed.facts.as_ref()?;
+    let ready = observed.condition() == Condition::Whole(State::Ready);
+    let latest = facts.latest().filter(|_| ready)?;
+    Some(Lag { is: inventory.at.since(latest.at), allowed: replica.rpo })
+}
+
+/// The table. `only` chooses replicas; all of them where it is empty.
+#[must_use]
+pub fn status(
+    workspace: &Workspace,
+    inventory: &Inventory,
+    only: &[ReplicaName],
+    options: &Options,
+) -> String {
+    let mut text = sites(inventory, options);
+    let chosen = workspace.replicas.values().filter(|r| only.is_empty() || only.contains(&r.name));
+    let mut rows = vec![
+        ["", "replica", "state", "since", "points", "latest", "lag", "allowed", "next"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let (mut count, mut late, mut odd) = (0, 0, 0);
+    for replica in chosen {
+        count += 1;
+        let Some(observed) = inventory.replicas.get(&replica.name) else {
+            rows.push(vec!["?".to_owned(), replica.name.to_string(), "not observed".to_owned()]);
+            odd += 1;
+            continue;
+        };
+        let lag = lag(replica, observed, inventory);
+        let exceeded = lag.is_some_and(Lag::exceeded);
+        late += usize::from(exceeded);
+        let whole = observed.condition().whole().is_some();
+        odd += usize::from(!whole);
+        let mark = if exceeded || !whole { "!" } else { "" };
+        rows.push(row(mark, replica, observed, lag));
+    }
+    text.push('\n');
+    text.extend(table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n"));
+    text.push('\n');
+    let mut verdict = vec![words::count(count, "replica")];
+    if late > 0 {
+        verdict.push(format!("{late} behind the objective"));
+    }
+    if odd > 0 {
+        verdict.push(format!("{odd} in no whole state"));
+    }
+    text.push_str(&format!("{}.\n", verdict.join(", ")));
+    options.finish(text)
+}
+
+fn sites(inventory: &Inventory, options: &Options) -> String {
+    let site = |(name, sight): (&crate::base::SiteName, &crate::inventory::SiteSight)| match &sight.silent {
+        None => format!("{name} read {}", options.read(sight.at)),
+        Some(why) => format!("{name} does not answer (tried {}: {why})", options.read(sight.at)),
+    };
+    let all: Vec<String> = inventory.sites.iter().map(site).collect();
+    format!("{}\n", all.join("  ·  "))
+}
+
+fn row(mark: &str, replica: &Replica, observed: &Observed, lag: Option<Lag>) -> Vec<String> {
+    let condition = observed.condition();
+    let dash = || "-".to_owned();
+    let facts = observed.facts.as_ref();
+    vec![
+        mark.to_owned(),
+        replica.name.to_string(),
+        short(&condition),
+        facts.and_then(since).unwrap_or_else(dash),
+        facts.map_or_else(dash, |f| f.points.len().to_string()),
+        facts.and_then(Facts::latest).map_or_else(dash, |p| p.at.to_string()),
+        lag.map_or_else(dash, |l| words::span(l.is)),
+        replica.rpo.map_or_else(dash, |d| d.to_string()),
+        refused::next_words(&condition),
+    ]
+}
+
+/// Since when it is so, where the record beside it says.
+fn since(facts: &Facts) -> Option<String> {
+    let relation = &facts.relation;
+    relation.switched_at.or(relation.failed_over_at).map(|at| at.to_string())
+}

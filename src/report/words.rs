@@ -1,0 +1,273 @@
+//! The sentences. Every domain value that a person meets is worded here, once, so that plan, run, report and refusal say the
+//! same thing in the same words.
+
+use crate::domain::invariant::Broken;
+use crate::domain::{
+    Action, Condition, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Operation, PointKind, Probe,
+    Readiness, Refusal, Role, Switchover, Unmet, Wait,
+};
+use crate::plan::{Untouched, Why};
+
+/// A machine by its part.
+#[must_use]
+pub const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Source => "the source",
+        Role::Replica => "the replica",
+        Role::Target => "the failback target",
+    }
+}
+
+/// What an action does.
+#[must_use]
+pub fn action(action: &Action) -> String {
+    let phase = |text: &str, phase: u8| format!("{text} (phase {phase})");
+    match action {
+        Action::Begin { operation } => format!("record that {} begins", operation.kind()),
+        Action::CreatePoint { point, kind } => format!("write {} {point}", point_kind(*kind)),
+        Action::Retain { keep } => format!("drop restore points beyond the latest {keep}"),
+        Action::ShutDown { vm, within } => {
+            format!("shut {} down, power it off after {within}", role(*vm))
+        }
+        Action::PowerOff { vm } => format!("power {} off", role(*vm)),
+        Action::PowerOn { vm } => format!("power {} on", role(*vm)),
+        Action::Hold => "hold replication".to_owned(),
+        Action::Resume => "let replication run again".to_owned(),
+        Action::Exclude => "exclude the source from replication".to_owned(),
+        Action::Revert { point } => format!("revert the replica to {point}"),
+        Action::StartDelta => "start a running delta on the replica".to_owned(),
+        Action::DropDelta => "drop the running delta".to_owned(),
+        Action::Connect { links } => {
+            let one = |l: &crate::domain::Link| match l.address {
+                Some(address) => format!("{} as {address}", l.network),
+                None => l.network.to_string(),
+            };
+            match links.as_slice() {
+                [] => "leave the replica without a network".to_owned(),
+                links => {
+                    format!("connect the replica to {}", links.iter().map(one).collect::<Vec<_>>().join(", "))
+                }
+            }
+        }
+        Action::Merge => "merge delta and restore points into the replica's disks".to_owned(),
+        Action::CreateTarget => "build the failback target".to_owned(),
+        Action::SnapshotTarget { phase: n } => phase("take a working snapshot of the target", *n),
+        Action::Protect { phase: n } => phase("take a protective snapshot of the replica", *n),
+        Action::SendChanges { phase: n } => phase("send what differs to the target", *n),
+        Action::MergeTarget => "merge the target's working snapshots".to_owned(),
+        Action::RevertTarget => "revert the target to what it was before the failback".to_owned(),
+        Action::RevertReplica => "revert the replica to its protective snapshot".to_owned(),
+        Action::Unprotect => "drop the protective snapshot".to_owned(),
+        Action::SetSwitchover { switchover: s } => format!("set the switchover to {}", switchover(*s)),
+        Action::Reassign => "make the target the source of replication".to_owned(),
+        Action::KeepProtective { point } => format!("keep the protective snapshot as restore point {point}"),
+        Action::Conclude { state } => format!("record that it is {state}"),
+    }
+}
+
+const fn point_kind(kind: PointKind) -> &'static str {
+    match kind {
+        PointKind::Regular => "restore point",
+        PointKind::Helper => "helper point",
+        PointKind::Protective => "protective point",
+    }
+}
+
+/// When a failback switches over.
+#[must_use]
+pub fn switchover(switchover: Switchover) -> String {
+    match switchover {
+        Switchover::Automatic => "as soon as it is synchronised".to_owned(),
+        Switchover::At(at) => at.to_string(),
+        Switchover::Manual => "when a person says so".to_owned(),
+    }
+}
+
+/// What a wait waits for.
+#[must_use]
+pub fn wait(wait: &Wait) -> String {
+    match wait {
+        Wait::Ready { replica, vm, readiness: r } => match vm {
+            Role::Replica => format!("{replica} ready: {}", readiness(r)),
+            Role::Source | Role::Target => format!("{} of {replica} ready: {}", role(*vm), readiness(r)),
+        },
+        Wait::Until { at } => format!("until {at}"),
+        Wait::Quiet { time } => format!("{time} of quiet"),
+    }
+}
+
+/// When a machine counts as ready.
+#[must_use]
+pub fn readiness(readiness: &Readiness) -> String {
+    let all = readiness.all.iter().map(Probe::to_string).collect::<Vec<_>>().join(" and ");
+    let all = if all.is_empty() { "at once".to_owned() } else { all };
+    if readiness.stable.as_millis() == 0 { all } else { format!("{all} stable {}", readiness.stable) }
+}
+
+/// How long a wait may take at most, where it has an end of its own.
+#[must_use]
+pub const fn at_most(wait: &Wait) -> Option<crate::base::Duration> {
+    match wait {
+        Wait::Ready { readiness, .. } => Some(readiness.within),
+        Wait::Until { .. } | Wait::Quiet { .. } => None,
+    }
+}
+
+/// Why an operation is not possible in a state.
+#[must_use]
+pub const fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::NeverReplicated => "it was never replicated",
+        Refusal::NothingToUndo => "there is nothing to undo",
+        Refusal::FailOverFirst => "it must be failed over first",
+        Refusal::MustBeReady => "a failover starts from Ready alone",
+        Refusal::Held => "replication is held until it is Ready again",
+        Refusal::StartFailbackFirst => "a failback must be started first",
+        Refusal::UndoFailbackFirst => "its failback must be undone first",
+        Refusal::AlreadyRunning => "its failback is already under way",
+        Refusal::SwitchOverFirst => "it must be switched over first",
+        Refusal::AlreadySwitched => "it is switched over already",
+        Refusal::Excluded => "its source is excluded from replication",
+        Refusal::NotAReplica => "it was failed over for good and is no replica any more",
+    }
+}
+
+/// Why a replica is left alone.
+#[must_use]
+pub const fn untouched(why: Untouched) -> &'static str {
+    match why {
+        Untouched::AlreadyThere => "it is what it shall be",
+        Untouched::AwaitsSwitchover => "it waits for a person to switch it over",
+        Untouched::AlreadyServing => "it serves already, and the plan starts Ready replicas only",
+        Untouched::NotNamed => "the runbook does not name it",
+    }
+}
+
+/// Why an operation is in a plan.
+#[must_use]
+pub const fn why(why: &Why) -> &'static str {
+    match why {
+        Why::Desired => "it is the way to the desired state",
+        Why::Completes => "it was begun and never concluded: this completes it",
+        Why::TakesBack => "it was begun and never concluded: this is its way back",
+        Why::SourceSilent => "the source does not answer, and the document allows doing without it",
+        Why::VerificationFailed => "runs only where the verification fails",
+        Why::Asked => "it was asked for",
+    }
+}
+
+/// What an action lacks.
+#[must_use]
+pub const fn unmet(unmet: Unmet) -> &'static str {
+    match unmet {
+        Unmet::Unseen => "the machine's site does not answer",
+        Unmet::Absent => "the machine does not exist",
+        Unmet::ReplicaRuns => "the replica runs where it must be off",
+        Unmet::TargetRuns => "the failback target runs where it must be off",
+        Unmet::NoPoint => "the restore point is not in the chain",
+        Unmet::Replication => "replication is not as it must be",
+        Unmet::Layers => "the replica's disk layers are not as they must be",
+        Unmet::Stage => "the failback is not at this stage",
+        Unmet::Intent => "another operation, or none, is recorded beside the replica",
+    }
+}
+
+/// What must never be.
+#[must_use]
+pub fn broken(broken: &Broken) -> String {
+    match broken {
+        Broken::BothServe { other, network } => {
+            format!("{} and the replica would run on network {network} at once", role(*other))
+        }
+        Broken::ReplicatedWhileServing => "replication would write into a replica that serves".to_owned(),
+    }
+}
+
+/// What a replica is found to be.
+#[must_use]
+pub fn condition(condition: &Condition) -> String {
+    match condition {
+        Condition::Whole(state) => state.name().to_owned(),
+        Condition::PartWay(operation) => format!("part-way: {}", operation.kind()),
+        Condition::Foreign(what) => foreign(*what).to_owned(),
+        Condition::Unseen => "unseen".to_owned(),
+    }
+}
+
+/// Somebody else's hand.
+#[must_use]
+pub const fn foreign(foreign: Foreign) -> &'static str {
+    match foreign {
+        Foreign::StartedOutside => "started outside Lifeboat",
+        Foreign::ReplicaGone => "its machine is gone",
+        Foreign::BothRun => "replica and failback target both run",
+    }
+}
+
+/// What is lost, with how much where that can be told.
+#[must_use]
+pub fn loss(loss: &Loss) -> String {
+    let what = match loss.kind {
+        LossKind::SourceAfterPoint => "of what the source wrote after the restore point",
+        LossKind::ReplicaSinceFailover => "of what the replica wrote since the failover",
+        LossKind::ProductionSinceSwitchover => "of what production wrote since the switchover",
+        LossKind::RestorePoints => return "all restore points, and with them the way back".to_owned(),
+    };
+    match loss.upto {
+        Some(upto) => format!("up to {} {what}", span(upto)),
+        None => format!("all {what}"),
+    }
+}
+
+/// A length of time for people: `42 s`, `2m10s`.
+#[must_use]
+pub fn span(duration: crate::base::Duration) -> String {
+    let millis = duration.as_millis();
+    match millis {
+        0..10_000 if !millis.is_multiple_of(1000) => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        0..60_000 => format!("{} s", duration.rounded().as_millis() / 1000),
+        _ => duration.rounded().to_string(),
+    }
+}
+
+/// An operation with what it takes it from.
+#[must_use]
+pub fn operation(operation: &Operation) -> String {
+    match operation {
+        Operation::Failover { point } => format!("failover to {point}"),
+        Operation::Failback { target, .. } => match target {
+            FailbackTarget::Original => "failback to the original machine".to_owned(),
+            FailbackTarget::Elsewhere(vm) => format!("failback to {vm}"),
+            FailbackTarget::Recovered(vm) => format!("failback to a new machine {vm}"),
+        },
+        Operation::Replicate { .. }
+        | Operation::PlannedFailover { .. }
+        | Operation::UndoFailover
+        | Operation::PermanentFailover
+        | Operation::Switchover { .. }
+        | Operation::CommitFailback { .. }
+        | Operation::UndoFailback => operation.kind().name().to_owned(),
+    }
+}
+
+/// What becomes of what waits.
+#[must_use]
+pub const fn if_failed(if_failed: IfFailed) -> &'static str {
+    match if_failed {
+        IfFailed::Block => "else not at all",
+        IfFailed::Continue => "else all the same",
+        IfFailed::Stop => "else everything stops",
+    }
+}
+
+/// `1 step`, `2 steps`.
+#[must_use]
+pub fn count(n: usize, one: &str) -> String {
+    if n == 1 {
+        return format!("1 {one}");
+    }
+    match one.strip_suffix('y') {
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {one}s"),
+    }
+}
