@@ -109,7 +109,7 @@ impl Active {
         if !folder.exists() {
             return Ok(Vec::new());
         }
-        let _gate = Gate::enter(&folder)?;
+        let _gate = Gate::look_in(&folder)?;
         others(own, &folder)
     }
 
@@ -144,6 +144,18 @@ impl Gate {
         door.lock().map_err(JournalError::io(&path))?;
         Ok(Self { _door: door })
     }
+
+    /// For somebody who only looks, and may not be allowed to write here. `None` where nobody has ever claimed anything.
+    fn look_in(folder: &Path) -> Result<Option<Self>, JournalError> {
+        let path = folder.join(".gate");
+        let door = match File::open(&path) {
+            Ok(door) => door,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(JournalError::io(&path)(error)),
+        };
+        door.lock_shared().map_err(JournalError::io(&path))?;
+        Ok(Some(Self { _door: door }))
+    }
 }
 
 fn remove(path: &Path) -> Result<(), JournalError> {
@@ -158,7 +170,7 @@ fn remove(path: &Path) -> Result<(), JournalError> {
     }
 }
 
-/// What the folder says, to somebody inside the gate. Claims of runs that were never begun are taken away.
+/// What the folder says, to somebody inside the gate. Claims of runs that were never begun, or are over, are taken away.
 fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(JournalError::io(folder))? {
@@ -171,9 +183,9 @@ fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError>
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(JournalError::io(&path)(error)),
         };
-        if !held && !Runs::new(own).exists(&run) {
-            // A runner that was killed between claiming and beginning.
-            std::fs::remove_file(&path).map_err(JournalError::io(&path))?;
+        if !held && is_nothing(own, &run) {
+            // It means nothing, whether it can be taken away or not.
+            drop(std::fs::remove_file(&path));
             continue;
         }
         let text = content(&mut file).map_err(JournalError::io(&path))?;
@@ -181,6 +193,12 @@ fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError>
     }
     found.sort_by(|a, b| a.0.run.cmp(&b.0.run));
     Ok(found)
+}
+
+/// Whether a runner was killed between claiming and beginning, or between the end of its run and letting go.
+fn is_nothing(own: &Path, run: &RunId) -> bool {
+    let runs = Runs::new(own);
+    !runs.exists(run) || runs.read(run).is_ok_and(|found| found.progress.is_over())
 }
 
 /// The claim at the beginning of a text. What follows it is the end of a longer one that stood there before a kill.

@@ -79,27 +79,6 @@ impl Runs {
         Ok(runs)
     }
 
-    /// A name for a new run that no run here has: the time and four characters out of a seed, which the caller takes from anywhere.
-    ///
-    /// # Errors
-    /// [`JournalError::Io`] where a time has no name, which is none of this age's.
-    pub fn fresh(&self, at: Timestamp, seed: u64) -> Result<RunId, JournalError> {
-        // Crockford's alphabet: nothing that a tired person takes for something else.
-        const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        for seed in (0..1000).map(|n| seed.wrapping_add(n)) {
-            let mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
-            let letters = [15, 10, 5, 0]
-                .map(|bits| LETTERS.get((mixed >> bits) as usize & 31).map_or('0', |b| char::from(*b)));
-            let name = format!("{}-{}", at.compact(), String::from_iter(letters));
-            let run = RunId::new(&name)
-                .map_err(|e| JournalError::io(&self.folder)(std::io::Error::other(format!("{name}: {e}"))))?;
-            if !self.folder.join(run.as_str()).exists() {
-                return Ok(run);
-            }
-        }
-        Err(JournalError::io(&self.folder)(std::io::ErrorKind::AlreadyExists.into()))
-    }
-
     /// Whether there is such a run, readable or not.
     #[must_use]
     pub fn exists(&self, run: &RunId) -> bool {

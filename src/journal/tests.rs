@@ -5,7 +5,7 @@ use super::*;
 use crate::base::{Digest, ReplicaName, RunId};
 use crate::plan::{NodeId, Plan};
 use crate::run::sample::{act, done, plan};
-use crate::run::{How, Runner};
+use crate::run::{How, Outcome, Runner};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -181,11 +181,6 @@ fn a_name_is_given_once_and_a_folder_without_a_plan_is_no_run() {
     assert!(matches!(runs.create(&frozen("r-1")), Err(JournalError::Io { .. })));
     std::fs::create_dir(folder.path().join("runs/r-0")).unwrap();
     assert_eq!(runs.list().unwrap(), [run]);
-    let first = runs.fresh(at(0), 7).unwrap();
-    runs.create(&frozen(first.as_str())).unwrap();
-    let second = runs.fresh(at(0), 7).unwrap();
-    assert_ne!(first, second);
-    assert!(first.as_str().starts_with("19700101T000000Z-") && first.as_str().len() == 21, "{first}");
 }
 
 fn claim(run: &str, replicas: &[&str]) -> Claim {
@@ -240,6 +235,20 @@ fn a_claim_whose_run_never_began_is_nothing() {
     assert!(matches!(Active::claim(own, &claim("b", &["r0"])), Err(Refusal::Held { .. })));
     drop(living);
     Active::claim(own, &claim("b", &["r0"])).unwrap();
+}
+
+#[test]
+fn a_runner_killed_after_the_end_of_its_run_leaves_nothing_unfinished() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path();
+    drop(Active::claim(own, &claim("a", &["r0"])).unwrap());
+    let mut journal = Runs::new(own).create(&frozen("a")).unwrap();
+    let ended = |outcome| (at(9), Event::Ended { outcome });
+    journal.append(&[ended(Outcome::Failed)]).unwrap();
+    assert!(matches!(Active::claim(own, &claim("b", &["r0"])), Err(Refusal::Unfinished { .. })));
+    journal.append(&[ended(Outcome::Completed)]).unwrap();
+    Active::claim(own, &claim("b", &["r0"])).unwrap();
+    assert_eq!(Active::all(own).unwrap(), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::base::{Duration, Timestamp};
 use crate::domain::IfFailed;
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
-use crate::run::event::{Event, How, StopWhy};
+use crate::run::event::{Event, FailedWhy, How, StopWhy};
 use crate::run::outcome::{NotRun, Outcome, Summary};
 use crate::run::places::Places;
 use std::collections::BTreeSet;
@@ -237,8 +237,11 @@ impl Progress {
                     s.due.insert(*node);
                 });
             }
-            Event::Failed { node, .. } => {
+            Event::Failed { node, why } => {
                 let before = self.legal(*node, "failed", |s| s.is_open() && s != Status::Pending)?;
+                if matches!(why, FailedWhy::ByHand { .. }) {
+                    self.by_hand.insert(*node);
+                }
                 self.end(*node, Status::Failed, at);
                 self.follow(before, |s| s.failed(*node, at));
             }
@@ -256,6 +259,7 @@ impl Progress {
                     *count = 0;
                 }
                 self.known.remove(node);
+                self.by_hand.remove(node);
                 self.follow(before, |_| {});
             }
             Event::Stopping { why } => self.stopping = Some(why.clone()),
@@ -511,6 +515,14 @@ impl Progress {
     pub fn is_answered(&self, node: NodeId) -> bool {
         self.edges(node).iter().any(|e| e.on == On::Failed)
             || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
+    }
+
+    /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
+    /// the plan's way back has begun.
+    pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
+        let begun = |e: &Edge| e.on == On::Failed && self.started_at(e.to).is_some();
+        self.nodes(|s| s == Status::Failed)
+            .filter(move |n| !self.by_hand.contains(n) && !self.edges(*n).iter().any(begun))
     }
 
     /// The numbers of the run.

@@ -172,6 +172,20 @@ fn a_step_that_is_tried_again_has_all_its_attempts_and_is_no_exception() {
 }
 
 #[test]
+fn what_a_person_called_failed_and_what_is_on_its_way_back_is_not_tried_again() {
+    let five = plan(acts(5), vec![edge(2, 4, On::Failed, IfFailed::Block)]);
+    let because = FailedWhy::ByHand { person: "p".to_owned(), because: "b".to_owned() };
+    let by_hand = Event::Failed { node: NodeId(1), why: because };
+    let events = [intended(0), failed(0), intended(1), doubt(1), by_hand, intended(2), failed(2)];
+    let retry = |more: &[Event]| {
+        fold(five.clone(), &[&events[..], more].concat()).to_retry().map(|n| n.0).collect::<Vec<_>>()
+    };
+    assert_eq!(retry(&[]), [0, 2], "the way back has not begun");
+    assert_eq!(retry(&[intended(4)]), [0]);
+    assert!(retry(&[intended(4), settled(4), reopened(0)]).is_empty());
+}
+
+#[test]
 fn what_is_tried_again_needs_a_place_again() {
     // Three legs of two steps, one place. Two fail in their second step and are tried again while the third one is under way.
     let legs = [(0, 1), (2, 3), (4, 5)];
