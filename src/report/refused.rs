@@ -241,9 +241,15 @@ fn help(refused: &Refused) -> Vec<String> {
             };
             from().into_iter().chain([way]).collect()
         }
-        RefusedWhy::Ambiguous(ways) => std::iter::once("say which one, beside the state:".to_owned())
-            .chain(ways.iter().map(offer))
-            .collect(),
+        RefusedWhy::Ambiguous(ways) => {
+            let ways = ways.iter().map(offer);
+            vec![ways.fold("say which one, beside the state:".to_owned(), |all, one| {
+                format!(
+                    "{all}
+{one}"
+                )
+            })]
+        }
         RefusedWhy::NothingToKeep => {
             vec!["leave `keep` out, or ask for a state that the data which is left can reach".to_owned()]
         }
@@ -312,7 +318,7 @@ fn offer(offer: &RouteOffer) -> String {
         [] => "loses nothing".to_owned(),
         some => format!("loses {}", some.iter().map(words::loss).collect::<Vec<_>>().join(" and ")),
     };
-    format!("    {say:<16} {}; {loses}", operations(list))
+    format!("    {say:<16} {}\n{:21}{loses}", operations(list), "")
 }
 
 /// A violation: a fault of the planner, and said so.
@@ -405,9 +411,10 @@ pub fn stale(changed: &[(&FactRead, String)], plan: &Plan) -> Option<Finding> {
     let finding = Finding::new(Code::PlanStale, text)
         .about(format!("plan {}, made from what was read {}", plan.purpose, plan.observed_at));
     let line = |(read, now): &(&FactRead, String)| {
-        format!("    {}: {} was {}, is {now}", read.replica, fact(&read.fact), read.value)
+        format!("\n    {}: {}: {}, now {now}", read.replica, fact(&read.fact), read.value)
     };
-    let finding = changed.iter().take(20).map(line).fold(finding, Finding::help);
+    let lines: String = changed.iter().take(20).map(line).collect();
+    let finding = finding.help(format!("what it was then, and is now:{lines}"));
     Some(finding.help("plan again; the new plan may be the very same steps"))
 }
 

@@ -3,7 +3,7 @@
 use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
-use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Work};
+use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Warning, Work};
 use crate::report::{refused, table, words};
 use std::collections::BTreeMap;
 
@@ -246,19 +246,20 @@ fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
 fn marks(plan: &Plan, text: &mut String) {
     let lossy: Vec<&Member> = plan.members.iter().filter(|m| !m.loses.is_empty()).collect();
     for member in lossy.iter().take(LOSSES) {
-        let why = if source_silent(plan, member) { "; its source does not answer" } else { "" };
+        let why = source_words(plan, &member.replica);
         text.push_str(&format!("  ! {} loses {}{why}\n", member.replica, refused::losses(&member.loses)));
     }
     if lossy.len() > LOSSES {
         text.push_str(&format!("  ! and {} more that lose data\n", lossy.len() - LOSSES));
     }
+    worth_a_look(plan, text);
     let halts: Vec<&Member> = plan.members.iter().filter(|m| m.halts_before.is_some()).collect();
     if let [first, rest @ ..] = halts.as_slice() {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         let before = first.halts_before.map_or("", State::name);
         let at = first.then;
         text.push_str(&format!(
-            "  > {}{more} halts at {at}, before {before}: the switchover waits for a person's word\n",
+            "  > at {at}, before {before}, until a person gives the word for the switchover: {}{more}\n",
             first.replica
         ));
     }
@@ -268,9 +269,37 @@ fn marks(plan: &Plan, text: &mut String) {
     }
 }
 
-fn source_silent(plan: &Plan, member: &Member) -> bool {
-    let site = plan.placements.get(&member.replica).map(|p| &p.source.site);
-    plan.sites.iter().any(|s| Some(&s.site) == site && s.silent.is_some())
+/// What is known of the source of a replica that loses data.
+fn source_words(plan: &Plan, replica: &ReplicaName) -> &'static str {
+    let warned = |wanted: fn(ReplicaName) -> Warning| plan.warnings.contains(&wanted(replica.clone()));
+    if warned(Warning::SourceUnseen) {
+        "; its source does not answer"
+    } else if warned(Warning::SourceLeftRunning) {
+        "; its source is left running"
+    } else {
+        ""
+    }
+}
+
+/// The warnings that no loss stands for.
+fn worth_a_look(plan: &Plan, text: &mut String) {
+    let told = |w: &&Warning| match w {
+        Warning::LosesData(_) => true,
+        Warning::SourceLeftRunning(r) | Warning::SourceUnseen(r) => {
+            plan.members.iter().any(|m| m.replica == *r && !m.loses.is_empty())
+        }
+        Warning::OlderPoint(_)
+        | Warning::SourceMoved(_)
+        | Warning::SourceStaysOff(_)
+        | Warning::RtoMissed(_) => false,
+    };
+    let rest: Vec<&Warning> = plan.warnings.iter().filter(|w| !told(w)).collect();
+    for warning in rest.iter().take(LOSSES) {
+        text.push_str(&format!("  ! {}\n", refused::warning(warning, plan).message));
+    }
+    if rest.len() > LOSSES {
+        text.push_str(&format!("  ! and {} more warnings\n", rest.len() - LOSSES));
+    }
 }
 
 fn no_return(plan: &Plan, id: NodeId, node: &Node) -> String {
@@ -324,13 +353,24 @@ fn verdict(plan: &Plan, options: &Options) -> String {
         plan.forecast.objective.as_ref().map_or_else(String::new, |(_, limit)| format!(" of {limit}"));
     let path = critical(plan);
     let total = plan.forecast.total.rounded();
-    let line = format!("{first} Critical path {total}{objective}: {path}.  {}\n", warnings(plan));
-    let line = if line.chars().count() <= options.width + 1 {
-        line
-    } else {
-        format!("{first}\nCritical path {total}{objective}: {path}.  {}\n", warnings(plan))
-    };
+    let path = format!("Critical path {total}{objective}: {path}.");
+    let line = joined(&[first, path, format!(" {}", warnings(plan))], options.width);
     format!("{line}Next: {next}\n")
+}
+
+/// Sentences behind each other, on as few lines as they fit on.
+fn joined(parts: &[String], width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + 1 + part.chars().count() <= width => {
+                last.push(' ');
+                last.push_str(part);
+            }
+            _ => lines.push(part.trim_start().to_owned()),
+        }
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 fn warnings(plan: &Plan) -> String {
