@@ -1,0 +1,141 @@
+//! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
+
+use super::carry::{Ready, carry, claim};
+use super::prepare::{Prepared, documents, prepare, runbook};
+use super::world::World;
+use super::{Answer, Desk, Exit, Said, Screen, seal};
+use crate::base::{Digest, RunId, Timestamp};
+use crate::diag::{Code, Finding};
+use crate::inventory::changed;
+use crate::journal::record::VERSION;
+use crate::journal::{Frozen, JournalError, Runs};
+use crate::plan::Plan;
+use crate::report::{refused, text};
+use crate::run::Progress;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What `apply` is asked.
+pub struct Ask {
+    /// A runbook's name, or a sealed plan's file.
+    pub what: String,
+    /// The name with which a person confirms.
+    pub confirm: Option<String>,
+    /// Whether manual switchovers shall be done now.
+    pub switchover: bool,
+    /// Whether every step is shown.
+    pub steps: bool,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// An early end.
+pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
+    let path = Path::new(&ask.what);
+    if path.is_file() || ask.what.contains('/') || ask.what.ends_with(".json") {
+        return sealed(desk, ask, path, screen).await;
+    }
+    let loaded = documents(desk)?;
+    let mut asked = runbook(&loaded, &ask.what)?;
+    asked.switchover_now = ask.switchover;
+    let prepared = prepare(desk, loaded, &asked).await?;
+    let shown = super::plan::shown(desk, &prepared);
+    if prepared.plan.is_empty() {
+        return Ok(shown);
+    }
+    screen.show(&shown.human);
+    confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
+    begin(desk, prepared, ask.steps, screen).await
+}
+
+/// Claims, freezes and drives a plan that was just made.
+pub async fn begin(desk: &Desk, prepared: Prepared, steps: bool, screen: &mut dyn Screen) -> Said {
+    let Prepared { loaded, world, plan, .. } = prepared;
+    start(desk, world, (plan, loaded.documents), steps, screen).await
+}
+
+async fn start(
+    desk: &Desk,
+    world: World,
+    frozen: (Plan, Vec<(String, Digest)>),
+    steps: bool,
+    screen: &mut dyn Screen,
+) -> Said {
+    let (plan, documents) = frozen;
+    let runs = Runs::new(&desk.own());
+    let id = new_run(&runs, world.clock().now())?;
+    let active = claim(desk, &id, &plan, &world)?;
+    // Between looking and claiming another run may have ended. From here on nobody else changes these replicas.
+    if let Err(stale) = still_fits(&plan, &world).await {
+        active.release()?;
+        return Err(stale);
+    }
+    let setup = serde_json::to_value(&world.setup).map_err(|e| JournalError::io(&desk.own())(e.into()))?;
+    let frozen = Frozen { format: VERSION, run: id.clone(), plan, setup, documents };
+    let journal = match runs.create(&frozen) {
+        Ok(journal) => journal,
+        Err(error) => {
+            active.release()?;
+            return Err(error.into());
+        }
+    };
+    let progress = Progress::new(Arc::new(frozen.plan));
+    carry(desk, &world, Ready { id, active, journal, progress, steps }, screen).await
+}
+
+/// Whether the facts that the plan relied on are still what they were.
+async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
+    let inventory = world.observe(&world.subjects(&plan.placements)).await;
+    match refused::stale(&changed(&plan.read, &inventory), plan) {
+        Some(finding) => Err(Answer::stop(Exit::Stale, finding)),
+        None => Ok(()),
+    }
+}
+
+async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) -> Said {
+    let (sealed, _) = seal::read(path)?;
+    let world = World::from_setup(desk, sealed.setup)?;
+    still_fits(&sealed.plan, &world).await?;
+    let view = text::Options { now: Some(world.clock().now()), ..desk.view.clone() };
+    let shown = text::plan(&sealed.plan, &view);
+    if sealed.plan.is_empty() {
+        return Ok(Answer::ok(shown, crate::report::json::plan(&sealed.plan)));
+    }
+    screen.show(&shown);
+    confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
+    start(desk, world, (sealed.plan, sealed.documents), ask.steps, screen).await
+}
+
+/// A person types the name of what is going to be done, or has given it with `--confirm`.
+pub fn confirm(plan: &Plan, said: Option<&str>, screen: &mut dyn Screen) -> Result<(), Box<Answer>> {
+    let name = plan.purpose.to_string();
+    let asked = || screen.ask(&format!("Type {name} to carry this out: "));
+    let typed = said.map(str::to_owned).or_else(asked);
+    let refuse = |message: String| {
+        let finding = Finding::new(Code::ConfirmMismatch, message);
+        Err(Answer::stop(Exit::Gated, finding.help(format!("add `--confirm {name}`; nothing was changed"))))
+    };
+    match typed.as_deref().map(str::trim) {
+        Some(typed) if typed == name => Ok(()),
+        Some(typed) => refuse(format!("`{typed}` is not the name of what is to be done, `{name}`")),
+        None => refuse("the plan was not confirmed, and there is no terminal to ask at".to_owned()),
+    }
+}
+
+/// A name for a new run: when it began, and a few letters that keep two of one moment apart.
+fn new_run(runs: &Runs, at: Timestamp) -> Result<RunId, Box<Answer>> {
+    let taken = runs.list()?;
+    let second = Timestamp::from_millis(at.as_millis().div_euclid(1000) * 1000);
+    let salt = format!("{at} {} {}", std::process::id(), taken.len());
+    for attempt in 0u32.. {
+        let digest = Digest::of(format!("{salt} {attempt}").as_bytes()).to_string();
+        let letters: String = digest.chars().take(4).collect();
+        let id = RunId::new(&format!("{}-{letters}", second.compact()));
+        match id {
+            Ok(id) if !taken.contains(&id) => return Ok(id),
+            _ => {}
+        }
+    }
+    Err(Answer::stop(Exit::Internal, Finding::new(Code::UnknownRun, "no free name for a run")))
+}

@@ -1,0 +1,161 @@
+//! Carrying a run out: claim, journal, engine, and what is seen of it meanwhile.
+
+use super::world::World;
+use super::{Answer, Desk, Exit, Screen};
+use crate::base::{Duration, ReplicaName, RunId};
+use crate::diag::{Code, Finding};
+use crate::engine::{EngineError, Run, drive, stop_signal};
+use crate::journal::{Active, Claim, LocalJournal, Refusal, Runs};
+use crate::plan::Plan;
+use crate::report::live::{Live, Tally};
+use crate::report::text::Options;
+use crate::report::text::run::Story;
+use crate::report::{json, text};
+use crate::run::{Outcome, Progress};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How long steps under way may take to end after a stop was asked for.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Claims the replicas of a plan for a run.
+pub fn claim(desk: &Desk, run: &RunId, plan: &Plan, world: &World) -> Result<Active, Box<Answer>> {
+    let replicas: BTreeSet<ReplicaName> = plan.members.iter().map(|m| m.replica.clone()).collect();
+    let claim = Claim {
+        run: run.clone(),
+        purpose: plan.purpose.to_string(),
+        replicas,
+        runner: desk.runner(),
+        process: std::process::id(),
+        since: world.clock().now(),
+    };
+    Active::claim(&desk.own(), &claim).map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> Box<Answer> {
+    let source = |claim: &Claim| {
+        let Claim { run, purpose, runner, process, since, .. } = claim;
+        format!("run {run} of {purpose}, by {} on {} (process {process}), since {since}", runner.person, runner.host)
+    };
+    match refusal {
+        Refusal::Held { shared, holder } => Answer::stop(
+            Exit::Locked,
+            Finding::new(Code::Locked, format!("`{shared}` is held by another run"))
+                .about(source(&holder))
+                .help("wait until it ends, or stop it with Ctrl-C where it runs; nothing was changed"),
+        ),
+        Refusal::Unfinished { shared, earlier } => Answer::stop(
+            Exit::Unfinished,
+            Finding::new(Code::Unfinished, format!("an earlier run over `{shared}` is not finished"))
+                .about(source(&earlier))
+                .help(format!("`lifeboat resume {}` goes on with it", earlier.run))
+                .help(format!("`lifeboat abort {}` shows the way back", earlier.run)),
+        ),
+        Refusal::Io(error) => error.into(),
+    }
+}
+
+/// A run that is ready to be driven.
+pub struct Ready {
+    /// Its name.
+    pub id: RunId,
+    /// The claim on its replicas.
+    pub active: Active,
+    /// Its journal.
+    pub journal: LocalJournal,
+    /// What happened so far.
+    pub progress: Progress,
+    /// Whether every step is shown.
+    pub steps: bool,
+}
+
+/// Drives a run and reports it.
+pub async fn carry(
+    desk: &Desk,
+    world: &World,
+    ready: Ready,
+    screen: &mut dyn Screen,
+) -> Result<Answer, Box<Answer>> {
+    let Ready { id, active, mut journal, progress, steps } = ready;
+    let mut live = Live::new(Arc::clone(progress.plan()), steps);
+    screen.line(&live.opening(&id, world.clock().now()));
+    let (stopper, stop) = stop_signal();
+    let signals = tokio::spawn(watch_signals(stopper));
+    let plan = Arc::clone(progress.plan());
+    let ended = drive(Run {
+        id: id.clone(),
+        runner: desk.runner(),
+        progress,
+        journal: &mut journal,
+        provider: world.provider(),
+        clock: world.clock(),
+        stop,
+        grace: GRACE,
+        watch: &mut |at, event, progress| {
+            for line in live.lines(event, at) {
+                screen.line(&line);
+            }
+            screen.tally(&Tally::of(progress, at).words());
+            let step = event.node().map(|n| plan.node_name(n));
+            screen.event(&serde_json::json!({ "at": at, "run": id, "step": step, "event": event }));
+        },
+        crash: None,
+    })
+    .await;
+    signals.abort();
+    world.simulator.close()?;
+    let ended = ended.map_err(|error| engine_failed(error, &id))?;
+    if ended.outcome.is_final() {
+        active.release()?;
+    }
+    screen.tally("");
+    report(desk, &id, ended.outcome)
+}
+
+fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {
+    match error {
+        EngineError::Journal(error) => error.into(),
+        error @ (EngineError::Illegal(_) | EngineError::Crashed) => Answer::stop(
+            Exit::Internal,
+            Finding::new(Code::CheckerRefuses, format!("this is a fault of Lifeboat: {error}"))
+                .about(format!("run {run}, Lifeboat {}", env!("CARGO_PKG_VERSION")))
+                .help("the journal is complete; please report it together with the run's folder"),
+        ),
+    }
+}
+
+/// The report of a run that just ended, with the exit code of its outcome.
+pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<Answer>> {
+    let found = Runs::new(&desk.own()).read(run)?;
+    let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
+    let story = Story { run, progress: &found.progress, events: &events };
+    let view = Options { next: None, ..desk.view.clone() };
+    let mut answer = Answer::ok(text::run_report(story, &view), json::run_report(story));
+    answer.exit = match outcome {
+        Outcome::Completed => Exit::Ok,
+        Outcome::CompletedWithExceptions => Exit::Exceptions,
+        Outcome::Stopped => Exit::Stopped,
+        Outcome::Failed => Exit::Failed,
+        Outcome::InDoubt => Exit::InDoubt,
+    };
+    Ok(answer)
+}
+
+/// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt.
+async fn watch_signals(stopper: crate::engine::Stopper) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    let mut asked = false;
+    loop {
+        let code = tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        };
+        if asked {
+            std::process::exit(code);
+        }
+        asked = true;
+        stopper.stop();
+    }
+}

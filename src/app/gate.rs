@@ -1,0 +1,80 @@
+//! What the policies say to a plan.
+
+use super::load::Loaded;
+use crate::base::Duration;
+use crate::diag::{Code, Finding, Span};
+use crate::domain::{LossKind, OperationKind};
+use crate::model::{Key, Kind, Policy};
+use crate::plan::{Member, Plan};
+
+/// The findings of all policies over a plan.
+pub fn policies(plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
+    let policies = loaded.workspace.policies.values();
+    policies.flat_map(|policy| one(policy, plan, loaded)).collect()
+}
+
+fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let rule = |path: &[Key<'_>]| {
+        let path = [&[Key::Name("spec")], path].concat();
+        loaded.origins.at(Kind::Policy, policy.name.as_str(), &path)
+    };
+    for member in &plan.members {
+        let lost = lost(member);
+        if let (Some(lost), Some(most)) = (lost, policy.max_loss)
+            && lost > most
+        {
+            found.push(loss(member, (lost, most), policy, rule(&[Key::Name("maxLoss")])));
+        }
+        if let (Some(lost), Some(most), true) = (lost, member.rpo, policy.enforce_rpo)
+            && lost > most
+        {
+            let place = rule(&[Key::Name("enforce"), Key::Name("rpo")]);
+            found.push(loss(member, (lost, most), policy, place));
+        }
+        let permanent = member.legs.iter().filter_map(|l| plan.leg(*l));
+        if policy.forbid_permanent
+            && permanent.clone().any(|l| l.operation.kind() == OperationKind::PermanentFailover)
+        {
+            let message = format!("policy `{}` forbids the permanent failover of `{}`", policy.name, member.replica);
+            found.push(
+                Finding::new(Code::PolicyForbids, message)
+                    .at(rule(&[Key::Name("forbid"), Key::Name("permanent")]), policy.because.clone())
+                    .help("a permanent failover deletes all restore points and the way back"),
+            );
+        }
+    }
+    if let (Some((name, rto)), true) = (&plan.forecast.objective, policy.enforce_rto)
+        && plan.forecast.total > *rto
+    {
+        let message = format!(
+            "the plan is predicted to take {}; the objective of `{name}` is {rto}",
+            plan.forecast.total.rounded()
+        );
+        found.push(
+            Finding::new(Code::RtoMissed, message)
+                .at(rule(&[Key::Name("enforce"), Key::Name("rto")]), policy.because.clone())
+                .help("`lifeboat plan` shows the chain of steps that takes so long"),
+        );
+    }
+    found
+}
+
+/// The most that a replica loses of data, in time.
+fn lost(member: &Member) -> Option<Duration> {
+    let data = member.loses.iter().filter(|l| l.kind != LossKind::RestorePoints);
+    data.filter_map(|l| l.upto).max()
+}
+
+fn loss(member: &Member, times: (Duration, Duration), policy: &Policy, rule: Option<Span>) -> Finding {
+    let (lost, most) = times;
+    let message = format!(
+        "`{}` would lose up to {} of data; policy `{}` allows {most}",
+        member.replica,
+        lost.rounded(),
+        policy.name
+    );
+    Finding::new(Code::LossOverObjective, message)
+        .at(rule, policy.because.clone())
+        .help("`via: planned` loses nothing where the source answers; `lifeboat replicate` makes the loss smaller")
+}

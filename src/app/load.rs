@@ -1,0 +1,98 @@
+//! The documents of a workspace: every `*.yaml` and `*.yml` below its folder, hidden folders and `target` left out.
+
+use super::{Answer, Desk, Exit, shown};
+use crate::base::Digest;
+use crate::diag::{Code, Finding, Severity, Sources, finding::sort};
+use crate::model::{Origins, Workspace};
+use std::path::{Path, PathBuf};
+
+/// A workspace as it was read.
+pub struct Loaded {
+    /// The texts.
+    pub sources: Sources,
+    /// What they mean.
+    pub workspace: Workspace,
+    /// The places.
+    pub origins: Origins,
+    /// All findings, in their order.
+    pub findings: Vec<Finding>,
+    /// The files' digests.
+    pub documents: Vec<(String, Digest)>,
+}
+
+impl Loaded {
+    /// Whether there are errors.
+    pub fn unsound(&self) -> bool {
+        self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    /// Ends the command where there are errors.
+    pub fn sound(self) -> Result<Self, Box<Answer>> {
+        if self.unsound() {
+            Err(Box::new(Answer::with(Exit::Invalid, self.findings, self.sources)))
+        } else {
+            Ok(self)
+        }
+    }
+}
+
+/// Reads the workspace.
+pub fn load(desk: &Desk) -> Result<Loaded, Box<Answer>> {
+    let mut files = Vec::new();
+    collect(&desk.folder, &mut files).map_err(|(path, error)| {
+        let finding = Finding::new(Code::FileUnreadable, format!("the workspace cannot be read: {error}"));
+        Answer::stop(Exit::Io, finding.about(shown(&path)).help("name the workspace's folder with -C"))
+    })?;
+    files.sort();
+    let (mut sources, mut findings, mut documents) = (Sources::default(), Vec::new(), Vec::new());
+    for path in files {
+        let name = relative(&desk.folder, &path);
+        let bytes = std::fs::read(&path).map_err(|error| {
+            let finding = Finding::new(Code::FileUnreadable, format!("`{name}` cannot be read: {error}"));
+            Answer::stop(Exit::Io, finding.about(shown(&path)))
+        })?;
+        documents.push((name.clone(), Digest::of(&bytes)));
+        match String::from_utf8(bytes) {
+            Ok(text) => drop(sources.add(name, text)),
+            Err(error) => findings.push(
+                Finding::new(Code::NotUtf8, format!("`{name}` is no UTF-8 text"))
+                    .about(format!("byte {}", error.utf8_error().valid_up_to())),
+            ),
+        }
+    }
+    let (trees, more) = crate::document::parse(&sources);
+    findings.extend(more);
+    if trees.is_empty() && findings.is_empty() {
+        findings.push(
+            Finding::new(Code::NoDocuments, "the workspace has no documents")
+                .about(shown(&desk.folder))
+                .help("`lifeboat init` writes a small workspace; -C names another folder"),
+        );
+    }
+    let resolved = crate::model::resolve(trees, &sources);
+    findings.extend(resolved.findings);
+    sort(&mut findings);
+    let (workspace, origins) = (resolved.workspace, resolved.origins);
+    Ok(Loaded { sources, workspace, origins, findings, documents })
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
+    let failed = |error| (folder.to_owned(), error);
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let hidden = name.to_str().is_none_or(|n| n.starts_with('.'));
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() && !hidden && name != "target" {
+            collect(&path, files)?;
+        } else if !kind.is_dir() && !hidden && path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn relative(folder: &Path, path: &Path) -> String {
+    let parts = path.strip_prefix(folder).unwrap_or(path).components();
+    parts.map(|c| c.as_os_str().to_string_lossy().into_owned()).collect::<Vec<_>>().join("/")
+}

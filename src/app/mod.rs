@@ -1,0 +1,227 @@
+//! Floor 8: one file per command; each builds the parts and walks the road.
+
+pub mod abort;
+pub mod apply;
+mod carry;
+mod gate;
+pub mod init;
+mod load;
+mod prepare;
+pub mod plan;
+pub mod replicate;
+pub mod resume;
+pub mod runs;
+mod seal;
+pub mod settle;
+pub mod show;
+pub mod sim;
+pub mod status;
+pub mod validate;
+mod world;
+
+use crate::diag::{Code, Finding, Sources};
+use crate::journal::JournalError;
+use crate::provider::sim::SimError;
+use crate::report::text::Options;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// How a command ended; the number is the process's exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Ok = 0,
+    /// Errors in documents, names, graph, transitions; nothing changed.
+    Invalid = 1,
+    /// `plan --detailed-exitcode` has changes.
+    Changes = 2,
+    /// A step failed; the run can be resumed or aborted.
+    Failed = 3,
+    /// Stopped on request; the run can be resumed.
+    Stopped = 4,
+    /// The sealed plan no longer fits the world.
+    Stale = 5,
+    /// Another run holds one of its replicas.
+    Locked = 6,
+    /// An earlier run over these replicas is not finished.
+    Unfinished = 7,
+    /// A person must settle a step.
+    InDoubt = 8,
+    /// A confirmation, objective or policy refuses.
+    Gated = 9,
+    /// Done, with exceptions.
+    Exceptions = 10,
+    /// A fault of Lifeboat itself.
+    Internal = 70,
+    /// A file, journal or store is unreadable or full.
+    Io = 74,
+}
+
+impl Exit {
+    /// The name that stands in JSON as `exit.reason`.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Invalid => "invalid",
+            Self::Changes => "changes",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Stale => "stale",
+            Self::Locked => "locked",
+            Self::Unfinished => "unfinished",
+            Self::InDoubt => "in-doubt",
+            Self::Gated => "gated",
+            Self::Exceptions => "exceptions",
+            Self::Internal => "internal",
+            Self::Io => "io",
+        }
+    }
+}
+
+/// What a command has to say.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it ended.
+    pub exit: Exit,
+    /// For people, on standard output.
+    pub human: String,
+    /// For machines, on standard output; `Null` where there is none.
+    pub json: Value,
+    /// On standard error.
+    pub findings: Vec<Finding>,
+    /// The texts that the findings point into.
+    pub sources: Sources,
+}
+
+impl Answer {
+    /// A good end.
+    #[must_use]
+    pub fn ok(human: String, json: Value) -> Self {
+        Self { exit: Exit::Ok, human, json, findings: Vec::new(), sources: Sources::default() }
+    }
+
+    /// An end with one finding and without a document.
+    #[must_use]
+    pub fn stop(exit: Exit, finding: Finding) -> Box<Self> {
+        Box::new(Self::with(exit, vec![finding], Sources::default()))
+    }
+
+    /// An end with findings.
+    #[must_use]
+    pub fn with(exit: Exit, findings: Vec<Finding>, sources: Sources) -> Self {
+        Self { exit, human: String::new(), json: Value::Null, findings, sources }
+    }
+}
+
+/// A command's answer; an early end is an answer as well.
+pub type Said = Result<Answer, Box<Answer>>;
+
+/// Where a command is carried out, by whom, and how it is shown.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The workspace's folder.
+    pub folder: PathBuf,
+    /// The person.
+    pub person: String,
+    /// The machine.
+    pub host: String,
+    /// How views are shown.
+    pub view: Options,
+}
+
+impl Desk {
+    /// The workspace's own folder, for runs and the simulated world. Only commands that act write into it.
+    #[must_use]
+    pub fn own(&self) -> PathBuf {
+        self.folder.join(".lifeboat")
+    }
+
+    /// Who runs.
+    #[must_use]
+    pub fn runner(&self) -> crate::run::Runner {
+        crate::run::Runner {
+            person: self.person.clone(),
+            host: self.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// The person at the other end, while a command is carried out.
+pub trait Screen: Send {
+    /// A line for a change.
+    fn line(&mut self, text: &str);
+    /// The numbers so far, for a bar.
+    fn tally(&mut self, words: &str);
+    /// An event, for machines.
+    fn event(&mut self, event: &Value);
+    /// Something worth reading before a question, such as the plan.
+    fn show(&mut self, text: &str);
+    /// A question; `None` where nobody can answer.
+    fn ask(&mut self, question: &str) -> Option<String>;
+}
+
+/// A path as the user would write it.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+impl From<JournalError> for Box<Answer> {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Io { path, source } => unwritable(&path, &source),
+            JournalError::Damaged { path, record, what } => Answer::stop(
+                Exit::Io,
+                Finding::new(Code::JournalDamaged, format!("the journal is damaged at record {record}: {what}"))
+                    .about(shown(&path))
+                    .help("nothing was changed; restore the file from a copy, or close the run with `lifeboat abort RUN --close --because TEXT` once its replicas were looked at"),
+            ),
+            JournalError::Version { path, found, known } => Answer::stop(
+                Exit::Io,
+                Finding::new(Code::JournalVersion, format!("the run has format {found}, and this version knows {known}"))
+                    .about(shown(&path))
+                    .help("use the version of Lifeboat that began the run"),
+            ),
+            JournalError::Unknown(run) => Answer::stop(
+                Exit::Invalid,
+                Finding::new(Code::UnknownRun, format!("no run has the name `{run}`"))
+                    .help("`lifeboat history` lists all runs"),
+            ),
+        }
+    }
+}
+
+impl From<SimError> for Box<Answer> {
+    fn from(error: SimError) -> Self {
+        match error {
+            SimError::Io { path, source } => unwritable(&path, &source),
+            SimError::Damaged { path, line, what } => Answer::stop(
+                Exit::Io,
+                Finding::new(Code::SimulatorDamaged, format!("the simulator's world cannot be read at line {line}: {what}"))
+                    .about(shown(&path))
+                    .help("`lifeboat sim reset` makes the world anew"),
+            ),
+            SimError::Version { path, found } => Answer::stop(
+                Exit::Io,
+                Finding::new(Code::SimulatorDamaged, format!("the simulator's world has format {found}, which is not known"))
+                    .about(shown(&path))
+                    .help("`lifeboat sim reset` makes the world anew"),
+            ),
+            error @ SimError::Clocks => Answer::stop(
+                Exit::Invalid,
+                Finding::new(Code::UnknownValue, error.to_string()).help("say `clock` at one site only"),
+            ),
+        }
+    }
+}
+
+/// A file that could not be read or written.
+fn unwritable(path: &Path, error: &std::io::Error) -> Box<Answer> {
+    Answer::stop(
+        Exit::Io,
+        Finding::new(Code::StoreUnwritable, format!("the workspace's own folder cannot be used: {error}"))
+            .about(shown(path))
+            .help("Lifeboat records every step before it takes it, so nothing was begun that is not recorded; make room or mend the folder, then `lifeboat resume`"),
+    )
+}

@@ -1,0 +1,65 @@
+//! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
+
+use super::prepare::{Prepared, documents, prepare, runbook};
+use super::{Answer, Desk, Exit, Said, seal};
+use crate::diag::{Finding, Severity};
+use crate::report::refused::warning;
+use crate::report::{json, text};
+use std::path::PathBuf;
+
+/// What `plan` is asked.
+pub struct Ask {
+    /// The runbook.
+    pub runbook: String,
+    /// Where to seal the plan.
+    pub out: Option<PathBuf>,
+    /// Whether changes have an exit code of their own.
+    pub detailed: bool,
+    /// Whether manual switchovers shall be done now.
+    pub switchover: bool,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// An early end.
+pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
+    let loaded = documents(desk)?;
+    let mut asked = runbook(&loaded, &ask.runbook)?;
+    asked.switchover_now = ask.switchover;
+    let prepared = prepare(desk, loaded, &asked).await?;
+    let mut answer = shown(desk, &prepared);
+    if let Some(path) = &ask.out {
+        let digest = seal::write(path, &prepared)?;
+        let path = super::shown(path);
+        answer.human.push_str(&format!("Saved {path}, sha256 {}. Next: lifeboat apply {path}\n", digest.short()));
+        if let Some(json) = answer.json.as_object_mut() {
+            json.insert("sealed".to_owned(), serde_json::json!({ "file": path, "sha256": digest }));
+        }
+    }
+    if ask.detailed && !prepared.plan.is_empty() {
+        answer.exit = Exit::Changes;
+    }
+    answer.sources = prepared.loaded.sources;
+    Ok(answer)
+}
+
+/// A plan as it is shown.
+pub fn shown(desk: &Desk, prepared: &Prepared) -> Answer {
+    let plan = &prepared.plan;
+    let view = text::Options { now: Some(prepared.inventory.at), ..desk.view.clone() };
+    let mut answer = Answer::ok(text::plan(plan, &view), json::plan(plan));
+    answer.findings = warnings(prepared);
+    answer
+}
+
+/// What the documents and the plan warn of. The plan's own warnings stand in its text; for machines they are findings as well.
+fn warnings(prepared: &Prepared) -> Vec<Finding> {
+    let documents = prepared.loaded.findings.iter().filter(|f| f.severity != Severity::Error).cloned();
+    documents.collect()
+}
+
+/// The warnings of a plan as findings.
+pub fn plan_warnings(prepared: &Prepared) -> Vec<Finding> {
+    prepared.plan.warnings.iter().map(|w| warning(w, &prepared.plan)).collect()
+}

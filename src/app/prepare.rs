@@ -1,0 +1,109 @@
+//! From the documents and the sites to a plan that was checked: what `plan`, `apply`, `replicate` and `abort` share.
+
+use super::load::{Loaded, load};
+use super::world::{World, subjects};
+use super::{Answer, Desk, Exit, gate};
+use crate::base::ReplicaName;
+use crate::diag::{Code, Finding, Span};
+use crate::document::check::nearest;
+use crate::inventory::Inventory;
+use crate::model::{Desired, Key, Kind};
+use crate::plan::{Plan, Purpose};
+use crate::planner::{Request, plan};
+use crate::report::refused::{self, Places};
+
+/// A plan with all that it was made from.
+pub struct Prepared {
+    /// The documents.
+    pub loaded: Loaded,
+    /// The sites.
+    pub world: World,
+    /// What was observed.
+    pub inventory: Inventory,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// What is asked for.
+pub struct Asked {
+    /// What the plan is for.
+    pub purpose: Purpose,
+    /// The desired states.
+    pub desired: Vec<Desired>,
+    /// Whether a person said that manual switchovers shall be done now.
+    pub switchover_now: bool,
+}
+
+/// The desired states of a runbook.
+pub fn runbook(loaded: &Loaded, name: &str) -> Result<Asked, Box<Answer>> {
+    let found = loaded.workspace.runbooks.get_key_value(name);
+    let Some((name, runbook)) = found else {
+        let finding = Finding::new(Code::UnknownRunbook, format!("no runbook is named `{name}`"));
+        let names: Vec<&str> = loaded.workspace.runbooks.keys().map(|n| n.as_str()).collect();
+        let finding = match nearest(name, names.iter().copied()) {
+            Some(near) => finding.help(format!("a runbook with a similar name is declared: {near}")),
+            None => finding.help(format!("the runbooks are: {}", names.join(", "))),
+        };
+        return Err(Answer::stop(Exit::Invalid, finding));
+    };
+    Ok(Asked {
+        purpose: Purpose::Runbook(name.clone()),
+        desired: runbook.desired.clone(),
+        switchover_now: false,
+    })
+}
+
+/// Reads the workspace, and ends where it has errors.
+pub fn documents(desk: &Desk) -> Result<Loaded, Box<Answer>> {
+    load(desk)?.sound()
+}
+
+/// Observes, plans and checks.
+pub async fn prepare(desk: &Desk, loaded: Loaded, asked: &Asked) -> Result<Prepared, Box<Answer>> {
+    let world = World::open(desk, &loaded.workspace)?;
+    let inventory = world.observe(&subjects(&loaded.workspace, &asked.desired)).await;
+    let planned = plan(&Request {
+        workspace: &loaded.workspace,
+        inventory: &inventory,
+        purpose: &asked.purpose,
+        desired: &asked.desired,
+        switchover_now: asked.switchover_now,
+    });
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(refused) => {
+            let places = InDocuments { loaded: &loaded, purpose: &asked.purpose };
+            let findings = refused::findings(&refused, &loaded.workspace, &places, &inventory);
+            return Err(Box::new(Answer::with(Exit::Invalid, findings, loaded.sources)));
+        }
+    };
+    let violations = crate::checker::check(&plan, &inventory);
+    if !violations.is_empty() {
+        let findings = violations.iter().map(|v| refused::violation(v, &plan)).collect();
+        return Err(Box::new(Answer::with(Exit::Internal, findings, loaded.sources)));
+    }
+    let gates = gate::policies(&plan, &loaded);
+    if !gates.is_empty() {
+        return Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources)));
+    }
+    Ok(Prepared { loaded, world, inventory, plan })
+}
+
+/// The places of a runbook's desired states and of replicas.
+struct InDocuments<'a> {
+    loaded: &'a Loaded,
+    purpose: &'a Purpose,
+}
+
+impl Places for InDocuments<'_> {
+    fn desired(&self, position: usize, key: &str) -> Option<Span> {
+        let Purpose::Runbook(name) = self.purpose else { return None };
+        let path = [Key::Name("spec"), Key::Name("desired"), Key::Index(position), Key::Name(key)];
+        self.loaded.origins.at(Kind::Runbook, name.as_str(), &path)
+    }
+
+    fn replica(&self, replica: &ReplicaName, key: &str) -> Option<Span> {
+        let path = [Key::Name("spec"), Key::Name(key)];
+        self.loaded.origins.at(Kind::Replica, replica.as_str(), &path)
+    }
+}
