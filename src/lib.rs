@@ -12,8 +12,10 @@
 //!
 //! A module imports only from lower floors; `tests/architecture.rs` holds the table. Start reading at [`domain`].
 
+pub mod app;
 pub mod base;
 pub mod checker;
+pub mod cli;
 pub mod diag;
 pub mod document;
 pub mod domain;

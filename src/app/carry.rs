@@ -35,7 +35,10 @@ pub fn claim(desk: &Desk, run: &RunId, plan: &Plan, world: &World) -> Result<Act
 fn refused(refusal: Refusal) -> Box<Answer> {
     let source = |claim: &Claim| {
         let Claim { run, purpose, runner, process, since, .. } = claim;
-        format!("run {run} of {purpose}, by {} on {} (process {process}), since {since}", runner.person, runner.host)
+        format!(
+            "run {run} of {purpose}, by {} on {} (process {process}), since {since}",
+            runner.person, runner.host
+        )
     };
     match refusal {
         Refusal::Held { shared, holder } => Answer::stop(

@@ -36,7 +36,8 @@ fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
         if policy.forbid_permanent
             && permanent.clone().any(|l| l.operation.kind() == OperationKind::PermanentFailover)
         {
-            let message = format!("policy `{}` forbids the permanent failover of `{}`", policy.name, member.replica);
+            let message =
+                format!("policy `{}` forbids the permanent failover of `{}`", policy.name, member.replica);
             found.push(
                 Finding::new(Code::PolicyForbids, message)
                     .at(rule(&[Key::Name("forbid"), Key::Name("permanent")]), policy.because.clone())
@@ -74,7 +75,7 @@ fn loss(member: &Member, times: (Duration, Duration), policy: &Policy, rule: Opt
         lost.rounded(),
         policy.name
     );
-    Finding::new(Code::LossOverObjective, message)
-        .at(rule, policy.because.clone())
-        .help("`via: planned` loses nothing where the source answers; `lifeboat replicate` makes the loss smaller")
+    Finding::new(Code::LossOverObjective, message).at(rule, policy.because.clone()).help(
+        "`via: planned` loses nothing where the source answers; `lifeboat replicate` makes the loss smaller",
+    )
 }

@@ -6,8 +6,8 @@ mod carry;
 mod gate;
 pub mod init;
 mod load;
-mod prepare;
 pub mod plan;
+mod prepare;
 pub mod replicate;
 pub mod resume;
 pub mod runs;
@@ -198,15 +198,21 @@ impl From<SimError> for Box<Answer> {
             SimError::Io { path, source } => unwritable(&path, &source),
             SimError::Damaged { path, line, what } => Answer::stop(
                 Exit::Io,
-                Finding::new(Code::SimulatorDamaged, format!("the simulator's world cannot be read at line {line}: {what}"))
-                    .about(shown(&path))
-                    .help("`lifeboat sim reset` makes the world anew"),
+                Finding::new(
+                    Code::SimulatorDamaged,
+                    format!("the simulator's world cannot be read at line {line}: {what}"),
+                )
+                .about(shown(&path))
+                .help("`lifeboat sim reset` makes the world anew"),
             ),
             SimError::Version { path, found } => Answer::stop(
                 Exit::Io,
-                Finding::new(Code::SimulatorDamaged, format!("the simulator's world has format {found}, which is not known"))
-                    .about(shown(&path))
-                    .help("`lifeboat sim reset` makes the world anew"),
+                Finding::new(
+                    Code::SimulatorDamaged,
+                    format!("the simulator's world has format {found}, which is not known"),
+                )
+                .about(shown(&path))
+                .help("`lifeboat sim reset` makes the world anew"),
             ),
             error @ SimError::Clocks => Answer::stop(
                 Exit::Invalid,

@@ -32,7 +32,9 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     if let Some(path) = &ask.out {
         let digest = seal::write(path, &prepared)?;
         let path = super::shown(path);
-        answer.human.push_str(&format!("Saved {path}, sha256 {}. Next: lifeboat apply {path}\n", digest.short()));
+        answer
+            .human
+            .push_str(&format!("Saved {path}, sha256 {}. Next: lifeboat apply {path}\n", digest.short()));
         if let Some(json) = answer.json.as_object_mut() {
             json.insert("sealed".to_owned(), serde_json::json!({ "file": path, "sha256": digest }));
         }

@@ -62,13 +62,19 @@ pub fn read(path: &Path) -> Result<(Sealed, Digest), Box<Answer>> {
             return about(finding, Exit::Io);
         }
     };
-    let unreadable = || Finding::new(Code::PlanUnreadable, "the file is no sealed plan").help("`lifeboat plan RUNBOOK --out FILE` seals one");
+    let unreadable = || {
+        Finding::new(Code::PlanUnreadable, "the file is no sealed plan")
+            .help("`lifeboat plan RUNBOOK --out FILE` seals one")
+    };
     let Ok(value) = serde_json::from_str::<Value>(&text) else { return about(unreadable(), Exit::Invalid) };
     match value.get("lifeboatPlan").and_then(Value::as_u64) {
         None => return about(unreadable(), Exit::Invalid),
         Some(found) if found != u64::from(VERSION) => {
             let message = format!("the sealed plan has format {found}, and this version knows {VERSION}");
-            return about(Finding::new(Code::PlanVersion, message).help("plan again with this version"), Exit::Invalid);
+            return about(
+                Finding::new(Code::PlanVersion, message).help("plan again with this version"),
+                Exit::Invalid,
+            );
         }
         Some(_) => {}
     }

@@ -1,0 +1,110 @@
+//! `lifeboat replicate`: one replication run for some replicas, from cron or a systemd timer.
+
+use super::apply::begin;
+use super::load::Loaded;
+use super::prepare::{Asked, documents, prepare};
+use super::{Answer, Desk, Exit, Said, Screen};
+use crate::base::ReplicaName;
+use crate::diag::{Code, Finding};
+use crate::document::check::nearest;
+use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via};
+use crate::plan::Purpose;
+
+/// Which replicas.
+pub struct Ask {
+    /// By name.
+    pub names: Vec<String>,
+    /// Those of a failover plan.
+    pub plan: Option<String>,
+    /// Those with these labels.
+    pub labels: Vec<(String, String)>,
+    /// All of them.
+    pub all: bool,
+}
+
+/// Carries the command out.
+///
+/// # Errors
+/// An early end.
+pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
+    let loaded = documents(desk)?;
+    let names = chosen(&loaded, ask)?;
+    let asked = Asked {
+        purpose: Purpose::Replicate,
+        desired: vec![Desired {
+            subject: Subject::Replicas(names),
+            state: crate::domain::State::Ready,
+            via: Via::Planned,
+            point: PointChoice::Latest,
+            keep: None,
+            irreversible: false,
+            failback: FailbackTerms::default(),
+        }],
+        switchover_now: false,
+    };
+    let prepared = prepare(desk, loaded, &asked).await?;
+    if prepared.plan.is_empty() {
+        return Ok(super::plan::shown(desk, &prepared));
+    }
+    begin(desk, prepared, false, screen).await
+}
+
+fn chosen(loaded: &Loaded, ask: &Ask) -> Result<Vec<ReplicaName>, Box<Answer>> {
+    let workspace = &loaded.workspace;
+    let mut names: Vec<ReplicaName> = Vec::new();
+    for name in &ask.names {
+        match workspace.replicas.get_key_value(name.as_str()) {
+            Some((name, _)) => names.push(name.clone()),
+            None => {
+                return Err(unknown(
+                    Code::UnknownReplica,
+                    "replica",
+                    name,
+                    workspace.replicas.keys().map(ReplicaName::as_str),
+                ));
+            }
+        }
+    }
+    if let Some(plan) = &ask.plan {
+        match workspace.plans.get(plan.as_str()) {
+            Some(plan) => names.extend(plan.sequence.iter().flat_map(|e| e.replicas.iter().cloned())),
+            None => {
+                return Err(unknown(
+                    Code::UnknownPlan,
+                    "failover plan",
+                    plan,
+                    workspace.plans.keys().map(|p| p.as_str()),
+                ));
+            }
+        }
+    }
+    if !ask.labels.is_empty() {
+        let fits = |r: &&crate::model::Replica| ask.labels.iter().all(|(k, v)| r.labels.get(k) == Some(v));
+        names.extend(workspace.replicas.values().filter(fits).map(|r| r.name.clone()));
+    }
+    if ask.all {
+        names.extend(workspace.replicas.keys().cloned());
+    }
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        let finding = Finding::new(Code::EmptySelection, "no replica is chosen");
+        return Err(Answer::stop(
+            Exit::Invalid,
+            finding.help("name replicas, or say --all, --plan NAME or --label KEY=VALUE"),
+        ));
+    }
+    Ok(names)
+}
+
+/// A name that nothing has, with the nearest one.
+pub fn unknown<'a>(code: Code, what: &str, name: &str, names: impl Iterator<Item = &'a str>) -> Box<Answer> {
+    let finding = Finding::new(code, format!("no {what} is named `{name}`"));
+    Answer::stop(
+        Exit::Invalid,
+        match nearest(name, names) {
+            Some(near) => finding.help(format!("a {what} with a similar name is declared: {near}")),
+            None => finding.help("`lifeboat show` lists what is declared"),
+        },
+    )
+}

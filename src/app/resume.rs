@@ -1,0 +1,79 @@
+//! `lifeboat resume [RUN]`: goes on with a run that was cut off. It needs no documents: plan and settings are frozen with the run.
+
+use super::carry::{Ready, carry, claim};
+use super::world::World;
+use super::{Answer, Desk, Exit, Said, Screen};
+use crate::base::RunId;
+use crate::diag::{Code, Finding};
+use crate::engine::{Word, by_hand};
+use crate::journal::{Active, Journal, Runs};
+use crate::provider::sim::Setup;
+use crate::run::Status;
+
+/// Carries the command out.
+///
+/// # Errors
+/// An early end.
+pub async fn resume(desk: &Desk, run: Option<&str>, steps: bool, screen: &mut dyn Screen) -> Said {
+    let id = which(desk, run)?;
+    let runs = Runs::new(&desk.own());
+    let found = runs.read(&id)?;
+    if found.progress.is_over() {
+        let finding = Finding::new(Code::NothingToResume, format!("run {id} is over"));
+        return Err(Answer::stop(
+            Exit::Invalid,
+            finding.help(format!("`lifeboat report {id}` tells how it ended")),
+        ));
+    }
+    let world = World::from_setup(desk, setup(&found.frozen.setup)?)?;
+    let active = claim(desk, &id, &found.frozen.plan, &world)?;
+    let (found, mut journal) = runs.open(&id)?;
+    if found.torn {
+        screen.line("the last record was cut off by the kill; it never counted and is taken away");
+    }
+    let mut progress = found.progress;
+    let now = world.clock().now();
+    let failed: Vec<_> = progress.nodes(|s| s == Status::Failed).collect();
+    let events: Vec<_> = failed
+        .into_iter()
+        .map(|node| (now, by_hand(node, Word::Retry, &desk.person, "the run was resumed")))
+        .collect();
+    if !events.is_empty() {
+        journal.append(&events)?;
+        for (at, event) in &events {
+            progress.apply(event, *at).map_err(|e| super::runs::illegal(&id, &e))?;
+        }
+    }
+    carry(desk, &world, Ready { id, active, journal, progress, steps }, screen).await
+}
+
+/// The providers' settings of a frozen run.
+pub fn setup(value: &serde_json::Value) -> Result<Setup, Box<Answer>> {
+    serde_json::from_value(value.clone()).map_err(|error| {
+        let finding =
+            Finding::new(Code::JournalDamaged, format!("the run's settings cannot be read: {error}"));
+        Answer::stop(Exit::Io, finding)
+    })
+}
+
+/// The run that was named, or the only one that nobody carries on.
+pub fn which(desk: &Desk, run: Option<&str>) -> Result<RunId, Box<Answer>> {
+    if let Some(run) = run {
+        return super::runs::named(desk, run);
+    }
+    let mut open: Vec<RunId> =
+        Active::all(&desk.own())?.into_iter().filter(|(_, held)| !held).map(|(c, _)| c.run).collect();
+    match (open.pop(), open.is_empty()) {
+        (Some(run), true) => Ok(run),
+        (None, _) => {
+            let finding = Finding::new(Code::NothingToResume, "no run is unfinished");
+            Err(Answer::stop(Exit::Invalid, finding.help("`lifeboat history` lists all runs")))
+        }
+        (Some(last), false) => {
+            open.push(last);
+            let names = open.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let finding = Finding::new(Code::UnknownRun, "several runs are unfinished");
+            Err(Answer::stop(Exit::Invalid, finding.help(format!("name one of them: {names}"))))
+        }
+    }
+}

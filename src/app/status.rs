@@ -1,0 +1,43 @@
+//! `lifeboat status`: what each replica is, how far it is behind, and what may be done next.
+
+use super::prepare::documents;
+use super::world::{World, subjects};
+use super::{Answer, Desk, Said};
+use crate::base::ReplicaName;
+use crate::diag::Code;
+use crate::journal::Active;
+use crate::report::{json, text};
+
+/// Carries the command out.
+///
+/// # Errors
+/// An early end.
+pub async fn status(desk: &Desk, names: &[String]) -> Said {
+    let loaded = documents(desk)?;
+    let mut only = Vec::new();
+    for name in names {
+        match loaded.workspace.replicas.get_key_value(name.as_str()) {
+            Some((name, _)) => only.push(name.clone()),
+            None => {
+                let known = loaded.workspace.replicas.keys().map(ReplicaName::as_str);
+                return Err(super::replicate::unknown(Code::UnknownReplica, "replica", name, known));
+            }
+        }
+    }
+    let world = World::open(desk, &loaded.workspace)?;
+    let inventory = world.observe(&subjects(&loaded.workspace, &[])).await;
+    let view = text::Options { now: Some(inventory.at), ..desk.view.clone() };
+    let mut human = text::status(&loaded.workspace, &inventory, &only, &view);
+    for (claim, held) in Active::all(&desk.own())? {
+        let (run, purpose) = (&claim.run, &claim.purpose);
+        human.push_str(&if held {
+            format!(
+                "Run {run} of {purpose} is under way, by {} on {}.\n",
+                claim.runner.person, claim.runner.host
+            )
+        } else {
+            format!("Run {run} of {purpose} is not finished. Next: lifeboat resume {run}\n")
+        });
+    }
+    Ok(Answer::ok(human, json::status(&loaded.workspace, &inventory, &only)))
+}

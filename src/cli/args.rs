@@ -1,0 +1,301 @@
+//! The command line's words.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Plan and apply for virtual machine disaster recovery.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Args {
+    /// The workspace's folder.
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+    /// The form of what stands on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+    /// Whether colours are used.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// No progress, only results and findings.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Logs on standard error; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// One JSON value.
+    Json,
+    /// JSON lines: events as they happen, and the result as the last line.
+    Jsonl,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a small commented workspace that runs at once on the built-in simulator.
+    Init {
+        /// The folder.
+        dir: Option<PathBuf>,
+    },
+    /// Read and check the documents; touches no site.
+    Validate,
+    /// What each replica is, how far it is behind, and what may be done next.
+    Status {
+        /// The replicas; all where none is named.
+        names: Vec<String>,
+    },
+    /// Observe, plan, check and print; touches nothing.
+    Plan {
+        /// The runbook.
+        runbook: String,
+        /// Seal the plan into a file that `apply` takes.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit with 2 where there are changes.
+        #[arg(long)]
+        detailed_exitcode: bool,
+        /// Do manual switchovers now.
+        #[arg(long)]
+        switchover: bool,
+        /// List everything one by one.
+        #[arg(long)]
+        all: bool,
+        /// List every step with its reason.
+        #[arg(long)]
+        steps: bool,
+    },
+    /// Carry a runbook or a sealed plan out.
+    Apply {
+        /// The runbook, or the file of a sealed plan.
+        what: String,
+        /// Confirm with the runbook's name instead of being asked.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+        /// Do manual switchovers now.
+        #[arg(long)]
+        switchover: bool,
+        /// List everything one by one.
+        #[arg(long)]
+        all: bool,
+        /// Show every step.
+        #[arg(long)]
+        steps: bool,
+    },
+    /// Go on with a run that was cut off.
+    Resume {
+        /// The run; the only unfinished one where none is named.
+        run: Option<String>,
+        /// Show every step.
+        #[arg(long)]
+        steps: bool,
+    },
+    /// Show the way back from an unfinished run, and carry it out.
+    Abort {
+        /// The run.
+        run: String,
+        /// Confirm with the way back's name (`abort-RUN`) instead of being asked.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+        /// End the run and leave its replicas as they are.
+        #[arg(long, requires = "because", conflicts_with = "confirm")]
+        close: bool,
+        /// Why it is closed.
+        #[arg(long, value_name = "TEXT")]
+        because: Option<String>,
+    },
+    /// Say what became of a step in doubt.
+    Settle {
+        /// The run.
+        run: String,
+        /// The step, as `db-01/failover/power-on`.
+        step: String,
+        /// What became of it.
+        verdict: Verdict,
+        /// How you know.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
+    },
+    /// One replication run, as from cron or a systemd timer.
+    Replicate {
+        /// The replicas.
+        names: Vec<String>,
+        /// Those of a failover plan.
+        #[arg(long, value_name = "PLAN")]
+        plan: Option<String>,
+        /// Those with a label.
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Past runs.
+    History,
+    /// One run: what was planned, done, and why.
+    Report {
+        /// The run, or `latest`.
+        run: String,
+        /// List everything one by one.
+        #[arg(long)]
+        all: bool,
+        /// List every step.
+        #[arg(long)]
+        steps: bool,
+    },
+    /// The documents as they are meant, with every default.
+    Show {
+        /// A kind: sites, replicas, plans, runbooks, policies.
+        kind: Option<String>,
+        /// A name.
+        name: Option<String>,
+    },
+    /// The JSON Schema of the documents.
+    Schema,
+    /// A finding's code at length; all codes where none is named.
+    Explain {
+        /// The code.
+        code: Option<String>,
+    },
+    /// Completion for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Look into the built-in simulator's world, and break it.
+    Sim {
+        /// What to do.
+        #[command(subcommand)]
+        command: SimCommand,
+    },
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    pair.map(|(k, v)| (k.to_owned(), v.to_owned())).ok_or_else(|| "write KEY=VALUE".to_owned())
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Verdict {
+    /// Its effect is there.
+    Done,
+    /// It shall be tried again.
+    Retry,
+    /// Its effect is not there and shall not be.
+    Failed,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// What is done with the simulated world.
+#[derive(Debug, Subcommand)]
+pub enum SimCommand {
+    /// The time, and what goes wrong.
+    Status,
+    /// Let time pass.
+    Advance {
+        /// How much, as 15m.
+        time: String,
+    },
+    /// Let something go wrong.
+    Fault {
+        /// What.
+        #[command(subcommand)]
+        fault: FaultArgs,
+    },
+    /// Nothing goes wrong any more.
+    Heal,
+    /// Power a machine on or off by hand.
+    Power {
+        /// The machine, as SITE/MACHINE.
+        vm: String,
+        /// On or off.
+        to: OnOff,
+    },
+    /// Who wrote the blocks of a disk.
+    Disk {
+        /// The machine, as SITE/MACHINE.
+        vm: String,
+    },
+    /// Make the world anew.
+    Reset,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Subcommand)]
+pub enum FaultArgs {
+    /// A site does not answer.
+    Silent {
+        /// The site.
+        site: String,
+    },
+    /// An action fails, without an effect.
+    Fails {
+        /// Which action.
+        #[command(flatten)]
+        hit: Hit,
+    },
+    /// An action takes longer.
+    Slow {
+        /// So much longer.
+        by: String,
+        /// Which action.
+        #[command(flatten)]
+        hit: Hit,
+    },
+    /// An action's effect happens, and its answer is lost.
+    AnswerLost {
+        /// The recovery site falls silent with it.
+        #[arg(long)]
+        cut: bool,
+        /// Which action.
+        #[command(flatten)]
+        hit: Hit,
+    },
+    /// A machine never gets ready.
+    NeverReady {
+        /// The machine, as SITE/MACHINE.
+        vm: String,
+    },
+}
+
+/// Which action of which replica, and how often.
+#[derive(Debug, ClapArgs)]
+pub struct Hit {
+    /// The action, as power-on; any where none is named.
+    #[arg(long)]
+    pub action: Option<String>,
+    /// The replica; any where none is named.
+    #[arg(long)]
+    pub replica: Option<String>,
+    /// How often; always where nothing is said.
+    #[arg(long)]
+    pub times: Option<u32>,
+}

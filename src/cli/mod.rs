@@ -1,0 +1,190 @@
+//! Floor 9: arguments in, streams and exit code out. The only place that reads the environment and prints.
+
+mod args;
+mod output;
+
+use crate::app::{self, Answer, Desk, Exit, Said};
+use crate::diag::{Code, Finding};
+use crate::domain::Power;
+use crate::engine::Word;
+use args::{Args, Command, FaultArgs, Hit, SimCommand, Verdict};
+use clap::{CommandFactory, Parser};
+use output::{Output, Terminal};
+use std::path::PathBuf;
+
+/// clap's own 2 would collide with `changes`.
+const USAGE: u8 = 64;
+
+/// Runs the program; returns its exit code.
+#[must_use]
+pub fn main() -> u8 {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // The stream may be closed; there is nobody left to tell.
+            drop(error.print());
+            return if usage { USAGE } else { 0 };
+        }
+    };
+    logging(args.verbose);
+    let output = Output::new(&args);
+    let desk = desk(&args, &output);
+    let said =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| command(args.command, &desk, &output)));
+    let answer = match said {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(early)) => *early,
+        Err(_) => *Answer::stop(
+            Exit::Internal,
+            Finding::new(Code::CheckerRefuses, "this is a fault of Lifeboat, not of yours")
+                .about(format!("Lifeboat {}", env!("CARGO_PKG_VERSION")))
+                .help("a run under way can be taken up with `lifeboat resume`; please report what was typed"),
+        ),
+    };
+    output.answer(&answer);
+    answer.exit as u8
+}
+
+fn logging(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => "lifeboat=info",
+        _ => "lifeboat=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    // A second call would fail, and there is none.
+    drop(tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init());
+}
+
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|v| !v.is_empty())
+}
+
+fn desk(args: &Args, output: &Output) -> Desk {
+    let folder = args.workspace.clone().unwrap_or_else(|| PathBuf::from("."));
+    let host = std::fs::read_to_string("/etc/hostname").map(|h| h.trim().to_owned());
+    Desk {
+        folder,
+        person: environment("USER")
+            .or_else(|| environment("LOGNAME"))
+            .unwrap_or_else(|| "unknown".to_owned()),
+        host: host.ok().filter(|h| !h.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
+        view: output.view(args),
+    }
+}
+
+fn command(command: Command, desk: &Desk, output: &Output) -> Said {
+    let mut screen = Terminal::new(output);
+    match command {
+        Command::Init { dir } => {
+            let folder = dir.unwrap_or_else(|| desk.folder.clone());
+            app::init::init(&Desk { folder, ..desk.clone() })
+        }
+        Command::Validate => app::validate::validate(desk),
+        Command::Status { names } => wait(app::status::status(desk, &names)),
+        Command::Plan { runbook, out, detailed_exitcode, switchover, .. } => {
+            let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
+            wait(app::plan::plan(desk, &ask))
+        }
+        Command::Apply { what, confirm, switchover, steps, .. } => {
+            let ask = app::apply::Ask { what, confirm, switchover, steps };
+            wait(app::apply::apply(desk, &ask, &mut screen))
+        }
+        Command::Resume { run, steps } => wait(app::resume::resume(desk, run.as_deref(), steps, &mut screen)),
+        Command::Abort { run, confirm, close, because } => {
+            let close = close.then(|| because.unwrap_or_default());
+            wait(app::abort::abort(desk, &app::abort::Ask { run, confirm, close }, &mut screen))
+        }
+        Command::Settle { run, step, verdict, because } => {
+            let word = match verdict {
+                Verdict::Done => Word::Done,
+                Verdict::Retry => Word::Retry,
+                Verdict::Failed => Word::Failed,
+            };
+            app::settle::settle(desk, &app::settle::Ask { run, step, word, because })
+        }
+        Command::Replicate { names, plan, labels, all } => {
+            let ask = app::replicate::Ask { names, plan, labels, all };
+            wait(app::replicate::replicate(desk, &ask, &mut screen))
+        }
+        Command::History => app::runs::history(desk),
+        Command::Report { run, .. } => app::runs::report(desk, &run),
+        Command::Show { kind, name } => app::show::show(desk, kind.as_deref().map(|k| (k, name.as_deref()))),
+        Command::Schema => Ok(schema()),
+        Command::Explain { code } => explain(code.as_deref()),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "lifeboat", &mut text);
+            Ok(Answer::ok(String::from_utf8_lossy(&text).into_owned(), serde_json::Value::Null))
+        }
+        Command::Sim { command } => app::sim::sim(desk, &simulator(command)),
+    }
+}
+
+/// Runs a command that waits: two workers are enough, because the work is done at the sites.
+fn wait(said: impl Future<Output = Said>) -> Said {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(said),
+        Err(error) => {
+            let finding = Finding::new(Code::StoreUnwritable, format!("no threads can be started: {error}"));
+            Err(Answer::stop(Exit::Io, finding))
+        }
+    }
+}
+
+fn schema() -> Answer {
+    let schema = app::show::schema();
+    let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    Answer::ok(text + "\n", schema)
+}
+
+fn explain(code: Option<&str>) -> Said {
+    let Some(text) = code else {
+        let list: Vec<serde_json::Value> = Code::ALL
+            .iter()
+            .map(|c| serde_json::json!({ "code": c.as_str(), "severity": c.severity().word(), "title": c.title() }))
+            .collect();
+        let json = serde_json::json!({ "format": 1, "type": "codes", "codes": list });
+        return Ok(Answer::ok(crate::report::explain::list(), json));
+    };
+    match text.parse::<Code>() {
+        Ok(code) => {
+            let page = crate::report::explain::page(code);
+            let json =
+                serde_json::json!({ "format": 1, "type": "code", "code": code.as_str(), "page": page });
+            Ok(Answer::ok(page, json))
+        }
+        Err(()) => {
+            let finding = Finding::new(Code::UnknownCode, format!("no finding has the code `{text}`"));
+            Err(Answer::stop(
+                Exit::Invalid,
+                finding.help("`lifeboat explain` without a code lists all of them"),
+            ))
+        }
+    }
+}
+
+fn simulator(command: SimCommand) -> app::sim::Ask {
+    use app::sim::{Ask, FaultAsk, HitAsk};
+    let hit = |hit: Hit| HitAsk { action: hit.action, replica: hit.replica, times: hit.times };
+    match command {
+        SimCommand::Status => Ask::Status,
+        SimCommand::Advance { time } => Ask::Advance(time),
+        SimCommand::Heal => Ask::Heal,
+        SimCommand::Reset => Ask::Reset,
+        SimCommand::Disk { vm } => Ask::Disk(vm),
+        SimCommand::Power { vm, to } => {
+            Ask::Power(vm, if to == args::OnOff::On { Power::On } else { Power::Off })
+        }
+        SimCommand::Fault { fault } => Ask::Fault(match fault {
+            FaultArgs::Silent { site } => FaultAsk::Silent(site),
+            FaultArgs::Fails { hit: h } => FaultAsk::Fails(hit(h)),
+            FaultArgs::Slow { by, hit: h } => FaultAsk::Slow(hit(h), by),
+            FaultArgs::AnswerLost { cut, hit: h } => FaultAsk::AnswerLost(hit(h), cut),
+            FaultArgs::NeverReady { vm } => FaultAsk::NeverReady(vm),
+        }),
+    }
+}

@@ -1,0 +1,159 @@
+//! Results on standard output; progress, questions and findings on standard error.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
+
+use super::args::{Args, Color, Command, Format};
+use crate::app::{Answer, Screen};
+use crate::report::diagnostic::{self, Style};
+use crate::report::text::Options;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::io::{BufRead, IsTerminal, Write};
+
+/// How the streams are used.
+#[derive(Debug, Clone)]
+pub struct Output {
+    format: Format,
+    quiet: bool,
+    style: Style,
+    live: bool,
+    asks: bool,
+}
+
+impl Output {
+    /// Each stream is asked by itself whether it is a terminal.
+    pub fn new(args: &Args) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let dumb = super::environment("TERM").is_some_and(|t| t == "dumb");
+        let color = match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !dumb && super::environment("NO_COLOR").is_none(),
+        };
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(super::environment);
+        let unicode =
+            locale.is_none_or(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8") || l == "C");
+        Self {
+            format: args.format,
+            quiet: args.quiet,
+            style: Style { width: 100, color, unicode },
+            live: terminal && !dumb && !args.quiet && args.format == Format::Human,
+            asks: terminal && std::io::stdin().is_terminal(),
+        }
+    }
+
+    /// How views are shown.
+    pub fn view(&self, args: &Args) -> Options {
+        let (all, steps) = match &args.command {
+            Command::Plan { all, steps, .. } | Command::Report { all, steps, .. } => (*all, *steps),
+            Command::Apply { all, .. } => (*all, false),
+            _ => (false, false),
+        };
+        Options { width: self.style.width, unicode: self.style.unicode, all, steps, ..Options::default() }
+    }
+
+    /// Says a command's answer.
+    pub fn answer(&self, answer: &Answer) {
+        match self.format {
+            Format::Human => {
+                let findings = diagnostic::render(&answer.findings, &answer.sources, self.style);
+                err(&findings);
+                out(&answer.human);
+            }
+            Format::Json | Format::Jsonl => {
+                let mut whole = match &answer.json {
+                    Value::Object(map) => map.clone(),
+                    other => serde_json::Map::from_iter([("result".to_owned(), other.clone())]),
+                };
+                let exit = json!({ "code": answer.exit as u8, "reason": answer.exit.reason() });
+                whole.insert("exit".to_owned(), exit);
+                whole.insert("findings".to_owned(), diagnostic::json(&answer.findings, &answer.sources));
+                let text = if self.format == Format::Json {
+                    serde_json::to_string_pretty(&whole)
+                } else {
+                    serde_json::to_string(&whole)
+                };
+                out(&(text.unwrap_or_default() + "\n"));
+            }
+        }
+    }
+}
+
+/// A closed pipe (`| head`) is no error of ours.
+fn out(text: &str) {
+    let mut stream = std::io::stdout().lock();
+    drop(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()));
+}
+
+fn err(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// The person at the terminal, or the log that stands in for one.
+pub struct Terminal {
+    output: Output,
+    bar: Option<ProgressBar>,
+}
+
+impl Terminal {
+    /// A terminal.
+    pub fn new(output: &Output) -> Self {
+        Self { output: output.clone(), bar: None }
+    }
+
+    fn bar(&mut self) -> Option<&ProgressBar> {
+        if !self.output.live {
+            return None;
+        }
+        Some(self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(std::time::Duration::from_millis(100));
+            bar
+        }))
+    }
+}
+
+impl Screen for Terminal {
+    fn line(&mut self, text: &str) {
+        if self.output.quiet || self.output.format != Format::Human {
+            return;
+        }
+        match self.bar() {
+            Some(bar) => bar.println(text),
+            None => err(&format!("{text}\n")),
+        }
+    }
+
+    fn tally(&mut self, words: &str) {
+        if words.is_empty() {
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+        } else if let Some(bar) = self.bar() {
+            bar.set_message(words.to_owned());
+        }
+    }
+
+    fn event(&mut self, event: &Value) {
+        if self.output.format == Format::Jsonl {
+            out(&format!("{}\n", json!({ "format": 1, "type": "event", "event": event })));
+        }
+    }
+
+    fn show(&mut self, text: &str) {
+        if !self.output.quiet && self.output.format == Format::Human {
+            err(&format!("{text}\n"));
+        }
+    }
+
+    fn ask(&mut self, question: &str) -> Option<String> {
+        if !self.output.asks {
+            return None;
+        }
+        err(question);
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).ok().filter(|n| *n > 0).map(|_| line)
+    }
+}
