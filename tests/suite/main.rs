@@ -1,7 +1,9 @@
 //! The one binary of the integration tests: linking once is what keeps them quick.
 #![allow(missing_docs, reason = "tests are named by what they show")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod crash;
+mod pages;
 mod simulated;
 mod views;
 mod world;
