@@ -7,8 +7,9 @@ use crate::domain::transition::possible;
 use crate::domain::{Condition, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
-use crate::plan::{NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
+use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
 use crate::report::words;
+use std::collections::BTreeMap;
 
 /// Where things stand in the documents; the application looks that up in the origins.
 pub trait Places {
@@ -66,17 +67,15 @@ pub fn findings(
     inventory: &Inventory,
 ) -> Vec<Finding> {
     let mut groups: Vec<(Vec<&Refused>, Vec<String>)> = Vec::new();
+    let mut known: BTreeMap<(usize, String, Vec<String>), usize> = BTreeMap::new();
     for one in refused {
-        let help = help(one);
-        let same = groups.iter_mut().find(|(all, said)| {
-            *said == help
-                && all
-                    .first()
-                    .is_some_and(|f| message(f, "it") == message(one, "it") && f.desired == one.desired)
-        });
-        match same {
+        let key = (one.desired, message(one, "it"), help(one));
+        match known.get(&key).and_then(|at| groups.get_mut(*at)) {
             Some((all, _)) => all.push(one),
-            None => groups.push((vec![one], help)),
+            None => {
+                groups.push((vec![one], key.2.clone()));
+                known.insert(key, groups.len() - 1);
+            }
         }
     }
     let finding = |(all, help): (Vec<&Refused>, Vec<String>)| {
@@ -350,10 +349,25 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
         .help("this is a fault of Lifeboat, not of your documents; nothing was touched; please report it with the plan")
 }
 
+/// All that is lawful and worth a look.
+#[must_use]
+pub fn warnings(plan: &Plan) -> Vec<Finding> {
+    let members: BTreeMap<&ReplicaName, &Member> = plan.members.iter().map(|m| (&m.replica, m)).collect();
+    let one = |w: &Warning| worded(w, plan, |replica| members.get(replica).copied());
+    plan.warnings.iter().map(one).collect()
+}
+
 /// What is lawful and worth a look.
 #[must_use]
 pub fn warning(warning: &Warning, plan: &Plan) -> Finding {
-    let member = |replica: &ReplicaName| plan.members.iter().find(|m| m.replica == *replica);
+    worded(warning, plan, |replica| plan.members.iter().find(|m| m.replica == *replica))
+}
+
+fn worded<'a>(
+    warning: &Warning,
+    plan: &'a Plan,
+    member: impl Fn(&ReplicaName) -> Option<&'a Member>,
+) -> Finding {
     match warning {
         Warning::SourceLeftRunning(replica) => Finding::new(
             Code::SourceLeftRunning,

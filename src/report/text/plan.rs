@@ -5,10 +5,12 @@ use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
 use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Warning, Work};
 use crate::report::{refused, table, words};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many replicas are listed one by one; more are shown in groups that do the same.
 const ONE_BY_ONE: usize = 40;
+/// So many rows a table has at most, unless everything is asked for.
+const ROWS: usize = 60;
 /// So many lossy replicas are named one by one.
 const LOSSES: usize = 10;
 
@@ -117,6 +119,7 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
     let waits = waits(plan);
     let grouped = plan.members.len() > ONE_BY_ONE && !options.all;
     let mut groups: Vec<(Row, Vec<&Member>)> = Vec::new();
+    let mut known: BTreeMap<Row, usize> = BTreeMap::new();
     for member in &plan.members {
         let mut row = row(plan, member);
         if grouped {
@@ -124,11 +127,13 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
             row.waits =
                 waits.get(&member.replica).into_iter().flatten().map(|w| wait_words(w, "each")).collect();
         }
-        match groups.iter_mut().find(|(r, _)| grouped && *r == row) {
+        let at = *known.entry(row.clone()).or_insert(groups.len());
+        match groups.get_mut(at).filter(|_| grouped) {
             Some((_, members)) => members.push(member),
             None => groups.push((row, vec![member])),
         }
     }
+    let hidden = if grouped { groups.split_off(groups.len().min(ROWS)) } else { Vec::new() };
     let mut rows = vec![heads()];
     for (row, members) in &groups {
         rows.push(cells(row, members));
@@ -142,8 +147,13 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
         let own = of_one.and_then(|m| Some((m, waits.get(&m.replica)?)));
         let own = own.map(|(m, waits)| waits.iter().map(|w| wait_words(w, m.replica.as_str())).collect());
         for wait in own.unwrap_or_else(|| row.waits.clone()) {
-            text.push_str(&format!("        wait  {}\n", table::shortened(&wait, options.width - 14)));
+            let room = options.width.saturating_sub(14);
+            text.push_str(&format!("        wait  {}\n", table::shortened(&wait, room)));
         }
+    }
+    let hidden: usize = hidden.iter().map(|(_, members)| members.len()).sum();
+    if hidden > 0 {
+        text.push_str(&format!("  … and {} more (--all shows them)\n", words::count(hidden, "replica")));
     }
 }
 
@@ -283,11 +293,11 @@ fn source_words(plan: &Plan, replica: &ReplicaName) -> &'static str {
 
 /// The warnings that no loss stands for.
 fn worth_a_look(plan: &Plan, text: &mut String) {
+    let lossy: BTreeSet<&ReplicaName> =
+        plan.members.iter().filter(|m| !m.loses.is_empty()).map(|m| &m.replica).collect();
     let told = |w: &&Warning| match w {
         Warning::LosesData(_) => true,
-        Warning::SourceLeftRunning(r) | Warning::SourceUnseen(r) => {
-            plan.members.iter().any(|m| m.replica == *r && !m.loses.is_empty())
-        }
+        Warning::SourceLeftRunning(r) | Warning::SourceUnseen(r) => lossy.contains(r),
         Warning::OlderPoint(_)
         | Warning::SourceMoved(_)
         | Warning::SourceStaysOff(_)
