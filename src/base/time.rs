@@ -142,10 +142,16 @@ impl Timestamp {
         Duration(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// The same without its part of a second, for people.
+    #[must_use]
+    pub const fn seconds(self) -> Self {
+        Self(self.0.div_euclid(1000) * 1000)
+    }
+
     /// The time of the day in UTC, `14:02:07Z`, for live lines.
     #[must_use]
     pub fn clock(self) -> String {
-        self.to_string().chars().skip(11).collect()
+        self.seconds().to_string().chars().skip(11).collect()
     }
 
     /// The time in the form that names take, `20261122T030000Z`, with milliseconds where there are any.

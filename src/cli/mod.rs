@@ -3,10 +3,10 @@
 mod args;
 mod output;
 
+use crate::app::settle::Word;
+use crate::app::sim::Power;
 use crate::app::{self, Answer, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
-use crate::domain::Power;
-use crate::engine::Word;
 use args::{Args, Command, FaultArgs, Hit, SimCommand, Verdict};
 use clap::{CommandFactory, Parser};
 use output::{Output, Terminal};

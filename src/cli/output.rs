@@ -1,5 +1,4 @@
 //! Results on standard output; progress, questions and findings on standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where the program speaks")]
 
 use super::args::{Args, Color, Command, Format};
 use crate::app::{Answer, Screen};

@@ -6,7 +6,6 @@
 use super::node::{Node, Value};
 use crate::diag::{Code, FileId, Finding, Span};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How many values aliases may add to one document.
@@ -223,11 +222,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn scalar(&self, text: &Cow<'a, str>, style: ScalarStyle, span: Span, tag: Option<&Tag>) -> Read<Node> {
+    fn scalar(&self, text: &str, style: ScalarStyle, span: Span, tag: Option<&Tag>) -> Read<Node> {
         self.tag(tag, span)?;
         let plain = style == ScalarStyle::Plain;
         let forced = tag.is_some_and(|t| t.core_suffix() == Some("str"));
-        let value = if plain && !forced { resolve(text) } else { Value::Text((&**text).into(), false) };
+        let value = if plain && !forced { resolve(text) } else { Value::Text(text.into(), false) };
         Ok(Node { span, value })
     }
 }
