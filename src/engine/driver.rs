@@ -7,7 +7,7 @@ use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider};
 use crate::run::{Event, FailedWhy, How, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -68,9 +68,57 @@ pub enum EngineError {
     Crashed,
 }
 
+/// What the driver is told.
 enum Report {
+    /// An action was asked for, and this is known of it.
     Acted(NodeId, Verdict),
+    /// An action that an earlier runner asked for was looked at.
+    Looked(NodeId, Verdict),
+    /// A wait ended; whether what was waited for is there.
     Waited(NodeId, bool),
+    /// A worker is gone without a word: it was given up, or it has a fault.
+    Lost(NodeId),
+    /// It is time to look what may start.
+    Wake,
+    /// The grace time is over.
+    GraceOver,
+}
+
+impl Report {
+    const fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Acted(node, _) | Self::Looked(node, _) | Self::Waited(node, _) | Self::Lost(node) => {
+                Some(*node)
+            }
+            Self::Wake | Self::GraceOver => None,
+        }
+    }
+}
+
+/// Sends a worker's report, in any case: a worker that panics says that it is lost, and the run does not wait for it for ever.
+struct Teller {
+    node: NodeId,
+    outbox: mpsc::UnboundedSender<Message>,
+    busy: Option<Busy>,
+}
+
+impl Teller {
+    fn tell(mut self, report: Report) {
+        self.send(report);
+    }
+
+    fn send(&mut self, report: Report) {
+        if let Some(busy) = self.busy.take() {
+            // The driver is gone only when the whole run is being dropped.
+            drop(self.outbox.send((report, busy)));
+        }
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.send(Report::Lost(self.node));
+    }
 }
 
 /// A report holds the worker's promise that somebody works, so that a virtual clock stands still until it is dealt with.
@@ -79,12 +127,14 @@ type Message = (Report, Busy);
 struct Driver<'a> {
     run: Run<'a>,
     workers: JoinSet<()>,
+    acting: BTreeSet<NodeId>,
     waits: BTreeMap<NodeId, AbortHandle>,
     inbox: mpsc::UnboundedReceiver<Message>,
     outbox: mpsc::UnboundedSender<Message>,
-    in_flight: usize,
     durable: usize,
     effects: usize,
+    /// The driver's own promise that it works; it has none while it waits for a report.
+    busy: Option<Busy>,
 }
 
 /// Drives a run until nothing runs any more.
@@ -93,22 +143,22 @@ struct Driver<'a> {
 /// [`EngineError`]; the run is then unfinished and can be taken up again.
 pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
     let (outbox, inbox) = mpsc::unbounded_channel();
+    let busy = Some(run.clock.busy());
     let mut driver = Driver {
         run,
         workers: JoinSet::new(),
+        acting: BTreeSet::new(),
         waits: BTreeMap::new(),
         inbox,
         outbox,
-        in_flight: 0,
         durable: 0,
         effects: 0,
+        busy,
     };
-    let busy = driver.run.clock.busy();
-    let taken = Event::Taken { runner: driver.run.runner.clone() };
-    driver.record(vec![taken])?;
-    driver.settle_left_over();
-    let outcome = driver.walk(busy).await?;
-    Ok(Ended { outcome, progress: driver.run.progress })
+    let outcome = driver.walk().await;
+    // Whoever still sleeps is gone before time may go on: it stands where the run ended.
+    driver.workers.shutdown().await;
+    Ok(Ended { outcome: outcome?, progress: driver.run.progress })
 }
 
 impl Driver<'_> {
@@ -141,31 +191,35 @@ impl Driver<'_> {
         for node in left {
             if let Some(order) = self.order(node) {
                 let (provider, clock) = (Arc::clone(&self.run.provider), Arc::clone(&self.run.clock));
+                self.acting.insert(node);
                 self.spawn(node, async move {
                     let why = "the runner before was cut off".to_owned();
-                    Report::Acted(node, settle::look(&order, provider.as_ref(), clock.as_ref(), why).await)
+                    Report::Looked(node, settle::look(&order, provider.as_ref(), clock.as_ref(), why).await)
                 });
             }
         }
     }
 
-    async fn walk(&mut self, busy: Busy) -> Result<Outcome, EngineError> {
-        let mut busy = Some(busy);
-        let mut asked = false;
+    async fn walk(&mut self) -> Result<Outcome, EngineError> {
+        self.record(vec![Event::Taken { runner: self.run.runner.clone() }])?;
+        self.settle_left_over();
+        let mut asked = self.run.stop.is_set();
+        if asked {
+            self.stop_as_asked()?;
+        }
         loop {
             let wake = self.start_what_may()?;
-            if self.in_flight == 0 && wake.is_none() {
+            if self.acting.is_empty() && self.waits.is_empty() && wake.is_none() {
                 break;
             }
-            let clock = Arc::clone(&self.run.clock);
-            let timer = self.spawn_timer(wake);
-            drop(busy.take());
+            let timer = wake.map(|at| self.spawn_at(at, Report::Wake));
+            drop(self.busy.take());
             let message = tokio::select! {
                 biased;
                 () = self.run.stop.asked(), if !asked => None,
                 message = self.inbox.recv() => message,
             };
-            busy = Some(clock.busy());
+            self.busy = Some(self.run.clock.busy());
             if let Some(timer) = timer {
                 timer.abort();
             }
@@ -174,9 +228,7 @@ impl Driver<'_> {
                 Some(first) => self.take_in(first)?,
                 None => {
                     asked = true;
-                    self.record(vec![Event::Stopping { why: StopWhy::Asked }])?;
-                    self.give_up_waits();
-                    self.spawn_grace();
+                    self.stop_as_asked()?;
                 }
             }
         }
@@ -184,6 +236,16 @@ impl Driver<'_> {
         let outcome = outcome(&self.run.progress, stopped);
         self.record(vec![Event::Ended { outcome }])?;
         Ok(outcome)
+    }
+
+    /// Nothing new starts, waits are given up, and what is under way has the grace time to end.
+    fn stop_as_asked(&mut self) -> Result<(), EngineError> {
+        self.record(vec![Event::Stopping { why: StopWhy::Asked }])?;
+        for wait in std::mem::take(&mut self.waits).into_values() {
+            wait.abort();
+        }
+        self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
+        Ok(())
     }
 
     /// Starts everything that may start now; returns when something else may.
@@ -217,6 +279,7 @@ impl Driver<'_> {
         match plan.node(node).map(|n| &n.work) {
             Some(Work::Act(_)) => {
                 if let Some(order) = self.order(node) {
+                    self.acting.insert(node);
                     self.spawn(node, async move {
                         Report::Acted(node, settle::perform(&order, provider.as_ref(), clock.as_ref()).await)
                     });
@@ -250,50 +313,30 @@ impl Driver<'_> {
     }
 
     fn spawn(&mut self, node: NodeId, work: impl Future<Output = Report> + Send + 'static) -> AbortHandle {
-        let busy = self.run.clock.busy();
-        let outbox = self.outbox.clone();
-        self.in_flight += 1;
+        let teller = Teller { node, outbox: self.outbox.clone(), busy: Some(self.run.clock.busy()) };
         tracing::debug!(run = %self.run.id, node = node.0, "started");
         self.workers.spawn(async move {
             let report = work.await;
-            // The driver is gone only when the whole run is being dropped.
+            teller.tell(report);
+        })
+    }
+
+    /// Reports at a time.
+    fn spawn_at(&mut self, at: Timestamp, report: Report) -> AbortHandle {
+        let (clock, outbox, busy) = (Arc::clone(&self.run.clock), self.outbox.clone(), self.run.clock.busy());
+        self.workers.spawn(async move {
+            clock.until(at).await;
             drop(outbox.send((report, busy)));
         })
     }
 
-    /// Wakes the driver when something may start that waits for its time alone.
-    fn spawn_timer(&mut self, wake: Option<Timestamp>) -> Option<AbortHandle> {
-        let wake = wake?;
-        let (clock, outbox, busy) = (Arc::clone(&self.run.clock), self.outbox.clone(), self.run.clock.busy());
-        Some(self.workers.spawn(async move {
-            clock.until(wake).await;
-            drop(outbox.send((Report::Waited(NodeId(u32::MAX), true), busy)));
-        }))
-    }
-
-    /// After the grace time, steps that are still under way are left in doubt.
-    fn spawn_grace(&mut self) {
-        let end = self.run.clock.now().after(self.run.grace);
-        let (clock, outbox, busy) = (Arc::clone(&self.run.clock), self.outbox.clone(), self.run.clock.busy());
-        self.workers.spawn(async move {
-            clock.until(end).await;
-            drop(outbox.send((Report::Waited(NodeId(u32::MAX), false), busy)));
-        });
-    }
-
-    fn give_up_waits(&mut self) {
-        for (_, wait) in std::mem::take(&mut self.waits) {
-            wait.abort();
-            self.in_flight -= 1;
-        }
-    }
-
-    /// Takes in the first report and all that came with it; they share one write.
+    /// Takes in the first report and all that came with it; they share one write, in the order of the plan.
     fn take_in(&mut self, first: Message) -> Result<(), EngineError> {
         let mut messages = vec![first];
         while let Ok(more) = self.inbox.try_recv() {
             messages.push(more);
         }
+        messages.sort_by_key(|(report, _)| report.node().map_or(u32::MAX, |n| n.0));
         let mut events = Vec::new();
         for (report, _) in &messages {
             self.translate(report, &mut events);
@@ -306,30 +349,52 @@ impl Driver<'_> {
         self.record(events)
     }
 
+    /// What a report means for the run; nothing, where its node was given up before it came.
     fn translate(&mut self, report: &Report, events: &mut Vec<Event>) {
         match report {
-            Report::Waited(NodeId(u32::MAX), true) => {}
-            Report::Waited(NodeId(u32::MAX), false) => self.grace_over(events),
+            Report::Wake => {}
+            Report::GraceOver => self.grace_over(events),
             Report::Waited(node, met) => {
-                // A wait that was given up may have ended in the same moment.
-                if self.waits.remove(node).is_none() {
-                    return;
+                if self.waits.remove(node).is_some() {
+                    events.push(if *met {
+                        Event::Met { node: *node }
+                    } else {
+                        Event::Failed { node: *node, why: FailedWhy::NotReady }
+                    });
                 }
-                self.in_flight -= 1;
-                events.push(if *met {
-                    Event::Met { node: *node }
-                } else {
-                    Event::Failed { node: *node, why: FailedWhy::NotReady }
-                });
             }
             Report::Acted(node, verdict) => {
-                self.in_flight -= 1;
-                self.effects += 1;
-                events.push(self.verdict(*node, verdict));
+                if self.acting.remove(node) {
+                    self.effects += 1;
+                    events.push(self.verdict(*node, verdict));
+                }
+            }
+            Report::Looked(node, verdict) => {
+                if self.acting.remove(node) {
+                    events.push(match verdict {
+                        // That its runner died is no failure of the step: it is asked for at once, however often it was tried.
+                        Verdict::Failed(failure) => {
+                            let at = self.run.clock.now();
+                            Event::Retrying { node: *node, failure: failure.clone(), at }
+                        }
+                        Verdict::Done(_) | Verdict::Unknown(_) => self.verdict(*node, verdict),
+                    });
+                }
+            }
+            Report::Lost(node) => {
+                if self.acting.remove(node) {
+                    events.push(Event::InDoubt {
+                        node: *node,
+                        why: "its worker ended without a word".to_owned(),
+                    });
+                } else if self.waits.remove(node).is_some() {
+                    events.push(Event::Failed { node: *node, why: FailedWhy::NotReady });
+                }
             }
         }
     }
 
+    /// What becomes of a step after an attempt.
     fn verdict(&self, node: NodeId, verdict: &Verdict) -> Event {
         match verdict {
             Verdict::Done(how) => Event::Settled { node, how: how.clone() },
@@ -350,11 +415,14 @@ impl Driver<'_> {
         }
     }
 
+    /// Steps that are still under way are left in doubt.
     fn grace_over(&mut self, events: &mut Vec<Event>) {
         self.workers.abort_all();
-        let left = self.run.progress.nodes(|s| s == Status::Running);
-        events.extend(left.map(|node| Event::InDoubt { node, why: "the grace time is over".to_owned() }));
-        self.in_flight = 0;
+        for node in std::mem::take(&mut self.acting) {
+            if self.run.progress.status(node) == Status::Running {
+                events.push(Event::InDoubt { node, why: "the grace time is over".to_owned() });
+            }
+        }
     }
 }
 

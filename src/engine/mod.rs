@@ -5,6 +5,8 @@
 
 mod driver;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use driver::{Crash, Ended, EngineError, Run, Word, by_hand, drive};

@@ -21,12 +21,33 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long a look that cannot tell is repeated: long enough for a switch or a daemon to restart.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How much longer than its limit an action may take: the provider's own word about the limit comes first.
+const SLACK: Duration = Duration::from_secs(5);
+/// How long a look, or a question to a machine, may take.
+pub const ANSWER: Duration = Duration::from_secs(30);
+
 /// Asks for the action and settles what comes of it.
 pub async fn perform(order: &Order, provider: &dyn Provider, clock: &dyn Clock) -> Verdict {
-    match provider.perform(order).await {
-        Ok(()) => Verdict::Done(How::Performed),
-        Err(failure @ (Failure::Refused(_) | Failure::Failed(_))) => Verdict::Failed(failure),
-        Err(Failure::NoAnswer(why)) => look(order, provider, clock, why).await,
+    match within(clock, order.limit.plus(SLACK), provider.perform(order)).await {
+        Some(Ok(())) => Verdict::Done(How::Performed),
+        Some(Err(failure @ (Failure::Refused(_) | Failure::Failed(_)))) => Verdict::Failed(failure),
+        Some(Err(Failure::NoAnswer(why))) => look(order, provider, clock, why).await,
+        None => {
+            look(order, provider, clock, format!("the provider said nothing within {}", order.limit)).await
+        }
+    }
+}
+
+/// Waits for an answer, but not for ever: a provider that hangs must not hang the run. `None` where time ran out.
+pub async fn within<T>(clock: &dyn Clock, limit: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    // The guard sleeps beside the one it guards, so it has a promise of its own. Whatever ends first, the sleeps are dropped before
+    // the promise: a virtual clock never believes for a moment that nobody works.
+    let _promise = clock.busy();
+    let mut guard = clock.until(clock.now().after(limit));
+    tokio::select! {
+        biased;
+        answer = answer => Some(answer),
+        () = &mut guard => None,
     }
 }
 
@@ -36,7 +57,8 @@ pub async fn look(order: &Order, provider: &dyn Provider, clock: &dyn Clock, why
     let mut blind_since = None;
     loop {
         let now = clock.now();
-        match provider.look(order).await {
+        let seen = within(clock, ANSWER, provider.look(order)).await;
+        match seen.unwrap_or(Look::Settled(Settled::CannotTell)) {
             Look::Settled(Settled::Done) => return Verdict::Done(How::Found),
             Look::Settled(Settled::NotDone) => return Verdict::Failed(Failure::NoAnswer(why)),
             Look::Settled(Settled::CannotTell) => {

@@ -2,6 +2,7 @@
 
 use crate::base::Timestamp;
 use crate::domain::{Readiness, VmRef, Wait};
+use crate::engine::settle;
 use crate::port::{Clock, Provider};
 
 /// Waits; whether what was waited for came.
@@ -22,7 +23,7 @@ async fn ready(readiness: &Readiness, vm: &VmRef, provider: &dyn Provider, clock
     let mut since: Option<Timestamp> = None;
     loop {
         let asked = clock.now();
-        since = if answers(readiness, vm, provider).await { since.or(Some(asked)) } else { None };
+        since = if answers(readiness, vm, provider, clock).await { since.or(Some(asked)) } else { None };
         let now = clock.now();
         if since.is_some_and(|s| now.since(s) >= readiness.stable) {
             return true;
@@ -38,9 +39,9 @@ async fn ready(readiness: &Readiness, vm: &VmRef, provider: &dyn Provider, clock
     }
 }
 
-async fn answers(readiness: &Readiness, vm: &VmRef, provider: &dyn Provider) -> bool {
+async fn answers(readiness: &Readiness, vm: &VmRef, provider: &dyn Provider, clock: &dyn Clock) -> bool {
     for probe in &readiness.all {
-        if !provider.probe(vm, probe).await {
+        if settle::within(clock, settle::ANSWER, provider.probe(vm, probe)).await != Some(true) {
             return false;
         }
     }

@@ -6,11 +6,11 @@
 
 use crate::base::{ReplicaName, RunId, Timestamp};
 use crate::journal::JournalError;
-use crate::journal::local::content;
-use crate::run::Runner;
+use crate::journal::local::{Runs, content, sync_folder};
+use crate::run::{Event, Runner};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -65,29 +65,23 @@ pub struct Active {
 }
 
 impl Active {
-    /// Claims the replicas of a run, new or resumed.
+    /// Claims the replicas of a run, new or resumed. A new run is claimed before it is created: a claim without a run is nothing.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn claim(own: &Path, claim: &Claim) -> Result<Self, Refusal> {
         let folder = own.join("active");
         std::fs::create_dir_all(&folder).map_err(JournalError::io(&folder))?;
-        let gate = folder.join(".gate");
-        let door = OpenOptions::new().create(true).truncate(false).write(true).open(&gate);
-        let door = door.map_err(JournalError::io(&gate))?;
-        door.lock().map_err(JournalError::io(&gate))?;
-        for (path, other, held) in Self::others(&folder)? {
-            let Some(shared) = other.replicas.intersection(&claim.replicas).next().cloned() else { continue };
-            if other.run == claim.run && !held {
-                continue;
+        let _gate = Gate::enter(&folder)?;
+        for (other, held) in others(own, &folder)? {
+            let same = other.run == claim.run;
+            let shared = other.replicas.intersection(&claim.replicas).next();
+            let Some(shared) = shared.or(other.replicas.first().filter(|_| same)).cloned() else { continue };
+            match (held, same) {
+                (true, _) => return Err(Refusal::Held { shared, holder: Box::new(other) }),
+                (false, true) => {}
+                (false, false) => return Err(Refusal::Unfinished { shared, earlier: Box::new(other) }),
             }
-            let holder = Box::new(other);
-            drop(path);
-            return Err(if held {
-                Refusal::Held { shared, holder }
-            } else {
-                Refusal::Unfinished { shared, earlier: holder }
-            });
         }
         let path = folder.join(format!("{}.json", claim.run));
         let text = serde_json::to_vec(claim).map_err(|e| JournalError::io(&path)(e.into()))?;
@@ -95,53 +89,28 @@ impl Active {
             let mut file =
                 OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
             file.try_lock().map_err(std::io::Error::from)?;
-            file.set_len(0)?;
+            // Never empty in between: what stands there until now may be all that says that a run is unfinished.
             file.write_all(&text)?;
+            file.set_len(text.len() as u64)?;
             file.sync_all()?;
             Ok(file)
         };
         let file = take().map_err(JournalError::io(&path))?;
+        sync_folder(&folder)?;
         Ok(Self { path, _file: file })
     }
 
-    /// All claims, with whether their runner lives.
+    /// All claims by their runs' names, with whether their runner lives.
     ///
     /// # Errors
     /// Where the folder cannot be read.
     pub fn all(own: &Path) -> Result<Vec<(Claim, bool)>, JournalError> {
-        let found = Self::others(&own.join("active"))?;
-        Ok(found.into_iter().map(|(_, claim, held)| (claim, held)).collect())
-    }
-
-    fn others(folder: &Path) -> Result<Vec<(PathBuf, Claim, bool)>, JournalError> {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(JournalError::io(folder)(error)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(JournalError::io(folder))?.path();
-            if path.extension().is_none_or(|e| e != "json") {
-                continue;
-            }
-            let mut file = match OpenOptions::new().read(true).write(true).open(&path) {
-                Ok(file) => file,
-                // Released in this moment.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(JournalError::io(&path)(error)),
-            };
-            let held = file.try_lock().is_err();
-            let text = content(&mut file).map_err(JournalError::io(&path))?;
-            match serde_json::from_str::<Claim>(&text) {
-                Ok(claim) => found.push((path, claim, held)),
-                // A runner that was killed while it claimed: its run has not begun.
-                Err(_) if !held => std::fs::remove_file(&path).map_err(JournalError::io(&path))?,
-                Err(_) => {}
-            }
+        let folder = own.join("active");
+        if !folder.exists() {
+            return Ok(Vec::new());
         }
-        found.sort_by(|a, b| a.1.run.cmp(&b.1.run));
-        Ok(found)
+        let _gate = Gate::enter(&folder)?;
+        others(own, &folder)
     }
 
     /// Lets go of the replicas for good: the run is over.
@@ -149,12 +118,7 @@ impl Active {
     /// # Errors
     /// Where the file cannot be removed.
     pub fn release(self) -> Result<(), JournalError> {
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(JournalError::io(&self.path)(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.path)
     }
 
     /// Releases the claim of a run that nobody carries on any more.
@@ -162,10 +126,83 @@ impl Active {
     /// # Errors
     /// Where the file cannot be removed.
     pub fn forget(own: &Path, run: &RunId) -> Result<(), JournalError> {
-        let path = own.join("active").join(format!("{run}.json"));
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io(&path)(error)),
-            _ => Ok(()),
-        }
+        remove(&own.join("active").join(format!("{run}.json")))
     }
+}
+
+/// Whoever is inside is alone in looking, claiming and releasing.
+struct Gate {
+    // Held for its lock alone, which ends with it.
+    _door: File,
+}
+
+impl Gate {
+    fn enter(folder: &Path) -> Result<Self, JournalError> {
+        let path = folder.join(".gate");
+        let door = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let door = door.map_err(JournalError::io(&path))?;
+        door.lock().map_err(JournalError::io(&path))?;
+        Ok(Self { _door: door })
+    }
+}
+
+fn remove(path: &Path) -> Result<(), JournalError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !folder.exists() {
+        return Ok(());
+    }
+    let _gate = Gate::enter(folder)?;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io(path)(error)),
+        _ => sync_folder(folder),
+    }
+}
+
+/// What the folder says, to somebody inside the gate. Claims of runs that were never begun are taken away.
+fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(JournalError::io(folder))? {
+        let path = entry.map_err(JournalError::io(folder))?.path();
+        let run = path.file_stem().and_then(|n| n.to_str()).and_then(|n| RunId::new(n).ok());
+        let Some(run) = run.filter(|_| path.extension().is_some_and(|e| e == "json")) else { continue };
+        let mut file = OpenOptions::new().read(true).open(&path).map_err(JournalError::io(&path))?;
+        let held = match file.try_lock_shared() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => return Err(JournalError::io(&path)(error)),
+        };
+        if !held && !Runs::new(own).exists(&run) {
+            // A runner that was killed between claiming and beginning.
+            std::fs::remove_file(&path).map_err(JournalError::io(&path))?;
+            continue;
+        }
+        let text = content(&mut file).map_err(JournalError::io(&path))?;
+        found.push((read(&text).map_or_else(|| rebuilt(own, &path, &run), Ok)?, held));
+    }
+    found.sort_by(|a, b| a.0.run.cmp(&b.0.run));
+    Ok(found)
+}
+
+/// The claim at the beginning of a text. What follows it is the end of a longer one that stood there before a kill.
+fn read(text: &str) -> Option<Claim> {
+    serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
+}
+
+/// The claim of a run whose file tells nothing any more: damaged is never read as absent, and the run itself knows its replicas.
+fn rebuilt(own: &Path, path: &Path, run: &RunId) -> Result<Claim, JournalError> {
+    let damaged = |_| JournalError::Damaged {
+        path: path.to_owned(),
+        record: 1,
+        what: "it is no claim, and its run cannot be read either".to_owned(),
+    };
+    let found = Runs::new(own).read(run).map_err(damaged)?;
+    let taken = found.records.iter().rev().find_map(|r| match &r.event {
+        Event::Taken { runner } => Some((runner.clone(), r.at)),
+        _ => None,
+    });
+    let plan = &found.frozen.plan;
+    let nobody = || Runner { person: "?".to_owned(), host: "?".to_owned(), version: "?".to_owned() };
+    let (runner, since) = taken.unwrap_or_else(|| (nobody(), plan.observed_at));
+    let replicas = plan.placements.keys().cloned().collect();
+    Ok(Claim { run: run.clone(), purpose: plan.purpose.to_string(), replicas, runner, process: 0, since })
 }

@@ -79,6 +79,33 @@ impl Runs {
         Ok(runs)
     }
 
+    /// A name for a new run that no run here has: the time and four characters out of a seed, which the caller takes from anywhere.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] where a time has no name, which is none of this age's.
+    pub fn fresh(&self, at: Timestamp, seed: u64) -> Result<RunId, JournalError> {
+        // Crockford's alphabet: nothing that a tired person takes for something else.
+        const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        for seed in (0..1000).map(|n| seed.wrapping_add(n)) {
+            let mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44;
+            let letters = [15, 10, 5, 0]
+                .map(|bits| LETTERS.get((mixed >> bits) as usize & 31).map_or('0', |b| char::from(*b)));
+            let name = format!("{}-{}", at.compact(), String::from_iter(letters));
+            let run = RunId::new(&name)
+                .map_err(|e| JournalError::io(&self.folder)(std::io::Error::other(format!("{name}: {e}"))))?;
+            if !self.folder.join(run.as_str()).exists() {
+                return Ok(run);
+            }
+        }
+        Err(JournalError::io(&self.folder)(std::io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Whether there is such a run, readable or not.
+    #[must_use]
+    pub fn exists(&self, run: &RunId) -> bool {
+        self.folder.join(run.as_str()).join("run.json").exists()
+    }
+
     /// Begins a run: its folder, its frozen plan, an empty journal, all durable.
     ///
     /// # Errors
@@ -98,6 +125,10 @@ impl Runs {
         file.sync_all().map_err(JournalError::io(&journal))?;
         write_whole(&folder.join("run.json"), &text)?;
         sync_folder(&self.folder)?;
+        // The folder of all runs may itself be new.
+        if let Some(own) = self.folder.parent() {
+            sync_folder(own)?;
+        }
         Ok(LocalJournal {
             path: journal,
             file,
@@ -124,6 +155,10 @@ impl Runs {
             Err(error) => return Err(JournalError::io(&path)(error)),
         };
         let frozen = read_frozen(&path, &text)?;
+        if frozen.run != *run {
+            let what = format!("it is the plan of run {}", frozen.run);
+            return Err(JournalError::Damaged { path, record: 0, what });
+        }
         let journal = folder.join("journal.jsonl");
         let bytes = std::fs::read(&journal).map_err(JournalError::io(&journal))?;
         read_records(&journal, &bytes, frozen, Digest::of(&text))
@@ -166,6 +201,7 @@ fn read_records(path: &Path, bytes: &[u8], frozen: Frozen, first: Digest) -> Res
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
     let mut records = Vec::new();
     let mut tip = first;
+    let mut token = 0;
     let mut progress = Progress::new(Arc::new(frozen.plan.clone()));
     for (position, line) in
         (1u64..).zip(bytes.get(..whole).unwrap_or_default().split_inclusive(|b| *b == b'\n'))
@@ -177,6 +213,10 @@ fn read_records(path: &Path, bytes: &[u8], frozen: Frozen, first: Digest) -> Res
             Bad::Version(found) => JournalError::Version { path: path.to_owned(), found, known: VERSION },
             bad => damaged(bad.to_string()),
         })?;
+        if record.token < token {
+            return Err(damaged(format!("its token is {}, after {token}", record.token)));
+        }
+        token = record.token;
         progress.apply(&record.event, record.at).map_err(|e| damaged(e.to_string()))?;
         tip = sum;
         records.push(record);
@@ -208,7 +248,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
     sync_folder(folder)
 }
 
-fn sync_folder(folder: &Path) -> Result<(), JournalError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), JournalError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder).and_then(|f| f.sync_all()).map_err(JournalError::io(folder))
 }
@@ -277,4 +317,36 @@ pub(super) fn content(file: &mut File) -> std::io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     file.read_to_string(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::StopWhy;
+
+    /// A disk that takes a part of a record and then nothing: the record does not count, and nothing stays before the next one.
+    #[test]
+    fn what_a_failed_write_left_behind_is_taken_away_before_the_next_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = Runs::new(folder.path());
+        let run: RunId = "r".parse().unwrap();
+        let plan = crate::run::sample::plan(Vec::new(), Vec::new());
+        let frozen = Frozen {
+            format: VERSION,
+            run: run.clone(),
+            plan,
+            setup: serde_json::Value::Null,
+            documents: Vec::new(),
+        };
+        let mut journal = runs.create(&frozen).unwrap();
+        let event = [(Timestamp::from_millis(5), Event::Stopping { why: StopWhy::Asked })];
+        journal.append(&event).unwrap();
+        let good = std::mem::replace(&mut journal.file, File::open(&journal.path).unwrap());
+        assert!(matches!(journal.append(&event), Err(JournalError::Io { .. })));
+        journal.file = good;
+        journal.file.write_all(b"{\"v\":1,\"seq\":2,\"at").unwrap();
+        journal.append(&event).unwrap();
+        let found = runs.read(&run).unwrap();
+        assert_eq!((found.records.len(), found.torn, journal.position()), (2, false, 2));
+    }
 }

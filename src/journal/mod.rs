@@ -3,6 +3,8 @@
 pub mod active;
 pub mod local;
 pub mod record;
+#[cfg(test)]
+mod tests;
 
 pub use active::{Active, Claim, Refusal};
 pub use local::{Frozen, LocalJournal, Runs};

@@ -4,6 +4,10 @@ pub mod event;
 pub mod outcome;
 mod places;
 pub mod progress;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
 
 pub use event::{Event, FailedWhy, How, Runner, StopWhy};
 pub use outcome::{NotRun, Outcome, Summary, outcome};

@@ -79,10 +79,10 @@ pub fn outcome(progress: &Progress, stopped: bool) -> Outcome {
     if stopped && unfinished {
         return Outcome::Stopped;
     }
-    let blocked = summary.not_run.iter().any(|n| n.because.is_some()) || unfinished;
+    let blocked = summary.not_run.iter().any(|n| n.because.is_some());
     // A failure that something in the plan answers (`continue`, or a way back for it) is an exception; any other one fails the run.
     let unanswered = summary.failed.iter().any(|node| !progress.is_answered(*node));
-    if unanswered || (blocked && summary.failed.is_empty()) {
+    if unanswered || unfinished || (blocked && summary.failed.is_empty()) {
         return Outcome::Failed;
     }
     if summary.failed.is_empty() && summary.exceptions.is_empty() {

@@ -1,26 +1,47 @@
 //! The places under a plan's limits: who has one, and who may have one now.
+//!
+//! Places are history, not something to be derived: a leg that failed gave its place away, and when it is tried again it has to
+//! get one anew, like any other.
 
 use crate::base::{Duration, Timestamp};
 use crate::plan::{NodeId, Plan};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The places of a run.
 #[derive(Debug, Clone)]
 pub struct Places {
     limits: Vec<LimitState>,
-    /// The uses of limits: which limit, and whether a place is taken.
-    uses: Vec<(u32, bool)>,
-    takes: BTreeMap<NodeId, Vec<usize>>,
+    uses: Vec<Use>,
+    /// For each node the uses of its leg that its start may concern.
+    within: BTreeMap<NodeId, Vec<usize>>,
     gives: BTreeMap<NodeId, Vec<usize>>,
+}
+
+/// A leg's use of a limit.
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    limit: usize,
+    first: NodeId,
+    held: Held,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// The leg has not come to it yet; its first node takes the place.
+    NotYet,
+    /// The leg has the place.
+    Taken,
+    /// It was given back. Whatever of the leg is started after that, because it is tried again, needs a place again.
+    Given,
 }
 
 #[derive(Debug, Clone)]
 struct LimitState {
-    free: u32,
-    size: usize,
+    taken: u32,
+    size: u32,
     gap: Option<Duration>,
-    /// The last `size` starts.
-    starts: Vec<Timestamp>,
+    /// The last `size` starts, where there is a gap to keep.
+    starts: VecDeque<Timestamp>,
 }
 
 /// Places that would be taken by nodes that are chosen together.
@@ -30,10 +51,10 @@ pub struct Trial(Vec<LimitState>);
 impl LimitState {
     /// Whether a place may be taken now; where only time is missing, when.
     fn open(&self, now: Timestamp) -> Result<(), Option<Timestamp>> {
-        if self.free == 0 {
+        if self.taken >= self.size {
             return Err(None);
         }
-        let before = self.starts.len().checked_sub(self.size).and_then(|i| self.starts.get(i));
+        let before = (self.starts.len() >= self.size as usize).then(|| self.starts.front()).flatten();
         match (before, self.gap) {
             (Some(before), Some(gap)) if before.after(gap) > now => Err(Some(before.after(gap))),
             _ => Ok(()),
@@ -41,12 +62,23 @@ impl LimitState {
     }
 
     fn take(&mut self, at: Timestamp) {
-        self.free = self.free.saturating_sub(1);
+        self.taken += 1;
         if self.gap.is_some() {
-            self.starts.push(at);
-            if self.starts.len() > self.size {
-                self.starts.remove(0);
+            self.starts.push_back(at);
+            if self.starts.len() > self.size as usize {
+                self.starts.pop_front();
             }
+        }
+    }
+}
+
+impl Use {
+    /// Whether the start of a node of its leg takes the place.
+    fn wanted_by(&self, node: NodeId) -> bool {
+        match self.held {
+            Held::NotYet => node == self.first,
+            Held::Taken => false,
+            Held::Given => true,
         }
     }
 }
@@ -55,50 +87,56 @@ impl Places {
     /// All places of a plan, free.
     pub fn new(plan: &Plan) -> Self {
         let limits = plan.limits.iter().map(|l| LimitState {
-            free: l.size.max(1),
-            size: l.size.max(1) as usize,
+            taken: 0,
+            size: l.size.max(1),
             gap: l.gap,
-            starts: Vec::new(),
+            starts: VecDeque::new(),
         });
         let mut places = Self {
             limits: limits.collect(),
             uses: Vec::new(),
-            takes: BTreeMap::new(),
+            within: BTreeMap::new(),
             gives: BTreeMap::new(),
         };
-        for slot in plan.legs.iter().flat_map(|l| &l.slots) {
-            let position = places.uses.len();
-            places.uses.push((slot.limit, false));
-            places.takes.entry(slot.first).or_default().push(position);
-            places.gives.entry(slot.last).or_default().push(position);
+        let mut of_leg: Vec<Vec<(NodeId, NodeId, usize)>> = Vec::with_capacity(plan.legs.len());
+        for leg in &plan.legs {
+            let uses = leg.slots.iter().map(|slot| {
+                let position = places.uses.len();
+                places.uses.push(Use { limit: slot.limit as usize, first: slot.first, held: Held::NotYet });
+                places.gives.entry(slot.last).or_default().push(position);
+                (slot.first, slot.last, position)
+            });
+            of_leg.push(uses.collect());
+        }
+        for (id, node) in plan.node_ids().zip(&plan.nodes) {
+            let uses = node.leg.and_then(|leg| of_leg.get(leg.index())).into_iter().flatten();
+            for (_, _, position) in uses.filter(|(first, last, _)| *first <= id && id <= *last) {
+                places.within.entry(id).or_default().push(*position);
+            }
         }
         places
     }
 
-    /// A node that takes places starts.
+    /// A node starts: it takes the places that it needs and that its leg does not hold.
     pub fn take(&mut self, node: NodeId, at: Timestamp) {
-        for position in self.takes.get(&node).into_iter().flatten() {
-            let Some((limit, taken)) = self.uses.get_mut(*position) else { continue };
-            if !*taken && let Some(limit) = self.limits.get_mut(*limit as usize) {
-                *taken = true;
+        for position in self.within.get(&node).into_iter().flatten() {
+            let Some(place) = self.uses.get_mut(*position).filter(|u| u.wanted_by(node)) else { continue };
+            if let Some(limit) = self.limits.get_mut(place.limit) {
+                place.held = Held::Taken;
                 limit.take(at);
             }
         }
     }
 
-    /// Whether a node has the places that it needs.
-    pub fn holds(&self, node: NodeId) -> bool {
-        let mut uses = self.takes.get(&node).into_iter().flatten();
-        uses.all(|p| self.uses.get(*p).is_none_or(|(_, taken)| *taken))
-    }
-
     /// A node that frees places is done, or will not run.
     pub fn give(&mut self, node: NodeId) {
         for position in self.gives.get(&node).into_iter().flatten() {
-            let Some((limit, taken)) = self.uses.get_mut(*position) else { continue };
-            if *taken && let Some(limit) = self.limits.get_mut(*limit as usize) {
-                *taken = false;
-                limit.free += 1;
+            let Some(place) = self.uses.get_mut(*position).filter(|u| u.held == Held::Taken) else {
+                continue;
+            };
+            if let Some(limit) = self.limits.get_mut(place.limit) {
+                place.held = Held::Given;
+                limit.taken = limit.taken.saturating_sub(1);
             }
         }
     }
@@ -120,15 +158,15 @@ impl Trial {
         node: NodeId,
         now: Timestamp,
     ) -> Result<(), Option<Timestamp>> {
-        let Some(uses) = places.takes.get(&node) else { return Ok(()) };
-        let wanted = || uses.iter().filter_map(|p| places.uses.get(*p)).filter(|(_, taken)| !taken);
-        for (limit, _) in wanted() {
-            if let Some(limit) = self.0.get(*limit as usize) {
+        let Some(uses) = places.within.get(&node) else { return Ok(()) };
+        let wanted = || uses.iter().filter_map(|p| places.uses.get(*p)).filter(|u| u.wanted_by(node));
+        for place in wanted() {
+            if let Some(limit) = self.0.get(place.limit) {
                 limit.open(now)?;
             }
         }
-        for (limit, _) in wanted() {
-            if let Some(limit) = self.0.get_mut(*limit as usize) {
+        for place in wanted() {
+            if let Some(limit) = self.0.get_mut(place.limit) {
                 limit.take(now);
             }
         }

@@ -79,6 +79,8 @@ pub struct Progress {
     places: Places,
     stopping: Option<StopWhy>,
     must_stop: Option<NodeId>,
+    /// Failures that were known when the run was taken up: whoever did that goes on in spite of them.
+    known: BTreeSet<NodeId>,
     outcome: Option<Outcome>,
     closed: bool,
     began: Option<Timestamp>,
@@ -104,6 +106,7 @@ impl Progress {
             places: Places::new(&plan),
             stopping: None,
             must_stop: None,
+            known: BTreeSet::new(),
             outcome: None,
             closed: false,
             began: None,
@@ -201,9 +204,7 @@ impl Progress {
         match event {
             Event::Taken { .. } => self.taken(),
             Event::Intended { node, attempt } => {
-                self.legal(*node, "started", |s| {
-                    matches!(s, Status::Pending | Status::Retrying(_) | Status::InDoubt)
-                })?;
+                self.legal(*node, "started", |s| matches!(s, Status::Pending | Status::Retrying(_)))?;
                 if let Some(count) = self.attempts.get_mut(node.index()) {
                     *count = *attempt;
                 }
@@ -214,19 +215,14 @@ impl Progress {
                 self.begin(*node, Status::Waiting, at);
             }
             Event::Settled { node, how } => {
-                self.legal(*node, "settled", |s| {
+                let before = self.legal(*node, "settled", |s| {
                     matches!(s, Status::Running | Status::InDoubt | Status::Retrying(_) | Status::Failed)
                 })?;
-                let failed_before = self.status(*node) == Status::Failed;
                 if matches!(how, How::ByHand { .. }) {
                     self.by_hand.insert(*node);
                 }
                 self.end(*node, Status::Done, at);
-                if failed_before {
-                    self.derive();
-                } else {
-                    self.done(*node, at);
-                }
+                self.follow(before, |s| s.done(*node, at));
             }
             Event::Met { node } => {
                 self.legal(*node, "met", |s| s == Status::Waiting)?;
@@ -234,24 +230,33 @@ impl Progress {
                 self.done(*node, at);
             }
             Event::Retrying { node, at: again, .. } => {
-                self.legal(*node, "retried", |s| matches!(s, Status::Running | Status::InDoubt))?;
+                let before =
+                    self.legal(*node, "retried", |s| matches!(s, Status::Running | Status::InDoubt))?;
                 self.set(*node, Status::Retrying(*again));
-                self.due.insert(*node);
+                self.follow(before, |s| {
+                    s.due.insert(*node);
+                });
             }
             Event::Failed { node, .. } => {
-                self.legal(*node, "failed", |s| s.is_open() && s != Status::Pending)?;
+                let before = self.legal(*node, "failed", |s| s.is_open() && s != Status::Pending)?;
                 self.end(*node, Status::Failed, at);
-                self.failed(*node, at);
+                self.follow(before, |s| s.failed(*node, at));
             }
             Event::InDoubt { node, .. } => {
-                self.legal(*node, "in doubt", |s| matches!(s, Status::Running | Status::InDoubt))?;
-                self.set(*node, Status::InDoubt);
+                let before =
+                    self.legal(*node, "in doubt", |s| matches!(s, Status::Running | Status::InDoubt))?;
+                self.end(*node, Status::InDoubt, at);
+                self.follow(before, |s| s.failed(*node, at));
             }
             Event::Reopened { node, .. } => {
-                self.legal(*node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
+                let before =
+                    self.legal(*node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
                 self.set(*node, Status::Pending);
-                self.by_hand.insert(*node);
-                self.derive();
+                if let Some(count) = self.attempts.get_mut(node.index()) {
+                    *count = 0;
+                }
+                self.known.remove(node);
+                self.follow(before, |_| {});
             }
             Event::Stopping { why } => self.stopping = Some(why.clone()),
             Event::Ended { outcome } => self.outcome = Some(*outcome),
@@ -270,8 +275,8 @@ impl Progress {
                 *status = Status::Pending;
             }
         }
+        self.known = self.nodes(|s| s == Status::Failed).collect();
         self.derive();
-        self.must_stop = None;
     }
 
     fn legal(
@@ -279,10 +284,24 @@ impl Progress {
         node: NodeId,
         event: &'static str,
         lawful: impl Fn(Status) -> bool,
-    ) -> Result<(), IllegalEvent> {
+    ) -> Result<Status, IllegalEvent> {
         let status = self.status(node);
         let known = node.index() < self.status.len();
-        if known && lawful(status) { Ok(()) } else { Err(IllegalEvent { node, event, status }) }
+        if known && lawful(status) { Ok(status) } else { Err(IllegalEvent { node, event, status }) }
+    }
+
+    /// Draws the consequences of an event. Where consequences of an earlier one have to be taken back, all of them are worked out anew.
+    fn follow(&mut self, before: Status, consequences: impl FnOnce(&mut Self)) {
+        match before {
+            Status::Failed | Status::InDoubt => self.derive(),
+            Status::Pending
+            | Status::Running
+            | Status::Waiting
+            | Status::Retrying(_)
+            | Status::Done
+            | Status::Blocked(_)
+            | Status::NotNeeded => consequences(self),
+        }
     }
 
     fn set(&mut self, node: NodeId, to: Status) {
@@ -299,11 +318,12 @@ impl Progress {
             if let Some(started) = self.started.get_mut(node.index()) {
                 *started = Some(at);
             }
-            self.places.take(node, at);
             self.fire(node, On::Started, at);
-        } else if !self.places.holds(node) {
-            self.places.take(node, at);
         }
+        if let Some(ended) = self.ended.get_mut(node.index()) {
+            *ended = None;
+        }
+        self.places.take(node, at);
     }
 
     fn end(&mut self, node: NodeId, to: Status, at: Timestamp) {
@@ -314,12 +334,12 @@ impl Progress {
         }
     }
 
-    /// Works out everything that follows from what happened: which edges are met, who is blocked, which places are taken.
+    /// Works out everything that follows from what happened: which edges are met, who is blocked, who may start.
     fn derive(&mut self) {
         let plan = Arc::clone(&self.plan);
-        self.places = Places::new(&plan);
         self.due.clear();
         self.passed_over.clear();
+        self.must_stop = None;
         self.not_before = vec![Timestamp::from_millis(i64::MIN); plan.nodes.len()];
         let adjacency = Arc::clone(&self.adjacency);
         self.missing =
@@ -334,12 +354,11 @@ impl Progress {
             let started = self.started_at(node);
             let ended = self.ended_at(node).unwrap_or_default();
             if let Some(at) = started {
-                self.places.take(node, at);
                 self.fire(node, On::Started, at);
             }
             match status {
                 Status::Done if !self.is_join(node) => self.done(node, ended),
-                Status::Failed => self.failed(node, ended),
+                Status::Failed | Status::InDoubt => self.failed(node, ended),
                 Status::Pending if self.missing.get(node.index()) == Some(&0) => self.met(node),
                 Status::Retrying(_) => {
                     self.due.insert(node);
@@ -348,7 +367,6 @@ impl Progress {
                 | Status::Running
                 | Status::Waiting
                 | Status::Done
-                | Status::InDoubt
                 | Status::Blocked(_)
                 | Status::NotNeeded => {}
             }
@@ -369,7 +387,7 @@ impl Progress {
         for edge in self.edges(node) {
             match edge.on {
                 On::Done => self.meet(edge, at),
-                On::Failed => self.not_needed(edge.to),
+                On::Failed => self.not_needed(edge.to, at),
                 On::Started => {}
             }
         }
@@ -408,50 +426,53 @@ impl Progress {
         }
     }
 
-    /// What follows from a failure: edges that go on all the same are met, answers to it may start, the rest is blocked.
+    /// What follows from a failure or a doubt: edges that go on all the same are met, answers to the failure may start (to a doubt
+    /// they may not), the rest is blocked.
     fn failed(&mut self, node: NodeId, at: Timestamp) {
-        let mut open = vec![(node, node)];
-        while let Some((node, root)) = open.pop() {
+        let is_failure = self.status(node) == Status::Failed;
+        let root = node;
+        let mut open = vec![node];
+        while let Some(node) = open.pop() {
             self.places.give(node);
             let started = self.started_at(node).is_some();
             for edge in self.edges(node) {
-                if edge.on == On::Failed {
-                    if node == root {
-                        self.meet(edge, at)
-                    } else {
-                        self.not_needed(edge.to)
-                    }
-                    continue;
-                }
-                if (edge.on == On::Started && started) || !matches!(self.status(edge.to), Status::Pending) {
-                    continue;
-                }
-                match edge.if_failed {
-                    IfFailed::Continue => {
+                match (edge.on, edge.if_failed) {
+                    (On::Started, _) if started => {}
+                    (On::Failed, _) if node == root && is_failure => self.meet(edge, at),
+                    (On::Failed, _) if node != root => self.not_needed(edge.to, at),
+                    (On::Started | On::Done, IfFailed::Continue) => {
                         self.passed_over.insert(root);
                         self.meet(edge, at);
                     }
-                    IfFailed::Block | IfFailed::Stop => {
-                        if edge.if_failed == IfFailed::Stop {
+                    (On::Started | On::Done | On::Failed, if_failed) => {
+                        if if_failed == IfFailed::Stop && !self.known.contains(&root) {
                             self.must_stop.get_or_insert(root);
                         }
-                        self.due.remove(&edge.to);
-                        self.set(edge.to, Status::Blocked(root));
-                        open.push((edge.to, root));
+                        if self.status(edge.to) == Status::Pending {
+                            self.due.remove(&edge.to);
+                            self.set(edge.to, Status::Blocked(root));
+                            open.push(edge.to);
+                        }
                     }
                 }
             }
         }
     }
 
-    fn not_needed(&mut self, node: NodeId) {
+    /// A node is left out, and with it what is there for its sake. What goes on in any case goes on.
+    fn not_needed(&mut self, node: NodeId, at: Timestamp) {
         let mut open = vec![node];
         while let Some(node) = open.pop() {
             if self.status(node) == Status::Pending {
                 self.due.remove(&node);
                 self.set(node, Status::NotNeeded);
                 self.places.give(node);
-                open.extend(self.edges(node).iter().map(|e| e.to));
+                for edge in self.edges(node) {
+                    match (edge.on, edge.if_failed) {
+                        (On::Started | On::Done, IfFailed::Continue) => self.meet(edge, at),
+                        (On::Started | On::Done | On::Failed, _) => open.push(edge.to),
+                    }
+                }
             }
         }
     }
@@ -485,12 +506,11 @@ impl Progress {
         next
     }
 
-    /// Whether the failure of a node has its answer in the plan: nothing is blocked by it, or there is a way back for it.
+    /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
     #[must_use]
     pub fn is_answered(&self, node: NodeId) -> bool {
-        let edges = self.edges(node);
-        edges.iter().any(|e| e.on == On::Failed)
-            || (!edges.is_empty() && !self.status.contains(&Status::Blocked(node)))
+        self.edges(node).iter().any(|e| e.on == On::Failed)
+            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
     }
 
     /// The numbers of the run.

@@ -129,7 +129,8 @@ fn two_runs_over_one_replica_are_kept_apart() {
     let place = Place::example("shop");
     let child = place.start(&["apply", "evacuate-shop", "--confirm", "evacuate-shop"]);
     wait_for(&place, "shut", &child);
-    let second = place.run(&["apply", "disaster-shop", "--confirm", "disaster-shop", "--format", "json"]).ends(6);
+    let second =
+        place.run(&["apply", "disaster-shop", "--confirm", "disaster-shop", "--format", "json"]).ends(6);
     assert_eq!(second.codes(), ["LB0801"]);
     // A replication run leaves alone what is being failed over.
     place.run(&["replicate", "web-01"]).ends(0);
@@ -142,7 +143,11 @@ fn an_unfinished_run_is_aborted_or_closed() {
     place.edit("sites.yaml", "clock: { speed: 40 }", "clock: virtual");
     place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "app-01"]).ends(0);
     let failed = place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop"]).ends(3);
-    assert!(failed.out.contains("lifeboat resume") && failed.out.contains("because app-01"), "{}", failed.out);
+    assert!(
+        failed.out.contains("lifeboat resume") && failed.out.contains("because app-01"),
+        "{}",
+        failed.out
+    );
     place.run(&["sim", "heal"]).ends(0);
     let runs = place.run(&["history", "--format", "json"]).ends(0);
     let json: serde_json::Value = serde_json::from_str(&runs.out).unwrap();

@@ -44,12 +44,6 @@ impl Place {
         place
     }
 
-    pub fn with(text: &str) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("lifeboat.yaml", text);
-        place
-    }
-
     pub fn path(&self) -> &Path {
         self.0.path()
     }
