@@ -2,6 +2,12 @@
 //!
 //! `cargo bench --bench process` measures up to 10,000 replicas, `cargo bench --bench process -- --all` up to 100,000.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures the wall clock and prints what it found"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

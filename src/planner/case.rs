@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub entry: Option<usize>,
     /// Whether a person said that manual switchovers shall be done now.
     pub switchover_now: bool,
+    /// Whether a replication run is asked for.
+    pub replicates: bool,
 }
 
 /// What is to be done with a replica.
@@ -91,6 +93,9 @@ pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
         let site = case.replica.replica.site.clone();
         return Err(case.refused(RefusedWhy::RecoveryUnseen(site)));
     };
+    if case.replicates && !replicable(&now) {
+        return Ok(Decision::Leave(now, Untouched::AlreadyServing));
+    }
     let found = route_for(case, facts, &now)?;
     if found.is_empty()
         && !(now == Condition::Whole(State::ReadyToSwitch) && itinerary::other_time(case, facts))
@@ -101,6 +106,9 @@ pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
     if itinerary.legs.is_empty() {
         return Ok(Decision::Leave(now, Untouched::AwaitsSwitchover));
     }
+    if case.replicates {
+        itinerary.legs.iter_mut().for_each(|leg| leg.why = crate::plan::Why::Asked);
+    }
     if start_of(case, facts) == OperationKind::Failover && case.desired.via == Via::Best {
         let unplanned = itinerary.legs.iter_mut().filter(|l| l.operation.kind() == OperationKind::Failover);
         unplanned.for_each(|leg| leg.why = crate::plan::Why::SourceSilent);
@@ -108,9 +116,19 @@ pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
     Ok(Decision::Go(now, Box::new(itinerary)))
 }
 
+/// Whether a replication run concerns it. A replica that serves is held, and left alone: the other ones still get their run.
+fn replicable(now: &Condition) -> bool {
+    match now {
+        Condition::Whole(State::Unprotected | State::Ready) | Condition::Foreign(_) => true,
+        Condition::PartWay(operation) => operation.kind() == OperationKind::Replicate,
+        Condition::Whole(_) | Condition::Unseen => false,
+    }
+}
+
 fn route_for(case: &Case<'_>, facts: &Facts, now: &Condition) -> Result<Vec<Hop>, Box<Refused>> {
     let terms = Terms { goal: case.desired.state, keep: case.desired.keep, start: start_of(case, facts) };
     let route = match now {
+        Condition::Whole(State::Ready) if case.replicates => Ok(vec![Hop::Do(OperationKind::Replicate)]),
         Condition::Whole(state) => {
             let intact =
                 facts.relation.failback.as_ref().is_none_or(|f| f.target != FailbackTarget::Original);

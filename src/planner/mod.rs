@@ -110,7 +110,18 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
             let replica = request.workspace.replicas.get(name)?;
             let observed = request.inventory.replicas.get(name);
             let (inventory, switchover_now) = (request.inventory, request.switchover_now);
-            Some(Case { replica, observed, inventory, desired, position, plan, entry, switchover_now })
+            let replicates = *request.purpose == Purpose::Replicate;
+            Some(Case {
+                replica,
+                observed,
+                inventory,
+                desired,
+                position,
+                plan,
+                entry,
+                switchover_now,
+                replicates,
+            })
         };
         match &desired.subject {
             Subject::Plan(name) => {

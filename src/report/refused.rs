@@ -7,8 +7,9 @@ use crate::domain::transition::possible;
 use crate::domain::{Condition, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
-use crate::plan::{NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
+use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
 use crate::report::words;
+use std::collections::BTreeMap;
 
 /// Where things stand in the documents; the application looks that up in the origins.
 pub trait Places {
@@ -66,17 +67,15 @@ pub fn findings(
     inventory: &Inventory,
 ) -> Vec<Finding> {
     let mut groups: Vec<(Vec<&Refused>, Vec<String>)> = Vec::new();
+    let mut known: BTreeMap<(usize, String, Vec<String>), usize> = BTreeMap::new();
     for one in refused {
-        let help = help(one);
-        let same = groups.iter_mut().find(|(all, said)| {
-            *said == help
-                && all
-                    .first()
-                    .is_some_and(|f| message(f, "it") == message(one, "it") && f.desired == one.desired)
-        });
-        match same {
+        let key = (one.desired, message(one, "it"), help(one));
+        match known.get(&key).and_then(|at| groups.get_mut(*at)) {
             Some((all, _)) => all.push(one),
-            None => groups.push((vec![one], help)),
+            None => {
+                groups.push((vec![one], key.2.clone()));
+                known.insert(key, groups.len() - 1);
+            }
         }
     }
     let finding = |(all, help): (Vec<&Refused>, Vec<String>)| {
@@ -241,9 +240,15 @@ fn help(refused: &Refused) -> Vec<String> {
             };
             from().into_iter().chain([way]).collect()
         }
-        RefusedWhy::Ambiguous(ways) => std::iter::once("say which one, beside the state:".to_owned())
-            .chain(ways.iter().map(offer))
-            .collect(),
+        RefusedWhy::Ambiguous(ways) => {
+            let ways = ways.iter().map(offer);
+            vec![ways.fold("say which one, beside the state:".to_owned(), |all, one| {
+                format!(
+                    "{all}
+{one}"
+                )
+            })]
+        }
         RefusedWhy::NothingToKeep => {
             vec!["leave `keep` out, or ask for a state that the data which is left can reach".to_owned()]
         }
@@ -312,7 +317,7 @@ fn offer(offer: &RouteOffer) -> String {
         [] => "loses nothing".to_owned(),
         some => format!("loses {}", some.iter().map(words::loss).collect::<Vec<_>>().join(" and ")),
     };
-    format!("    {say:<16} {}; {loses}", operations(list))
+    format!("    {say:<16} {}\n{:21}{loses}", operations(list), "")
 }
 
 /// A violation: a fault of the planner, and said so.
@@ -344,10 +349,25 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
         .help("this is a fault of Lifeboat, not of your documents; nothing was touched; please report it with the plan")
 }
 
+/// All that is lawful and worth a look.
+#[must_use]
+pub fn warnings(plan: &Plan) -> Vec<Finding> {
+    let members: BTreeMap<&ReplicaName, &Member> = plan.members.iter().map(|m| (&m.replica, m)).collect();
+    let one = |w: &Warning| worded(w, plan, |replica| members.get(replica).copied());
+    plan.warnings.iter().map(one).collect()
+}
+
 /// What is lawful and worth a look.
 #[must_use]
 pub fn warning(warning: &Warning, plan: &Plan) -> Finding {
-    let member = |replica: &ReplicaName| plan.members.iter().find(|m| m.replica == *replica);
+    worded(warning, plan, |replica| plan.members.iter().find(|m| m.replica == *replica))
+}
+
+fn worded<'a>(
+    warning: &Warning,
+    plan: &'a Plan,
+    member: impl Fn(&ReplicaName) -> Option<&'a Member>,
+) -> Finding {
     match warning {
         Warning::SourceLeftRunning(replica) => Finding::new(
             Code::SourceLeftRunning,
@@ -405,9 +425,10 @@ pub fn stale(changed: &[(&FactRead, String)], plan: &Plan) -> Option<Finding> {
     let finding = Finding::new(Code::PlanStale, text)
         .about(format!("plan {}, made from what was read {}", plan.purpose, plan.observed_at));
     let line = |(read, now): &(&FactRead, String)| {
-        format!("    {}: {} was {}, is {now}", read.replica, fact(&read.fact), read.value)
+        format!("\n    {}: {}: {}, now {now}", read.replica, fact(&read.fact), read.value)
     };
-    let finding = changed.iter().take(20).map(line).fold(finding, Finding::help);
+    let lines: String = changed.iter().take(20).map(line).collect();
+    let finding = finding.help(format!("what it was then, and is now:{lines}"));
     Some(finding.help("plan again; the new plan may be the very same steps"))
 }
 

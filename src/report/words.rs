@@ -266,8 +266,5 @@ pub fn count(n: usize, one: &str) -> String {
     if n == 1 {
         return format!("1 {one}");
     }
-    match one.strip_suffix('y') {
-        Some(stem) => format!("{n} {stem}ies"),
-        None => format!("{n} {one}s"),
-    }
+    format!("{n} {one}s")
 }

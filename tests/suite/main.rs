@@ -1,13 +1,13 @@
 //! The one binary of the integration tests: linking once is what keeps them quick.
 #![allow(missing_docs, reason = "tests are named by what they show")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests may fail the test"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod commands;
 mod crash;
+mod examples;
+mod pages;
+mod program;
+mod schema;
 mod simulated;
 mod views;
 mod world;

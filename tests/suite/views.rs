@@ -90,7 +90,7 @@ fn case(names: &[String], facts: impl Fn(&str) -> Facts) -> Case {
     sources.add("replicas.yaml", names.iter().map(replica).collect::<Vec<_>>().join("---\n"));
     let entry = |n: &String| format!("    - {{ replica: {n}, delay: 60s }}\n");
     let sequence = if names.len() > 10 {
-        format!("    - group: all\n      replicas: [{}]\n", names.join(", "))
+        format!("    - group: all\n      replicas: {{ names: [{}] }}\n", names.join(", "))
     } else {
         names.iter().map(entry).collect()
     };
@@ -154,7 +154,8 @@ fn after(plan: &Plan, facts: impl Fn(&str) -> Facts) -> BTreeMap<ReplicaName, Fa
 }
 
 fn golden(name: &str, text: &str) {
-    let long = text.lines().find(|line| line.chars().count() > 100);
+    // A message is one line however long it is: the terminal breaks it, `grep` finds it.
+    let long = text.lines().find(|line| line.chars().count() > 100 && !line.starts_with("error["));
     assert_eq!(long, None, "a line is wider than 100 columns");
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, text);

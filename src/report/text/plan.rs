@@ -3,12 +3,14 @@
 use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
-use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Work};
+use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Warning, Work};
 use crate::report::{refused, table, words};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many replicas are listed one by one; more are shown in groups that do the same.
 const ONE_BY_ONE: usize = 40;
+/// So many rows a table has at most, unless everything is asked for.
+const ROWS: usize = 60;
 /// So many lossy replicas are named one by one.
 const LOSSES: usize = 10;
 
@@ -117,6 +119,7 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
     let waits = waits(plan);
     let grouped = plan.members.len() > ONE_BY_ONE && !options.all;
     let mut groups: Vec<(Row, Vec<&Member>)> = Vec::new();
+    let mut known: BTreeMap<Row, usize> = BTreeMap::new();
     for member in &plan.members {
         let mut row = row(plan, member);
         if grouped {
@@ -124,11 +127,13 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
             row.waits =
                 waits.get(&member.replica).into_iter().flatten().map(|w| wait_words(w, "each")).collect();
         }
-        match groups.iter_mut().find(|(r, _)| grouped && *r == row) {
+        let at = *known.entry(row.clone()).or_insert(groups.len());
+        match groups.get_mut(at).filter(|_| grouped) {
             Some((_, members)) => members.push(member),
             None => groups.push((row, vec![member])),
         }
     }
+    let hidden = if grouped { groups.split_off(groups.len().min(ROWS)) } else { Vec::new() };
     let mut rows = vec![heads()];
     for (row, members) in &groups {
         rows.push(cells(row, members));
@@ -142,8 +147,13 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
         let own = of_one.and_then(|m| Some((m, waits.get(&m.replica)?)));
         let own = own.map(|(m, waits)| waits.iter().map(|w| wait_words(w, m.replica.as_str())).collect());
         for wait in own.unwrap_or_else(|| row.waits.clone()) {
-            text.push_str(&format!("        wait  {}\n", table::shortened(&wait, options.width - 14)));
+            let room = options.width.saturating_sub(14);
+            text.push_str(&format!("        wait  {}\n", table::shortened(&wait, room)));
         }
+    }
+    let hidden: usize = hidden.iter().map(|(_, members)| members.len()).sum();
+    if hidden > 0 {
+        text.push_str(&format!("  … and {} more (--all shows them)\n", words::count(hidden, "replica")));
     }
 }
 
@@ -246,19 +256,20 @@ fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
 fn marks(plan: &Plan, text: &mut String) {
     let lossy: Vec<&Member> = plan.members.iter().filter(|m| !m.loses.is_empty()).collect();
     for member in lossy.iter().take(LOSSES) {
-        let why = if source_silent(plan, member) { "; its source does not answer" } else { "" };
+        let why = source_words(plan, &member.replica);
         text.push_str(&format!("  ! {} loses {}{why}\n", member.replica, refused::losses(&member.loses)));
     }
     if lossy.len() > LOSSES {
         text.push_str(&format!("  ! and {} more that lose data\n", lossy.len() - LOSSES));
     }
+    worth_a_look(plan, text);
     let halts: Vec<&Member> = plan.members.iter().filter(|m| m.halts_before.is_some()).collect();
     if let [first, rest @ ..] = halts.as_slice() {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         let before = first.halts_before.map_or("", State::name);
         let at = first.then;
         text.push_str(&format!(
-            "  > {}{more} halts at {at}, before {before}: the switchover waits for a person's word\n",
+            "  > at {at}, before {before}, until a person gives the word for the switchover: {}{more}\n",
             first.replica
         ));
     }
@@ -268,9 +279,37 @@ fn marks(plan: &Plan, text: &mut String) {
     }
 }
 
-fn source_silent(plan: &Plan, member: &Member) -> bool {
-    let site = plan.placements.get(&member.replica).map(|p| &p.source.site);
-    plan.sites.iter().any(|s| Some(&s.site) == site && s.silent.is_some())
+/// What is known of the source of a replica that loses data.
+fn source_words(plan: &Plan, replica: &ReplicaName) -> &'static str {
+    let warned = |wanted: fn(ReplicaName) -> Warning| plan.warnings.contains(&wanted(replica.clone()));
+    if warned(Warning::SourceUnseen) {
+        "; its source does not answer"
+    } else if warned(Warning::SourceLeftRunning) {
+        "; its source is left running"
+    } else {
+        ""
+    }
+}
+
+/// The warnings that no loss stands for.
+fn worth_a_look(plan: &Plan, text: &mut String) {
+    let lossy: BTreeSet<&ReplicaName> =
+        plan.members.iter().filter(|m| !m.loses.is_empty()).map(|m| &m.replica).collect();
+    let told = |w: &&Warning| match w {
+        Warning::LosesData(_) => true,
+        Warning::SourceLeftRunning(r) | Warning::SourceUnseen(r) => lossy.contains(r),
+        Warning::OlderPoint(_)
+        | Warning::SourceMoved(_)
+        | Warning::SourceStaysOff(_)
+        | Warning::RtoMissed(_) => false,
+    };
+    let rest: Vec<&Warning> = plan.warnings.iter().filter(|w| !told(w)).collect();
+    for warning in rest.iter().take(LOSSES) {
+        text.push_str(&format!("  ! {}\n", refused::warning(warning, plan).message));
+    }
+    if rest.len() > LOSSES {
+        text.push_str(&format!("  ! and {} more warnings\n", rest.len() - LOSSES));
+    }
 }
 
 fn no_return(plan: &Plan, id: NodeId, node: &Node) -> String {
@@ -324,13 +363,24 @@ fn verdict(plan: &Plan, options: &Options) -> String {
         plan.forecast.objective.as_ref().map_or_else(String::new, |(_, limit)| format!(" of {limit}"));
     let path = critical(plan);
     let total = plan.forecast.total.rounded();
-    let line = format!("{first} Critical path {total}{objective}: {path}.  {}\n", warnings(plan));
-    let line = if line.chars().count() <= options.width + 1 {
-        line
-    } else {
-        format!("{first}\nCritical path {total}{objective}: {path}.  {}\n", warnings(plan))
-    };
+    let path = format!("Critical path {total}{objective}: {path}.");
+    let line = joined(&[first, path, format!(" {}", warnings(plan))], options.width);
     format!("{line}Next: {next}\n")
+}
+
+/// Sentences behind each other, on as few lines as they fit on.
+fn joined(parts: &[String], width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + 1 + part.chars().count() <= width => {
+                last.push(' ');
+                last.push_str(part);
+            }
+            _ => lines.push(part.trim_start().to_owned()),
+        }
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 fn warnings(plan: &Plan) -> String {

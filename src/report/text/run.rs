@@ -60,7 +60,12 @@ fn opening(story: Story<'_>, plan: &Plan) -> String {
     }
     text.push('\n');
     if let Some((name, limit)) = &plan.forecast.objective {
-        let kept = if progress.took() <= *limit { "kept" } else { "missed" };
+        let reached = progress.outcome().is_some_and(Outcome::is_final);
+        let kept = match (reached, progress.took() <= *limit) {
+            (true, true) => "kept",
+            (false, true) => "not reached yet",
+            (_, false) => "missed",
+        };
         let predicted = plan.forecast.total.rounded();
         text.push_str(&format!("Objective of {name}: {limit}, {kept} ({took}; predicted {predicted})\n"));
     }

@@ -1,7 +1,7 @@
 //! What each replica is, since when, from which points, how far behind, and what may be done next.
 
 use super::{Options, plan::short};
-use crate::base::{Duration, ReplicaName};
+use crate::base::{Duration, ReplicaName, Timestamp};
 use crate::domain::{Condition, Facts, State};
 use crate::inventory::{Inventory, Observed};
 use crate::model::{Replica, Workspace};
@@ -44,9 +44,7 @@ pub fn status(
     let mut text = sites(inventory, options);
     let chosen = workspace.replicas.values().filter(|r| only.is_empty() || only.contains(&r.name));
     let mut rows = vec![
-        ["", "replica", "state", "since", "points", "latest", "lag", "allowed", "next"]
-            .map(str::to_owned)
-            .to_vec(),
+        ["", "replica", "state", "since", "points", "latest", "lag", "next"].map(str::to_owned).to_vec(),
     ];
     let (mut count, mut late, mut odd) = (0, 0, 0);
     for replica in chosen {
@@ -62,7 +60,7 @@ pub fn status(
         let whole = observed.condition().whole().is_some();
         odd += usize::from(!whole);
         let mark = if exceeded || !whole { "!" } else { "" };
-        rows.push(row(mark, replica, observed, lag));
+        rows.push(row(mark, replica, observed, inventory));
     }
     text.push('\n');
     text.extend(table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n"));
@@ -87,7 +85,9 @@ fn sites(inventory: &Inventory, options: &Options) -> String {
     format!("{}\n", all.join("  ·  "))
 }
 
-fn row(mark: &str, replica: &Replica, observed: &Observed, lag: Option<Lag>) -> Vec<String> {
+fn row(mark: &str, replica: &Replica, observed: &Observed, inventory: &Inventory) -> Vec<String> {
+    let lag = lag(replica, observed, inventory);
+    let when = |at: Timestamp| moment(at, inventory.at);
     let condition = observed.condition();
     let dash = || "-".to_owned();
     let facts = observed.facts.as_ref();
@@ -95,17 +95,28 @@ fn row(mark: &str, replica: &Replica, observed: &Observed, lag: Option<Lag>) -> 
         mark.to_owned(),
         replica.name.to_string(),
         short(&condition),
-        facts.and_then(since).unwrap_or_else(dash),
+        facts.and_then(since).map_or_else(dash, when),
         facts.map_or_else(dash, |f| f.points.len().to_string()),
-        facts.and_then(Facts::latest).map_or_else(dash, |p| p.at.to_string()),
-        lag.map_or_else(dash, |l| words::span(l.is)),
-        replica.rpo.map_or_else(dash, |d| d.to_string()),
+        facts.and_then(Facts::latest).map_or_else(dash, |p| when(p.at)),
+        lag.map_or_else(dash, lag_words),
         refused::next_words(&condition),
     ]
 }
 
+fn lag_words(lag: Lag) -> String {
+    let is = words::span(lag.is);
+    lag.allowed.map_or_else(|| is.clone(), |allowed| format!("{is} of {allowed}"))
+}
+
 /// Since when it is so, where the record beside it says.
-fn since(facts: &Facts) -> Option<String> {
-    let relation = &facts.relation;
-    relation.switched_at.or(relation.failed_over_at).map(|at| at.to_string())
+fn since(facts: &Facts) -> Option<Timestamp> {
+    facts.relation.switched_at.or(facts.relation.failed_over_at)
+}
+
+/// A time of today by the clock, any other one by its date and hour.
+fn moment(at: Timestamp, now: Timestamp) -> String {
+    let (text, today) = (at.to_string(), now.to_string());
+    let (date, clock) = text.split_at_checked(10).unwrap_or((&text, ""));
+    let clock: String = clock.chars().skip(1).take(5).collect();
+    if today.starts_with(date) { format!("{clock}Z") } else { format!("{date} {clock}Z") }
 }
