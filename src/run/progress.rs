@@ -353,16 +353,16 @@ impl Progress {
                 *status = Status::Pending;
             }
         }
+        let mut ends = Vec::new();
         for node in plan.node_ids() {
-            let status = self.status(node);
-            let started = self.started_at(node);
-            let ended = self.ended_at(node).unwrap_or_default();
-            if let Some(at) = started {
+            if let Some(at) = self.started_at(node) {
                 self.fire(node, On::Started, at);
             }
-            match status {
-                Status::Done if !self.is_join(node) => self.done(node, ended),
-                Status::Failed | Status::InDoubt => self.failed(node, ended),
+            match self.status(node) {
+                Status::Done if self.is_join(node) => {}
+                Status::Done | Status::Failed | Status::InDoubt => {
+                    ends.push((self.ended_at(node).unwrap_or_default(), node));
+                }
                 Status::Pending if self.missing.get(node.index()) == Some(&0) => self.met(node),
                 Status::Retrying(_) => {
                     self.due.insert(node);
@@ -370,9 +370,17 @@ impl Progress {
                 Status::Pending
                 | Status::Running
                 | Status::Waiting
-                | Status::Done
                 | Status::Blocked(_)
                 | Status::NotNeeded => {}
+            }
+        }
+        // In the order in which they happened: who blocked a step, and since when, does not depend on when that is asked.
+        ends.sort_unstable();
+        for (at, node) in ends {
+            if self.status(node) == Status::Done {
+                self.done(node, at);
+            } else {
+                self.failed(node, at);
             }
         }
     }
