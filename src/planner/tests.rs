@@ -226,7 +226,8 @@ fn reachable(target: &FailbackTarget) -> Vec<Facts> {
             facts = end;
         }
     }
-    all.dedup();
+    let mut seen = BTreeSet::new();
+    all.retain(|facts| seen.insert(serde_json::to_string(facts).unwrap()));
     all
 }
 

@@ -66,7 +66,7 @@ fn a_sealed_plan_is_applied_as_it_is_or_refused_with_what_changed() {
     assert_eq!(edited.codes(), ["LB0702"]);
     place.run(&["replicate", "--all"]).ends(0);
     let stale = place.run(&["apply", "plan.json", "--confirm", "failover-web"]).ends(5);
-    assert!(stale.err.contains("latest restore point was"), "{}", stale.err);
+    assert!(stale.err.contains("its latest restore point"), "{}", stale.err);
     place.run(&["plan", "failover-web", "--out", "plan.json"]).ends(0);
     std::fs::remove_file(place.path().join("lifeboat.yaml")).unwrap();
     place.run(&["apply", "plan.json", "--confirm", "failover-web"]).ends(0);
@@ -153,7 +153,7 @@ fn an_unfinished_run_is_aborted_or_closed() {
     let json: serde_json::Value = serde_json::from_str(&runs.out).unwrap();
     let run = json["runs"][0]["run"].as_str().unwrap().to_owned();
     let asked = place.run(&["abort", &run]).ends(9);
-    assert!(asked.err.contains("undo failover"), "{}", asked.err);
+    assert!(asked.err.contains("  undo  "), "{}", asked.err);
     place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
     place.all_are("Ready");
     let source = place.run(&["status", "--format", "json"]).ends(0);

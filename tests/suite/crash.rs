@@ -96,7 +96,7 @@ fn operations() -> Vec<(&'static str, World3, Desired)> {
 }
 
 fn reach(facts: &World3, wanted: &Desired) -> World3 {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::world::folder();
     let plan = planned(facts, wanted, noon()).unwrap();
     let clock = VirtualClock::new(noon());
     let world = Arc::new(World::new(facts.clone(), Faults::default(), Arc::new(clock.clone())));
@@ -128,7 +128,7 @@ fn killed_between_any_two_records_and_taken_up_again() {
         let plan = planned(&facts, &wanted, noon()).unwrap();
         let end = essence(&reach(&facts, &wanted));
         for position in 1.. {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = crate::world::folder();
             let run = freeze(folder.path(), &plan);
             let clock = VirtualClock::new(noon());
             let world = Arc::new(World::new(facts.clone(), Faults::default(), Arc::new(clock.clone())));
@@ -154,7 +154,7 @@ fn killed_after_any_effect_before_it_is_recorded() {
         let plan = planned(&facts, &wanted, noon()).unwrap();
         let end = essence(&reach(&facts, &wanted));
         for position in 1.. {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = crate::world::folder();
             let run = freeze(folder.path(), &plan);
             let clock = VirtualClock::new(noon());
             let world = Arc::new(World::new(facts.clone(), Faults::default(), Arc::new(clock.clone())));
@@ -185,7 +185,7 @@ fn every_answer_lost_and_every_step_failing_once_changes_nothing() {
                 failures: if fails { odd } else { BTreeSet::new() },
                 ..Faults::default()
             };
-            let folder = tempfile::tempdir().unwrap();
+            let folder = crate::world::folder();
             let run = freeze(folder.path(), &plan);
             let clock = VirtualClock::new(noon());
             let world = Arc::new(World::new(facts.clone(), faults, Arc::new(clock.clone())));
@@ -221,7 +221,7 @@ fn what_cannot_be_seen_is_in_doubt_and_a_person_settles_it() {
     let facts: World3 = NAMES.iter().map(|n| (name(n), ready(n))).collect();
     let wanted = desired(State::Failover, None, Via::Unplanned, &FailbackTarget::Original);
     let plan = planned(&facts, &wanted, noon()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::world::folder();
     let run = freeze(folder.path(), &plan);
     let clock = VirtualClock::new(noon());
     let faults = Faults { lost_answers: [4].into(), blind: true, ..Faults::default() };
@@ -246,7 +246,7 @@ fn a_machine_that_never_gets_ready_blocks_what_depends_on_it_and_nothing_else() 
     let over = reach(&facts, &desired(State::Failover, None, Via::Planned, &FailbackTarget::Original));
     let wanted = desired(State::Ready, Some(Keep::Replica), Via::Planned, &FailbackTarget::Original);
     let plan = planned(&over, &wanted, noon()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::world::folder();
     let run = freeze(folder.path(), &plan);
     let clock = VirtualClock::new(noon());
     let faults = Faults { never_ready: [crate::world::vm("prod", "web")].into(), ..Faults::default() };

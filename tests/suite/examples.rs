@@ -96,7 +96,7 @@ fn a_group_migrates_for_good_and_loses_nothing() {
 
 #[test]
 fn what_init_writes_runs_at_once() {
-    let place = Place(tempfile::tempdir().unwrap());
+    let place = Place(crate::world::folder());
     place.run(&["init", "ours"]).ends(0);
     place.run(&["-C", "ours", "validate"]).ends(0);
     place.run(&["-C", "ours", "apply", "failover-web", "--confirm", "failover-web"]).ends(0);

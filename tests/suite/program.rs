@@ -33,7 +33,7 @@ impl Said {
 
 impl Place {
     pub fn example(name: &str) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        let place = Self(crate::world::folder());
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
         for entry in std::fs::read_dir(from).unwrap() {
             let entry = entry.unwrap();

@@ -65,7 +65,7 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), runs: 0 }
+        Self { folder: crate::world::folder(), runs: 0 }
     }
 
     fn sim(&self) -> Arc<Simulator> {

@@ -18,6 +18,13 @@ use std::sync::{Arc, Mutex};
 
 pub const NAMES: [&str; 3] = ["db", "app", "web"];
 
+/// A folder of a test's own, in memory where the machine has such a place: what is tested is the order of records, not the disk.
+pub fn folder() -> tempfile::TempDir {
+    let memory = std::path::Path::new("/dev/shm");
+    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    made.or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 pub fn name(text: &str) -> ReplicaName {
     ReplicaName::new(text).unwrap()
 }
