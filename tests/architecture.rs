@@ -1,7 +1,6 @@
 //! The house as data: which module may import which, where each third-party crate lives, how long things may be. A drawing does
 //! not keep a program in order; a test does.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the tree shall fail")]
-#![allow(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
 
 use std::collections::BTreeMap;
 use std::fs;

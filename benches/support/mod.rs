@@ -34,7 +34,7 @@ pub fn documents(shape: Shape, count: usize) -> String {
             text,
             "---\napiVersion: lifeboat/v1\nkind: Replica\nmetadata: {{ name: vm-{i:06}, labels: {{ app: estate, tier: t{tier} }} }}\nspec:\n  \
              source: {{ site: production, vm: vm-{i:06} }}\n  replica: {{ site: recovery, vm: vm-{i:06}_replica }}\n  retention: 7\n  \
-             objectives: {{ rpo: 15m }}\n  networks: [{{ from: prod-lan, to: dr-lan }}]\n"
+             objectives: {{ rpo: 15m }}\n  networks: [{{ from: prod-lan, to: dr-lan }}]\n  ready: {{ all: [{{ guest: {{}} }}] }}\n"
         );
     }
     text.push_str(

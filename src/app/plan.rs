@@ -3,7 +3,6 @@
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::{Answer, Desk, Exit, Said, seal};
 use crate::diag::{Finding, Severity};
-use crate::report::refused::warning;
 use crate::report::{json, text};
 use std::path::PathBuf;
 
@@ -55,13 +54,7 @@ pub fn shown(desk: &Desk, prepared: &Prepared) -> Answer {
     answer
 }
 
-/// What the documents and the plan warn of. The plan's own warnings stand in its text; for machines they are findings as well.
+/// What the documents warn of. The plan's own warnings stand in the plan.
 fn warnings(prepared: &Prepared) -> Vec<Finding> {
-    let documents = prepared.loaded.findings.iter().filter(|f| f.severity != Severity::Error).cloned();
-    documents.collect()
-}
-
-/// The warnings of a plan as findings.
-pub fn plan_warnings(prepared: &Prepared) -> Vec<Finding> {
-    prepared.plan.warnings.iter().map(|w| warning(w, &prepared.plan)).collect()
+    prepared.loaded.findings.iter().filter(|f| f.severity != Severity::Error).cloned().collect()
 }

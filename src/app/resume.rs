@@ -8,7 +8,6 @@ use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
 use crate::journal::{Active, Journal, Runs};
 use crate::provider::sim::Setup;
-use crate::run::Status;
 
 /// Carries the command out.
 ///
@@ -33,8 +32,8 @@ pub async fn resume(desk: &Desk, run: Option<&str>, steps: bool, screen: &mut dy
     }
     let mut progress = found.progress;
     let now = world.clock().now();
-    let failed: Vec<_> = progress.nodes(|s| s == Status::Failed).collect();
-    let events: Vec<_> = failed
+    let events: Vec<_> = progress
+        .to_retry()
         .into_iter()
         .map(|node| (now, by_hand(node, Word::Retry, &desk.person, "the run was resumed")))
         .collect();

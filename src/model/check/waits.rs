@@ -4,8 +4,10 @@ use crate::diag::{Code, Finding};
 use crate::document::{Key, Kind};
 use crate::model::{Is, Origins, Workspace};
 
-/// Finds edges that wait for `ready` where nobody says when that is, and delays that nobody waits for.
+/// Finds edges that wait for `ready` where nobody says when that is, and delays that nobody waits for. A replica that many wait for
+/// is one finding.
 pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
+    let mut said = std::collections::BTreeSet::new();
     for plan in workspace.plans.values() {
         let at = |path: &[Key<'_>]| origins.at(Kind::FailoverPlan, plan.name.as_str(), path);
         for (position, entry) in plan.sequence.iter().enumerate() {
@@ -14,6 +16,9 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
                 let silent =
                     |r: &&crate::base::ReplicaName| workspace.replicas.get(*r).is_some_and(|r| !r.ready_said);
                 let Some(replica) = before.replicas.iter().find(silent) else { continue };
+                if !said.insert(replica) {
+                    continue;
+                }
                 let path = [
                     Key::Name("spec"),
                     Key::Name("sequence"),
