@@ -100,7 +100,7 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
     let view = text::Options { now: Some(world.clock().now()), ..desk.view.clone() };
     let shown = text::plan(&sealed.plan, &view);
     if sealed.plan.is_empty() {
-        return Ok(Answer::ok(shown, crate::report::json::plan(&sealed.plan)));
+        return Ok(Answer::ok(shown, desk.json(|| crate::report::json::plan(&sealed.plan))));
     }
     screen.show(&shown);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;

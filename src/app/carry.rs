@@ -99,8 +99,10 @@ pub async fn carry(
                 screen.line(&line);
             }
             screen.tally(&Tally::of(progress, at).words());
-            let step = event.node().map(|n| plan.node_name(n));
-            screen.event(&serde_json::json!({ "at": at, "run": id, "step": step, "event": event }));
+            if desk.machine {
+                let step = event.node().map(|n| plan.node_name(n));
+                screen.event(&serde_json::json!({ "at": at, "run": id, "step": step, "event": event }));
+            }
         },
         crash: None,
     })
@@ -133,7 +135,7 @@ pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<
     let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
     let story = Story { run, progress: &found.progress, events: &events };
     let view = Options { next: None, ..desk.view.clone() };
-    let mut answer = Answer::ok(text::run_report(story, &view), json::run_report(story));
+    let mut answer = Answer::ok(text::run_report(story, &view), desk.json(|| json::run_report(story)));
     answer.exit = match outcome {
         Outcome::Completed => Exit::Ok,
         Outcome::CompletedWithExceptions => Exit::Exceptions,

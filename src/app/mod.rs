@@ -128,9 +128,16 @@ pub struct Desk {
     pub host: String,
     /// How views are shown.
     pub view: Options,
+    /// Whether the answer is for a machine. Forms for machines are large and are made only then.
+    pub machine: bool,
 }
 
 impl Desk {
+    /// A form for machines, where one is asked for.
+    fn json(&self, make: impl FnOnce() -> Value) -> Value {
+        if self.machine { make() } else { Value::Null }
+    }
+
     /// The workspace's own folder, for runs and the simulated world. Only commands that act write into it.
     #[must_use]
     pub fn own(&self) -> PathBuf {

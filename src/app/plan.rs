@@ -49,7 +49,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
 pub fn shown(desk: &Desk, prepared: &Prepared) -> Answer {
     let plan = &prepared.plan;
     let view = text::Options { now: Some(prepared.inventory.at), ..desk.view.clone() };
-    let mut answer = Answer::ok(text::plan(plan, &view), json::plan(plan));
+    let mut answer = Answer::ok(text::plan(plan, &view), desk.json(|| json::plan(plan)));
     answer.findings = warnings(prepared);
     answer
 }

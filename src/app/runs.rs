@@ -42,7 +42,7 @@ pub fn report(desk: &Desk, run: &str) -> Said {
     let found = Runs::new(&desk.own()).read(&id)?;
     let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
     let story = Story { run: &id, progress: &found.progress, events: &events };
-    Ok(Answer::ok(text::run_report(story, &desk.view), json::run_report(story)))
+    Ok(Answer::ok(text::run_report(story, &desk.view), desk.json(|| json::run_report(story))))
 }
 
 /// The run of a name.

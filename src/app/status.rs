@@ -39,5 +39,5 @@ pub async fn status(desk: &Desk, names: &[String]) -> Said {
             format!("Run {run} of {purpose} is not finished. Next: lifeboat resume {run}\n")
         });
     }
-    Ok(Answer::ok(human, json::status(&loaded.workspace, &inventory, &only)))
+    Ok(Answer::ok(human, desk.json(|| json::status(&loaded.workspace, &inventory, &only))))
 }

@@ -24,6 +24,6 @@ pub fn validate(desk: &Desk) -> Said {
     } else {
         String::new()
     };
-    let json = crate::report::json::findings(&loaded.findings, &loaded.sources);
+    let json = desk.json(|| crate::report::json::findings(&loaded.findings, &loaded.sources));
     Ok(Answer { exit, human, json, findings: loaded.findings, sources: loaded.sources })
 }

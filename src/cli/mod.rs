@@ -72,6 +72,7 @@ fn desk(args: &Args, output: &Output) -> Desk {
             .unwrap_or_else(|| "unknown".to_owned()),
         host: host.ok().filter(|h| !h.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
         view: output.view(args),
+        machine: output.machine(),
     }
 }
 

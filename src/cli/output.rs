@@ -40,6 +40,11 @@ impl Output {
         }
     }
 
+    /// Whether a machine reads standard output.
+    pub fn machine(&self) -> bool {
+        self.format != Format::Human
+    }
+
     /// How views are shown.
     pub fn view(&self, args: &Args) -> Options {
         let (all, steps) = match &args.command {

@@ -5,7 +5,7 @@ use crate::document::{Key, Kind};
 use crate::model::{FailoverPlan, Origins, Workspace};
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How many edges of a circle are shown with their places.
 const SHOWN: usize = 8;
@@ -15,12 +15,11 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
     for plan in workspace.plans.values() {
         let edges = edges(plan);
         let graph = DiGraph::<(), (), usize>::from_edges(edges.iter().map(|(from, to, _)| (*from, *to)));
+        let looped: BTreeSet<usize> = edges.iter().filter(|(f, t, _)| f == t).map(|(f, _, _)| *f).collect();
         for knot in kosaraju_scc(&graph) {
             let mut members: Vec<usize> = knot.iter().map(|n: &NodeIndex<usize>| n.index()).collect();
             members.sort_unstable();
-            let alone = members.len() == 1;
-            let looped = |n: usize| edges.iter().any(|(f, t, _)| *f == n && *t == n);
-            if alone && !members.iter().any(|n| looped(*n)) {
+            if members.len() == 1 && !members.iter().any(|n| looped.contains(n)) {
                 continue;
             }
             findings.push(finding(plan, origins, &shortest(&members, &edges)));
