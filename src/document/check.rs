@@ -62,9 +62,8 @@ impl Checker {
 
 fn kind_of(root: &Node, findings: &mut Vec<Finding>) -> Option<Kind> {
     let Some(kind) = root.get("kind") else {
-        let what = if root.get("apiVersion").is_some() { Code::MissingKey } else { Code::NotADocument };
         findings.push(
-            Finding::new(what, "the document does not say its kind")
+            Finding::new(Code::NotADocument, "the document does not say its kind")
                 .at(Some(root.at(&[])), "this document")
                 .help(format!("add `kind:` with one of {}", names())),
         );
@@ -163,6 +162,17 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
                     .at(Some(here), format!("`{key}` belongs in here")),
             ]
         }
+        E::Type { .. }
+            if matches!(node.map(|n| &n.value), Some(Value::Int(_) | Value::Float(_)))
+                && TIMES.contains(&last) =>
+        {
+            let number = node.map(Node::json).unwrap_or_default();
+            vec![
+                finding(Code::BadDuration, format!("`{number}` is no duration"))
+                    .at(Some(here), "a number without a unit")
+                    .help("write it with its unit: 90s, 15m, 1h30m"),
+            ]
+        }
         E::Type { kind } => {
             let wanted = match kind {
                 TypeKind::Single(one) => article(&one.to_string()),
@@ -205,6 +215,26 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
         ],
     }
 }
+
+/// The keys whose values are durations: a bare number there is a trap of its own.
+const TIMES: [&str; 16] = [
+    "rpo",
+    "rto",
+    "delay",
+    "plus",
+    "within",
+    "stable",
+    "every",
+    "quiet",
+    "maxLoss",
+    "undoEvery",
+    "boot",
+    "shutdown",
+    "writes",
+    "sync",
+    "by",
+    "time",
+];
 
 fn article(kind: &str) -> String {
     match kind {

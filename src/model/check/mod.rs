@@ -4,6 +4,7 @@ mod cycle;
 mod machines;
 mod objectives;
 mod providers;
+mod unplanned;
 mod waits;
 
 use crate::diag::Finding;
@@ -16,4 +17,5 @@ pub fn all(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>
     cycle::check(workspace, origins, findings);
     waits::check(workspace, origins, findings);
     objectives::check(workspace, origins, findings);
+    unplanned::check(workspace, origins, findings);
 }

@@ -51,6 +51,12 @@ impl<'a> Reader<'a> {
     /// The document's own name.
     pub fn own_name<T: FromStr<Err = NameError>>(&mut self) -> Option<T> {
         let name = self.document.name.clone();
+        let labels = self.document.root.get("metadata").and_then(|m| m.get("labels"));
+        if let Some(Node { value: Value::Map(entries), .. }) = labels {
+            for (key, _, _) in entries {
+                self.watch_word(&[Key::Name("metadata"), Key::Name("labels"), Key::Name(key)]);
+            }
+        }
         self.name(&name, &[Key::Name("metadata"), Key::Name("name")])
     }
 
