@@ -34,7 +34,6 @@ pub async fn resume(desk: &Desk, run: Option<&str>, steps: bool, screen: &mut dy
     let now = world.clock().now();
     let events: Vec<_> = progress
         .to_retry()
-        .into_iter()
         .map(|node| (now, by_hand(node, Word::Retry, &desk.person, "the run was resumed")))
         .collect();
     if !events.is_empty() {

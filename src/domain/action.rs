@@ -121,7 +121,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// A short word for keys, in lower case with hyphens; unique within one operation together with [`Action::qualifier`].
+    /// A short word for keys, in lower case with hyphens; and for documents that name an action.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
