@@ -41,7 +41,10 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     if ask.detailed && !prepared.plan.is_empty() {
         answer.exit = Exit::Changes;
     }
-    answer.sources = prepared.loaded.sources;
+    let Prepared { loaded, world: _world, inventory, plan } = prepared;
+    answer.sources = loaded.sources;
+    // The process ends with this answer. Taking a hundred thousand replicas apart piece by piece would be a tenth of its time.
+    std::mem::forget((loaded.workspace, loaded.origins, inventory, plan));
     Ok(answer)
 }
 

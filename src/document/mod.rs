@@ -87,10 +87,35 @@ pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Finding>) {
         Ok(checker) => checker,
         Err(why) => return (Vec::new(), vec![Finding::new(Code::YamlSyntax, why)]),
     };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let parts: Vec<parse::Part<'_>> =
+        sources.iter().flat_map(|(file, source)| parse::parts(file, &source.text, threads)).collect();
+    let read = |part: &parse::Part<'_>| {
+        let (mut documents, mut findings) = (Vec::new(), Vec::new());
+        for root in parse::trees(*part, &mut findings) {
+            documents.extend(checker.document(part.file, root, &mut findings));
+        }
+        (documents, findings)
+    };
     let (mut documents, mut findings) = (Vec::new(), Vec::new());
-    for (file, source) in sources.iter() {
-        for root in parse::trees(file, &source.text, &mut findings) {
-            documents.extend(checker.document(file, root, &mut findings));
+    // Many small files are read in a row; large ones are cut into one part for each processor.
+    for batch in parts.chunks(threads) {
+        let large = batch.len() > 1 && batch.iter().any(|p| p.text.len() >= parse::SMALLEST);
+        let results: Vec<_> = if large {
+            std::thread::scope(|scope| {
+                let workers: Vec<_> = batch.iter().map(|part| scope.spawn(|| read(part))).collect();
+                workers
+                    .into_iter()
+                    .zip(batch)
+                    .map(|(w, part)| w.join().unwrap_or_else(|_| read(part)))
+                    .collect()
+            })
+        } else {
+            batch.iter().map(read).collect()
+        };
+        for (more, found) in results {
+            documents.extend(more);
+            findings.extend(found);
         }
     }
     (documents, findings)

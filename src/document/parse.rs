@@ -13,13 +13,45 @@ pub const MOST: usize = 100_000;
 /// How deep a document may be.
 pub const DEEPEST: usize = 64;
 
-/// The documents of a file. After an error the next document is read on.
-pub fn trees(file: FileId, text: &str, findings: &mut Vec<Finding>) -> Vec<Node> {
+/// A stretch of a file that begins with a document.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The file.
+    pub file: FileId,
+    /// The text.
+    pub text: &'a str,
+    /// The byte of the file at which it begins.
+    pub base: usize,
+}
+
+/// Cuts a file into some parts of about one size, each beginning with a document. A line `---` ends a document wherever it stands, so
+/// parts can be read apart from each other.
+pub fn parts(file: FileId, text: &str, count: usize) -> Vec<Part<'_>> {
+    let size = (text.len() / count.max(1)).max(SMALLEST);
+    let (mut parts, mut base) = (Vec::new(), 0);
+    while let Some(rest) = text.get(base..).filter(|r| r.len() > size) {
+        // The cut may fall into the middle of a character; the mark is ASCII, so it is looked for in bytes.
+        let mark = rest.as_bytes().get(size..).and_then(|r| r.windows(5).position(|w| w == b"\n---\n"));
+        let Some(at) = mark.map(|m| size + m + 1) else { break };
+        parts.push(Part { file, text: rest.get(..at).unwrap_or(rest), base });
+        base += at;
+    }
+    parts.push(Part { file, text: text.get(base..).unwrap_or(""), base });
+    parts
+}
+
+/// Below this, cutting a file costs more than it gains.
+pub const SMALLEST: usize = 64 * 1024;
+
+/// The documents of a part of a file. After an error the next document is read on.
+pub fn trees(part: Part<'_>, findings: &mut Vec<Finding>) -> Vec<Node> {
+    let Part { file, text, base } = part;
     let options = granit_parser::options! { emit_unresolved_aliases: true };
     let mut reader = Reader {
         parser: Parser::new_from_str_with_options(text, options),
         file,
         text,
+        base,
         anchors: BTreeMap::new(),
         added: 0,
     };
@@ -42,6 +74,7 @@ struct Reader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     file: FileId,
     text: &'a str,
+    base: usize,
     anchors: BTreeMap<usize, Node>,
     added: usize,
 }
@@ -61,7 +94,7 @@ impl<'a> Reader<'a> {
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
-        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let small = |n: usize| u32::try_from(n + self.base).unwrap_or(u32::MAX);
         Span { file: self.file, start: small(start), end: small(end.max(start)) }
     }
 
@@ -163,7 +196,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, start: Span, depth: usize) -> Read<Node> {
         let mut entries: Vec<(Box<str>, Span, Node)> = Vec::new();
         let mut merges = Vec::new();
-        let mut seen: BTreeMap<Box<str>, Span> = BTreeMap::new();
+        let mut seen = Seen::default();
         loop {
             let (event, span) = match self.next()? {
                 None => break,
@@ -188,7 +221,7 @@ impl<'a> Reader<'a> {
                 merges.push((span, value));
                 continue;
             }
-            if let Some(first) = seen.insert(key.clone(), span) {
+            if let Some(first) = seen.first(&entries, &key) {
                 return Err(Box::new(
                     Finding::new(Code::DuplicateKey, format!("the key `{key}` stands twice in one mapping"))
                         .at(Some(span), "here again")
@@ -203,7 +236,8 @@ impl<'a> Reader<'a> {
 
     /// A block ends in the parser's eyes where the next thing begins; people see its last character.
     fn trimmed(&self, start: Span, end: Span) -> Span {
-        let text = self.text.get(start.start as usize..end.end as usize).unwrap_or("");
+        let (from, to) = (start.start as usize - self.base, end.end as usize - self.base);
+        let text = self.text.get(from..to).unwrap_or("");
         let length = u32::try_from(text.trim_end().len()).unwrap_or(u32::MAX);
         Span { end: start.start.saturating_add(length), ..start }
     }
@@ -228,6 +262,22 @@ impl<'a> Reader<'a> {
         let forced = tag.is_some_and(|t| t.core_suffix() == Some("str"));
         let value = if plain && !forced { resolve(text) } else { Value::Text(text.into(), false) };
         Ok(Node { span, value })
+    }
+}
+
+/// Looks a key up among those read so far: by walking in a small mapping, by a map in a large one.
+#[derive(Default)]
+struct Seen(BTreeMap<Box<str>, Span>);
+
+impl Seen {
+    fn first(&mut self, entries: &[(Box<str>, Span, Node)], key: &str) -> Option<Span> {
+        const FEW: usize = 24;
+        if entries.len() < FEW {
+            return entries.iter().find(|(k, _, _)| **k == *key).map(|(_, span, _)| *span);
+        }
+        let known = self.0.len();
+        self.0.extend(entries.iter().skip(known).map(|(k, span, _)| (k.clone(), *span)));
+        self.0.get(key).copied()
     }
 }
 
@@ -284,5 +334,86 @@ fn resolve(text: &str) -> Value {
     match text.parse::<f64>() {
         Ok(number) if numeric => Value::Float(number),
         _ => Value::Text(text.into(), true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Sources;
+    use proptest::prelude::*;
+
+    fn one(text: &str) -> (Vec<Node>, Vec<Finding>) {
+        let mut findings = Vec::new();
+        let file = Sources::default().add("a.yaml", text);
+        (trees(Part { file, text, base: 0 }, &mut findings), findings)
+    }
+
+    #[test]
+    fn scalars_are_those_of_yaml_1_2() {
+        let (trees, _) = one("[no, 0777, 0o17, 0x1f, 1.5, ~, 'true', true, 12:30, +3]");
+        let text = |t: &str| serde_json::json!(t);
+        let expected = serde_json::json!(["no", 777, 15, 31, 1.5, null, "true", true, "12:30", 3]);
+        assert_eq!(trees[0].json(), expected);
+        assert_eq!(one("a: '014'").0[0].get("a").unwrap().json(), text("014"));
+    }
+
+    #[test]
+    fn aliases_and_merge_keys_work_and_bombs_do_not() {
+        let (trees, _) = one("base: &b { x: 1, y: 2 }\nuse: { <<: *b, y: 3 }\nagain: *b\n");
+        let expected = serde_json::json!({ "base": { "x": 1, "y": 2 }, "use": { "y": 3, "x": 1 }, "again": { "x": 1, "y": 2 } });
+        assert_eq!(trees[0].json(), expected);
+        let bomb: String = (1..10).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+            let many = vec![format!("*a{}", n - 1); 10].join(", ");
+            format!("{text}a{n}: &a{n} [{many}]\n")
+        });
+        assert_eq!(one(&bomb).1[0].code, Code::TooLarge);
+        assert_eq!(one(&("[".repeat(100) + &"]".repeat(100))).1[0].code, Code::TooLarge);
+    }
+
+    #[test]
+    fn a_faulty_document_does_not_silence_the_next_one() {
+        let (trees, findings) = one("a: [1, 2\n---\nb: 1\n---\nc: 1\nc: 2\n---\nd: 1\n");
+        assert_eq!(trees.len(), 2);
+        assert_eq!(
+            findings.iter().map(|f| f.code).collect::<Vec<_>>(),
+            [Code::YamlSyntax, Code::DuplicateKey]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_cut_reads_as_one_that_is_not() {
+        let document =
+            |n: usize| format!("---\nname: vm-{n}\nlist: [ä, {n}, &x z, *x]\ntext: |\n  --- no mark\n");
+        let text: String = (0..9000).map(document).collect();
+        let file = Sources::default().add("a.yaml", text.as_str());
+        let cut = parts(file, &text, 4);
+        assert!(cut.len() > 2, "{} parts", cut.len());
+        let mut findings = Vec::new();
+        let apart: Vec<Node> = cut.into_iter().flat_map(|part| trees(part, &mut findings)).collect();
+        assert_eq!(apart, one(&text).0);
+        assert!(findings.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_every_place_is_in_the_text(text in "[ -~\n\tä]{0,200}") {
+            let (_, findings) = one(&text);
+            for label in findings.iter().flat_map(|f| &f.labels) {
+                prop_assert!(label.span.end as usize <= text.len());
+            }
+        }
+
+        #[test]
+        fn what_another_writer_writes_is_read_the_same(
+            map in proptest::collection::btree_map("[a-z]{1,8}", "[ -~]{0,12}", 0..6),
+            numbers in proptest::collection::vec(-1000i64..1000, 0..5),
+        ) {
+            let value = serde_json::json!({ "map": map, "numbers": numbers });
+            let text = serde_yaml::to_string(&value).unwrap();
+            let (trees, findings) = one(&text);
+            prop_assert!(findings.is_empty(), "{findings:?} in {text}");
+            prop_assert_eq!(trees[0].json(), value, "{}", text);
+        }
     }
 }

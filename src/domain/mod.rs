@@ -18,7 +18,7 @@
 //!                                               └──────────┘
 //! ```
 //!
-//! [`state`] says what a replica can be and reads it off the facts, [`transition`] which operation leads where,
+//! [`mod@state`] says what a replica can be and reads it off the facts, [`mod@transition`] which operation leads where,
 //! [`action`] what the operations are made of and what each action does to the facts, [`invariant`] what must never be.
 
 pub mod action;
