@@ -22,6 +22,13 @@ impl Origins {
         Self { documents, by_name }
     }
 
+    /// Lets go of the raw values once they are resolved; places need the trees alone.
+    pub(super) fn forget_shapes(&mut self) {
+        for document in &mut self.documents {
+            document.shape = None;
+        }
+    }
+
     /// All documents, in their order.
     #[must_use]
     pub fn documents(&self) -> &[Document] {

@@ -33,7 +33,7 @@ pub struct Resolved {
 pub fn resolve(documents: Vec<Document>, sources: &Sources) -> Resolved {
     let mut findings = Vec::new();
     duplicates(&documents, &mut findings);
-    let origins = Origins::new(documents);
+    let mut origins = Origins::new(documents);
     let mut workspace = Workspace::default();
     let each = |wanted: Kind| origins.documents().iter().filter(move |d| d.kind == wanted);
     for document in each(Kind::Site) {
@@ -77,6 +77,7 @@ pub fn resolve(documents: Vec<Document>, sources: &Sources) -> Resolved {
             }
         }
     }
+    origins.forget_shapes();
     check::all(&workspace, &origins, &mut findings);
     sort(&mut findings);
     Resolved { workspace, origins, findings }
