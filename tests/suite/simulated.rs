@@ -318,3 +318,132 @@ fn looking_writes_nothing() {
     lab.plan(&desired(State::Failover, None, Via::Planned, &FailbackTarget::Original));
     assert_eq!(std::fs::read_dir(lab.folder.path()).unwrap().count(), 0);
 }
+
+/// The ways into every whole state, and out of the middle of every operation.
+fn stations() -> Vec<(&'static str, Vec<(State, Option<Keep>, Via)>)> {
+    let planned = |state, keep| (state, keep, Via::Planned);
+    let over = planned(State::Failover, None);
+    vec![
+        ("Ready", vec![]),
+        ("Failover, planned", vec![over]),
+        ("Failover, unplanned", vec![(State::Failover, None, Via::Unplanned)]),
+        ("ReadyToSwitch", vec![over, planned(State::ReadyToSwitch, None)]),
+        ("Failback", vec![over, planned(State::Failback, None)]),
+        ("Permanent", vec![over, planned(State::Permanent, None)]),
+        ("Ready again", vec![over, planned(State::Ready, Some(Keep::Source))]),
+    ]
+}
+
+/// Asks for a state from where the lab is. Where there is a plan, it is carried out and the state is reached; `None` where it is refused.
+fn ask(lab: &mut Lab, wanted: &Desired) -> Option<()> {
+    let (workspace, inventory) = (workspace(), lab.observe());
+    let purpose = Purpose::Runbook("test".parse().unwrap());
+    let request = Request {
+        workspace: &workspace,
+        inventory: &inventory,
+        purpose: &purpose,
+        desired: std::slice::from_ref(wanted),
+        switchover_now: false,
+    };
+    let plan = match plan(&request) {
+        Ok(plan) => plan,
+        Err(refused) => {
+            let alike = inventory
+                .replicas
+                .values()
+                .all(|o| o.condition() == inventory.replicas[&name("db")].condition());
+            assert!(
+                !alike || refused.len() == NAMES.len(),
+                "all that are refused are refused at once: {refused:?}"
+            );
+            return None;
+        }
+    };
+    assert_eq!(lifeboat::checker::check(&plan, &inventory), Vec::new());
+    let promised = latest_promise(lab, wanted);
+    let run = lab.begin(&plan);
+    let outcome = lab.go_on(&run, None).unwrap();
+    assert_eq!(outcome, Outcome::Completed, "to {:?}", wanted.state);
+    for observed in lab.observe().replicas.values() {
+        assert_eq!(observed.condition(), Condition::Whole(wanted.state));
+    }
+    promised.hold(lab);
+    Some(())
+}
+
+/// What a keep promises of the data, as far as it can be told before.
+struct Promise(Option<(Keep, std::collections::BTreeSet<u64>)>);
+
+fn latest_promise(lab: &Lab, wanted: &Desired) -> Promise {
+    let serving = lab.observe().replicas[&name("db")].condition() == Condition::Whole(State::Failover);
+    if wanted.state != State::Ready || !serving {
+        return Promise(None);
+    }
+    lab.sim().advance(Duration::from_mins(5)).unwrap();
+    let source = writers(&lab.disk("prod", "db"));
+    let replica = writers(&lab.disk("dr", "db_replica"));
+    Promise(wanted.keep.map(|keep| (keep, replica.difference(&source).copied().collect())))
+}
+
+impl Promise {
+    fn hold(&self, lab: &Lab) {
+        let Some((keep, own)) = &self.0 else { return };
+        assert!(!own.is_empty(), "the replica had written something");
+        let kept = writers(&lab.disk("dr", "db_replica")).intersection(own).count() > 0;
+        assert_eq!(kept, *keep == Keep::Replica, "{keep:?}");
+        if *keep == Keep::Replica {
+            assert!(
+                writers(&lab.disk("prod", "db")).intersection(own).count() > 0,
+                "production has it as well"
+            );
+        }
+    }
+}
+
+const GOALS: [State; 5] =
+    [State::Ready, State::Failover, State::ReadyToSwitch, State::Failback, State::Permanent];
+const KEEPS: [Option<Keep>; 3] = [None, Some(Keep::Source), Some(Keep::Replica)];
+
+#[test]
+fn every_state_reaches_every_goal_on_the_simulator_or_is_refused() {
+    let (mut reached, mut refused) = (0, 0);
+    for (_, way) in stations() {
+        for (goal, keep) in GOALS.iter().flat_map(|g| KEEPS.map(|k| (*g, k))) {
+            let mut lab = Lab::new();
+            for (state, keep, via) in &way {
+                lab.reach(*state, *keep, *via, &FailbackTarget::Original);
+            }
+            match ask(&mut lab, &desired(goal, keep, Via::Planned, &FailbackTarget::Original)) {
+                Some(()) => reached += 1,
+                None => refused += 1,
+            }
+            lab.nothing_was_done_twice();
+        }
+    }
+    assert!(reached > 50 && refused > 15, "{reached} reached, {refused} refused");
+}
+
+#[test]
+fn from_the_middle_of_every_operation_a_new_plan_finds_its_way() {
+    let (mut reached, mut refused) = (0, 0);
+    let target = FailbackTarget::Original;
+    for (_, way) in stations() {
+        let Some(((state, keep, via), before)) = way.split_last() else { continue };
+        for (cut, goal) in [4, 11, 18, 25, 32].iter().flat_map(|c| GOALS.map(|g| (*c, g))) {
+            let mut lab = Lab::new();
+            for (state, keep, via) in before {
+                lab.reach(*state, *keep, *via, &target);
+            }
+            let plan = lab.plan(&desired(*state, *keep, *via, &target));
+            let run = lab.begin(&plan);
+            drop(lab.go_on(&run, Some(Crash::AfterEvents(cut))));
+            // What was asked for goes on in the world without a runner.
+            lab.sim().advance(Duration::from_mins(2)).unwrap();
+            match ask(&mut lab, &desired(goal, Some(Keep::Replica), Via::Planned, &target)) {
+                Some(()) => reached += 1,
+                None => refused += 1,
+            }
+        }
+    }
+    assert!(reached > 60, "{reached} reached, {refused} refused");
+}
