@@ -2,16 +2,16 @@
 
 use super::world::World;
 use super::{Answer, Desk, Exit, Screen};
-use crate::base::{Duration, ReplicaName, RunId};
+use crate::base::{Duration, ReplicaName, RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::engine::{EngineError, Run, drive, stop_signal};
 use crate::journal::{Active, Claim, LocalJournal, Refusal, Runs};
-use crate::plan::Plan;
+use crate::plan::{NodeId, Plan};
 use crate::report::live::{Live, Tally};
 use crate::report::text::Options;
-use crate::report::text::run::Story;
+use crate::report::text::run::{Story, failed_words};
 use crate::report::{json, text};
-use crate::run::{Outcome, Progress};
+use crate::run::{Event, Outcome, Progress};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -143,7 +143,39 @@ pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<
         Outcome::Failed => Exit::Failed,
         Outcome::InDoubt => Exit::InDoubt,
     };
+    if !outcome.is_final() {
+        answer.findings = trouble(run, &found.progress, &events);
+    }
     Ok(answer)
+}
+
+/// Steps that failed or are in doubt, each with its way out.
+fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> Vec<Finding> {
+    let summary = progress.summary();
+    let plan = progress.plan();
+    let last = |node: NodeId| {
+        events.iter().rev().find_map(|(_, event)| match event {
+            Event::Failed { node: n, why } if *n == node => Some(failed_words(why)),
+            Event::InDoubt { node: n, why } if *n == node => Some(why.clone()),
+            _ => None,
+        })
+    };
+    let failed = summary.failed.iter().map(|node| {
+        let name = plan.node_name(*node);
+        let why = last(*node).unwrap_or_default();
+        Finding::new(Code::StepFailed, format!("`{name}` failed: {why}")).about(format!("run {run}")).help(
+            format!("`lifeboat resume {run}` tries it again, `lifeboat abort {run}` shows the way back"),
+        )
+    });
+    let doubtful = summary.in_doubt.iter().map(|node| {
+        let name = plan.node_name(*node);
+        let why = last(*node).unwrap_or_default();
+        Finding::new(Code::StepInDoubt, format!("whether `{name}` took effect is not known: {why}"))
+            .about(format!("run {run}"))
+            .help("once its site answers, `lifeboat resume` looks by itself")
+            .help(format!("otherwise look there, and say `lifeboat settle {run} {name} done|retry|failed --because TEXT`"))
+    });
+    failed.chain(doubtful).collect()
 }
 
 /// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt.

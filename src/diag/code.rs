@@ -92,7 +92,6 @@ codes! {
     NoPoint "LB0503" Error "there is no such restore point";
     SiteUnseen "LB0504" Error "a site that the plan needs does not answer";
     Foreign "LB0505" Error "a replica is in a condition that no operation leaves behind";
-    LossUnsaid "LB0506" Error "the only route loses data and the document does not say that it may";
     BothWouldServe "LB0507" Error "source and replica would serve on one network";
     TargetUnfit "LB0508" Error "the failback target does not fit";
     NetworkUnmapped "LB0509" Error "a network of the source has no mapping";

@@ -166,7 +166,7 @@ fn a_step_in_doubt_is_settled_by_a_person() {
     let place = Place::example("single");
     place.run(&["sim", "fault", "answer-lost", "--action", "power-on", "--cut", "--times", "1"]).ends(0);
     let doubt = place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(8);
-    assert!(doubt.out.contains("web/failover/power-on"), "{}", doubt.out);
+    assert!(doubt.err.contains("LB0810") && doubt.err.contains("web/failover/power-on"), "{}", doubt.err);
     let wrong = place
         .run(&["settle", "latest", "web/failover/power-of", "done", "--because", "x", "--format", "json"])
         .ends(1);

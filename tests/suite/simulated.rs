@@ -319,8 +319,11 @@ fn looking_writes_nothing() {
     assert_eq!(std::fs::read_dir(lab.folder.path()).unwrap().count(), 0);
 }
 
+/// Desired states on the way to a station, one after the other.
+type Way = Vec<(State, Option<Keep>, Via)>;
+
 /// The ways into every whole state, and out of the middle of every operation.
-fn stations() -> Vec<(&'static str, Vec<(State, Option<Keep>, Via)>)> {
+fn stations() -> Vec<(&'static str, Way)> {
     let planned = |state, keep| (state, keep, Via::Planned);
     let over = planned(State::Failover, None);
     vec![
