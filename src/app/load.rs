@@ -60,16 +60,18 @@ pub fn load(desk: &Desk) -> Result<Loaded, Box<Answer>> {
             ),
         }
     }
-    let (trees, more) = crate::document::parse(&sources);
-    findings.extend(more);
-    if trees.is_empty() && findings.is_empty() {
+    let mut parsed = crate::document::parse(&sources);
+    if !findings.is_empty() {
+        parsed.unread();
+    }
+    if parsed.documents.is_empty() && parsed.findings.is_empty() && findings.is_empty() {
         findings.push(
             Finding::new(Code::NoDocuments, "the workspace has no documents")
                 .about(shown(&desk.folder))
                 .help("`lifeboat init` writes a small workspace; -C names another folder"),
         );
     }
-    let resolved = crate::model::resolve(trees, &sources);
+    let resolved = crate::model::resolve(parsed, &sources);
     findings.extend(resolved.findings);
     sort(&mut findings);
     let (workspace, origins) = (resolved.workspace, resolved.origins);

@@ -1,5 +1,7 @@
 //! The texts that were read, and places in them.
 
+use std::sync::{Arc, OnceLock};
+
 /// Which file of [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(u32);
@@ -32,18 +34,24 @@ pub struct SourceFile {
     /// Its path as the user would write it, relative to the workspace, with `/`.
     pub name: String,
     /// Its text.
-    pub text: String,
-    /// The byte at which each line starts.
-    lines: Vec<usize>,
+    pub text: Arc<str>,
+    /// The byte at which each line starts, counted when first asked for.
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl SourceFile {
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            std::iter::once(0).chain(self.text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+        })
+    }
+
     /// The line and column of a byte; the end of the text where the byte lies behind it.
     #[must_use]
     pub fn position(&self, byte: usize) -> Position {
         let byte = byte.min(self.text.len());
-        let line = self.lines.partition_point(|start| *start <= byte).max(1);
-        let start = self.lines.get(line - 1).copied().unwrap_or(0);
+        let line = self.lines().partition_point(|start| *start <= byte).max(1);
+        let start = self.lines().get(line - 1).copied().unwrap_or(0);
         let column = self.text.get(start..byte).map_or(0, |t| t.chars().count()) + 1;
         Position { line, column, byte }
     }
@@ -51,15 +59,15 @@ impl SourceFile {
     /// The bytes of a line (from 1), without its end; empty where there is no such line.
     #[must_use]
     pub fn line(&self, line: usize) -> &str {
-        let start = self.lines.get(line.wrapping_sub(1)).copied().unwrap_or(self.text.len());
-        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        let start = self.lines().get(line.wrapping_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.lines().get(line).copied().unwrap_or(self.text.len());
         self.text.get(start..end).unwrap_or("").trim_end_matches(['\n', '\r'])
     }
 
     /// How many lines there are.
     #[must_use]
     pub fn line_count(&self) -> usize {
-        self.lines.len()
+        self.lines().len()
     }
 }
 
@@ -71,12 +79,9 @@ pub struct Sources {
 
 impl Sources {
     /// Takes a file in. Files over 4 GiB are cut in what spans can name, not in their text.
-    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> FileId {
-        let text = text.into();
-        let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
-        let lines = std::iter::once(0).chain(newlines).collect();
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.files.len()).unwrap_or(u32::MAX));
-        self.files.push(SourceFile { name: name.into(), text, lines });
+        self.files.push(SourceFile { name: name.into(), text: text.into(), lines: OnceLock::new() });
         id
     }
 

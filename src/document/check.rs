@@ -2,36 +2,41 @@
 //! nearest known one.
 
 use super::node::{Key, Node, Value};
+use super::parse::Tree;
 use super::shape::Shape;
-use super::{Document, Kind, schema};
+use super::typed::{Mismatch, read};
+use super::{Document, Kind, Parsed, schema};
 use crate::diag::{Applicability, Code, Edit, FileId, Finding, Span};
 use jsonschema::error::{TypeKind, ValidationErrorKind as E};
 use jsonschema::paths::LocationSegment;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value as Json;
+use std::sync::{Arc, OnceLock};
 
-/// The compiled schemas.
+/// The schemas, each compiled when the first document of its kind is refused by the types.
+#[derive(Default)]
 pub struct Checker {
-    kinds: Vec<(Kind, Json, Validator)>,
+    kinds: [OnceLock<Option<(Json, Validator)>>; Kind::ALL.len()],
 }
 
 impl Checker {
-    /// Compiles the schemas.
-    ///
-    /// # Errors
-    /// Where a schema of ours is none, which a test rules out.
-    pub fn new() -> Result<Self, String> {
-        let compiled = Kind::ALL.iter().map(|kind| {
-            let schema = schema::of_kind(*kind);
-            let validator = jsonschema::validator_for(&schema).map_err(|e| e.to_string())?;
-            Ok((*kind, schema, validator))
-        });
-        Ok(Self { kinds: compiled.collect::<Result<_, String>>()? })
+    fn schema(&self, kind: Kind) -> Option<&(Json, Validator)> {
+        let compile = || {
+            let schema = schema::of_kind(kind);
+            let validator = jsonschema::validator_for(&schema).ok()?;
+            Some((schema, validator))
+        };
+        self.kinds.get(kind as usize)?.get_or_init(compile).as_ref()
     }
 
-    /// Reads a document from its tree. `None` where not even its kind and name can be told.
-    pub fn document(&self, file: FileId, root: Node, findings: &mut Vec<Finding>) -> Option<Document> {
-        let Value::Map(_) = &root.value else {
+    /// Reads a document from its tree.
+    pub fn document(&self, text: &Arc<str>, file: FileId, tree: Tree, parsed: &mut Parsed) {
+        let Tree { root, whole, sound } = tree;
+        let findings = &mut parsed.findings;
+        if !matches!(root.value, Value::Map(_)) {
+            if !whole {
+                return parsed.unread();
+            }
             findings.push(
                 Finding::new(
                     Code::NotADocument,
@@ -39,29 +44,67 @@ impl Checker {
                 )
                 .at(Some(root.span), "this is none"),
             );
-            return None;
-        };
-        let kind = kind_of(&root, findings)?;
+            return;
+        }
+        let Some(kind) = kind_of(&root, whole, findings) else { return parsed.unread() };
         let before = findings.len();
         version(&root, findings);
+        let shape = match typed(kind, &root) {
+            Ok(shape) => Some(shape),
+            Err(why) if whole => {
+                self.explain(kind, &root, findings);
+                if sound && findings.len() == before {
+                    // What the schema lets through and the types do not.
+                    findings.push(
+                        Finding::new(Code::WrongType, why.to_string())
+                            .at(Some(root.at(&[])), "in this document"),
+                    );
+                }
+                None
+            }
+            Err(_) => None,
+        };
+        let shape = shape.filter(|_| sound && findings.len() == before);
+        let Some(name) = root.get("metadata").and_then(|m| m.get("name")).and_then(Node::text) else {
+            parsed.nameless.insert(kind);
+            return;
+        };
+        let name = name.to_owned();
+        let start = text.get(..root.span.start as usize).unwrap_or("").rfind('\n').map_or(0, |n| n + 1);
+        let place = start..root.span.end as usize;
+        let kept = if shape.is_some() { OnceLock::new() } else { OnceLock::from(root) };
+        parsed.documents.push(Document {
+            file,
+            kind,
+            name,
+            shape,
+            text: Arc::clone(text),
+            place,
+            root: kept,
+        });
+    }
+
+    /// Everything in which a document differs from its schema.
+    fn explain(&self, kind: Kind, root: &Node, findings: &mut Vec<Finding>) {
+        let Some((schema, validator)) = self.schema(kind) else { return };
         let json = root.json();
-        let (_, schema, validator) = self.kinds.iter().find(|(k, _, _)| *k == kind)?;
-        if !validator.is_valid(&json) {
-            let errors = validator.iter_errors(&json);
-            let found: Vec<Finding> = errors
-                .flat_map(|e| explain(&root, schema, &e))
-                .filter(|f| f.code != Code::UnknownVersion)
-                .collect();
-            findings.extend(found);
-        }
-        let name = root.get("metadata").and_then(|m| m.get("name")).and_then(Node::text).map(str::to_owned);
-        let shape = if findings.len() == before { typed(kind, json, &root, findings) } else { None };
-        Some(Document { file, kind, name: name?, root, shape })
+        let errors = validator.iter_errors(&json).filter(|e| !follows(root, e));
+        let found = errors.flat_map(|e| explain(root, schema, &e));
+        findings.extend(found.filter(|f| f.code != Code::UnknownVersion));
     }
 }
 
-fn kind_of(root: &Node, findings: &mut Vec<Finding>) -> Option<Kind> {
-    let Some(kind) = root.get("kind") else {
+/// Whether an error only follows from a value that could not be read.
+fn follows(root: &Node, error: &ValidationError<'_>) -> bool {
+    let choice = matches!(error.kind(), E::AnyOf { .. } | E::OneOfNotValid { .. });
+    walk(root, error).1.is_some_and(|node| node.value == Value::Broken || choice && node.hides_broken())
+}
+
+fn kind_of(root: &Node, whole: bool, findings: &mut Vec<Finding>) -> Option<Kind> {
+    let Some(kind) = root.get("kind").filter(|k| k.value != Value::Broken) else {
+        if !whole {
+            return None;
+        }
         findings.push(
             Finding::new(Code::NotADocument, "the document does not say its kind")
                 .at(Some(root.at(&[])), "this document")
@@ -99,21 +142,14 @@ fn version(root: &Node, findings: &mut Vec<Finding>) {
     }
 }
 
-fn typed(kind: Kind, json: Json, root: &Node, findings: &mut Vec<Finding>) -> Option<Shape> {
-    let read = match kind {
-        Kind::Site => serde_json::from_value(json).map(|d| Shape::Site(Box::new(d))),
-        Kind::Replica => serde_json::from_value(json).map(|d| Shape::Replica(Box::new(d))),
-        Kind::FailoverPlan => serde_json::from_value(json).map(|d| Shape::FailoverPlan(Box::new(d))),
-        Kind::Runbook => serde_json::from_value(json).map(|d| Shape::Runbook(Box::new(d))),
-        Kind::Policy => serde_json::from_value(json).map(|d| Shape::Policy(Box::new(d))),
-    };
-    read.map_err(|error| {
-        // What the schema lets through and the types do not, such as a port beyond 65535 in an older draft.
-        findings.push(
-            Finding::new(Code::WrongType, format!("{error}")).at(Some(root.at(&[])), "in this document"),
-        );
+fn typed(kind: Kind, root: &Node) -> Result<Shape, Mismatch> {
+    Ok(match kind {
+        Kind::Site => Shape::Site(Box::new(read(root)?)),
+        Kind::Replica => Shape::Replica(Box::new(read(root)?)),
+        Kind::FailoverPlan => Shape::FailoverPlan(Box::new(read(root)?)),
+        Kind::Runbook => Shape::Runbook(Box::new(read(root)?)),
+        Kind::Policy => Shape::Policy(Box::new(read(root)?)),
     })
-    .ok()
 }
 
 /// A path of the validator's as a path into the tree.
@@ -250,7 +286,7 @@ fn article(kind: &str) -> String {
 
 fn describe(node: &Node) -> &'static str {
     match node.value {
-        Value::Null => "nothing",
+        Value::Null | Value::Broken => "nothing",
         Value::Bool(_) => "true or false",
         Value::Int(_) => "a whole number",
         Value::Float(_) => "a number",
@@ -306,28 +342,21 @@ fn unknown_value(key: &str, here: Span, node: Option<&Node>, allowed: &[Json]) -
 /// A value that is a word or a mapping. The alternatives are listed; which of them was meant is not guessed.
 fn choice(schema: &Json, error: &ValidationError<'_>, at: (&str, Span), node: Option<&Node>) -> Finding {
     let (key, here) = at;
-    let alternatives = part(schema, error).and_then(|s| s.get("anyOf")).and_then(Json::as_array).cloned();
     let mut words = Vec::new();
-    for alternative in alternatives.unwrap_or_default() {
-        if let Some(word) = alternative.get("const").and_then(Json::as_str) {
-            words.push(word.to_owned());
-        }
-        words.extend(
-            alternative
-                .get("enum")
-                .and_then(Json::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(|w| w.as_str().map(str::to_owned)),
-        );
-        if let Some(required) = alternative.get("required").and_then(Json::as_array) {
-            words.extend(required.iter().filter_map(|k| k.as_str().map(|k| format!("{{ {k}: … }}"))));
-        }
-    }
+    part(schema, error).into_iter().for_each(|s| alternatives(s, &mut words));
     let is = node.map_or("something else", describe);
     let finding = Finding::new(Code::UnknownValue, format!("`{key}` is none of what it can be"))
         .at(Some(here), format!("this {is} is not known here"));
     if words.is_empty() { finding } else { finding.help(format!("one of: {}", words.join(", "))) }
+}
+
+/// What a value can be, as a person would write it.
+fn alternatives(schema: &Json, words: &mut Vec<String>) {
+    let list = |key: &str| schema.get(key).and_then(Json::as_array).into_iter().flatten();
+    let texts = schema.get("const").into_iter().chain(list("enum")).filter_map(Json::as_str);
+    words.extend(texts.map(str::to_owned));
+    words.extend(list("required").filter_map(Json::as_str).map(|key| format!("{{ {key}: … }}")));
+    list("anyOf").chain(list("oneOf")).for_each(|s| alternatives(s, words));
 }
 
 /// The nearest of some names, where one is near: by letters swapped, left out, added or changed, a third of them at most.
@@ -336,3 +365,6 @@ pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&
     let near = names.map(|n| (strsim::damerau_levenshtein(text, n), n)).filter(|(d, _)| *d <= most);
     near.min().map(|(_, n)| n)
 }
+
+#[cfg(test)]
+mod tests;

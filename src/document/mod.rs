@@ -5,12 +5,16 @@ pub mod node;
 pub mod parse;
 mod schema;
 pub mod shape;
+mod typed;
 
 pub use node::{Key, Node, Value};
 pub use schema::schema;
 pub use shape::Shape;
 
-use crate::diag::{Code, FileId, Finding, Sources, Span};
+use crate::diag::{FileId, Finding, Sources, Span};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 /// The kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,42 +70,79 @@ pub struct Document {
     pub kind: Kind,
     /// The name.
     pub name: String,
-    /// The tree, for places.
-    pub root: Node,
     /// The raw values.
     pub shape: Option<Shape>,
+    text: Arc<str>,
+    place: Range<usize>,
+    root: OnceLock<Node>,
 }
 
 impl Document {
+    /// The tree, for places. It is not kept for the many documents with nothing to say about, but read again when asked for.
+    #[must_use]
+    pub fn root(&self) -> &Node {
+        self.root.get_or_init(|| {
+            let text = self.text.get(self.place.clone()).unwrap_or("");
+            parse::again(parse::Part { file: self.file, text, base: self.place.start })
+        })
+    }
+
     /// The place of the value at a path, or of the nearest part of the path that is there.
     #[must_use]
     pub fn at(&self, path: &[Key<'_>]) -> Span {
-        self.root.at(path)
+        self.root().at(path)
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// The documents, in the order in which they stand.
+    pub documents: Vec<Document>,
+    /// The kinds of documents whose name could not be read; all kinds where not even the kind could.
+    pub nameless: BTreeSet<Kind>,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Parsed {
+    /// Notes that something of the workspace could not be read at all.
+    pub fn unread(&mut self) {
+        self.nameless.extend(Kind::ALL);
+    }
+
+    fn append(&mut self, mut more: Self) {
+        self.documents.append(&mut more.documents);
+        self.nameless.append(&mut more.nameless);
+        self.findings.append(&mut more.findings);
     }
 }
 
 /// Reads all documents of all files. A faulty document does not silence the others.
 #[must_use]
-pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Finding>) {
-    let checker = match check::Checker::new() {
-        Ok(checker) => checker,
-        Err(why) => return (Vec::new(), vec![Finding::new(Code::YamlSyntax, why)]),
-    };
+pub fn parse(sources: &Sources) -> Parsed {
+    let checker = check::Checker::default();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let parts: Vec<parse::Part<'_>> =
-        sources.iter().flat_map(|(file, source)| parse::parts(file, &source.text, threads)).collect();
-    let read = |part: &parse::Part<'_>| {
-        let (mut documents, mut findings) = (Vec::new(), Vec::new());
-        for root in parse::trees(*part, &mut findings) {
-            documents.extend(checker.document(part.file, root, &mut findings));
-        }
-        (documents, findings)
+    let parts: Vec<(&Arc<str>, parse::Part<'_>)> = sources
+        .iter()
+        .flat_map(|(file, source)| {
+            let parts = parse::parts(file, &source.text, threads);
+            parts.into_iter().map(move |part| (&source.text, part))
+        })
+        .collect();
+    let read = |(text, part): &(&Arc<str>, parse::Part<'_>)| {
+        let mut parsed = Parsed::default();
+        parse::trees(*part, &mut |tree, findings| {
+            parsed.findings.append(findings);
+            checker.document(text, part.file, tree, &mut parsed);
+        });
+        parsed
     };
-    let (mut documents, mut findings) = (Vec::new(), Vec::new());
+    let mut parsed = Parsed::default();
     // Many small files are read in a row; large ones are cut into one part for each processor.
     for batch in parts.chunks(threads) {
-        let large = batch.len() > 1 && batch.iter().any(|p| p.text.len() >= parse::SMALLEST);
-        let results: Vec<_> = if large {
+        let large = batch.len() > 1 && batch.iter().any(|(_, p)| p.text.len() >= parse::SMALLEST);
+        let results: Vec<Parsed> = if large {
             std::thread::scope(|scope| {
                 let workers: Vec<_> = batch.iter().map(|part| scope.spawn(|| read(part))).collect();
                 workers
@@ -113,10 +154,7 @@ pub fn parse(sources: &Sources) -> (Vec<Document>, Vec<Finding>) {
         } else {
             batch.iter().map(read).collect()
         };
-        for (more, found) in results {
-            documents.extend(more);
-            findings.extend(found);
-        }
+        results.into_iter().for_each(|more| parsed.append(more));
     }
-    (documents, findings)
+    parsed
 }

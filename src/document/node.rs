@@ -26,9 +26,14 @@ pub enum Value {
     Text(Box<str>, bool),
     /// A list.
     List(Vec<Node>),
-    /// A mapping, in its order: key, the key's place, value.
-    Map(Vec<(Box<str>, Span, Node)>),
+    /// A mapping, in its order.
+    Map(Vec<Entry>),
+    /// Something that a finding was made for already: nothing more is said about it.
+    Broken,
 }
+
+/// A key, the key's place, and its value.
+pub type Entry = (Box<str>, Span, Node);
 
 /// A step of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +54,16 @@ impl Node {
             Value::Map(entries) => entries.iter().find(|(k, _, _)| **k == *key).map(|(_, _, v)| v),
             _ => None,
         }
+    }
+
+    /// The value at the end of a path.
+    #[must_use]
+    pub fn find(&self, path: &[Key<'_>]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| match (key, &node.value) {
+            (Key::Name(name), _) => node.get(name),
+            (Key::Index(index), Value::List(items)) => items.get(*index),
+            _ => None,
+        })
     }
 
     /// The text, where it is one.
@@ -102,12 +117,23 @@ impl Node {
         }
     }
 
-    /// The same as JSON, for the schema and for the raw shapes.
+    /// Whether it is or holds a value that could not be read.
+    #[must_use]
+    pub fn hides_broken(&self) -> bool {
+        match &self.value {
+            Value::Broken => true,
+            Value::List(items) => items.iter().any(Self::hides_broken),
+            Value::Map(entries) => entries.iter().any(|(_, _, v)| v.hides_broken()),
+            _ => false,
+        }
+    }
+
+    /// The same as JSON, for the schema.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         use serde_json::Value as J;
         match &self.value {
-            Value::Null => J::Null,
+            Value::Null | Value::Broken => J::Null,
             Value::Bool(b) => J::Bool(*b),
             Value::Int(i) => J::from(*i),
             Value::Float(f) => J::from(*f),

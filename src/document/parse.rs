@@ -3,7 +3,7 @@
 //! YAML 1.2 core: `no` is a text and `0777` a number in base ten. Duplicate keys are errors. Anchors, aliases and merge keys work and are
 //! bounded: what aliases add to a document may not be more than [`MOST`] values.
 
-use super::node::{Node, Value};
+use super::node::{Entry, Node, Value};
 use crate::diag::{Code, FileId, Finding, Span};
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use std::collections::BTreeMap;
@@ -43,8 +43,20 @@ pub fn parts(file: FileId, text: &str, count: usize) -> Vec<Part<'_>> {
 /// Below this, cutting a file costs more than it gains.
 pub const SMALLEST: usize = 64 * 1024;
 
-/// The documents of a part of a file. After an error the next document is read on.
-pub fn trees(part: Part<'_>, findings: &mut Vec<Finding>) -> Vec<Node> {
+/// A document's tree.
+#[derive(Debug, PartialEq)]
+pub struct Tree {
+    /// Its root.
+    pub root: Node,
+    /// Whether all of it could be read; otherwise it is what stands before the error, or lacks what could not be merged.
+    pub whole: bool,
+    /// Whether nothing was found in it.
+    pub sound: bool,
+}
+
+/// The documents of a part of a file, but for empty ones, each given away with what was found in it: a large file's trees are never
+/// there at once. An error ends its document; the next one is read on.
+pub fn trees(part: Part<'_>, take: &mut dyn FnMut(Tree, &mut Vec<Finding>)) {
     let Part { file, text, base } = part;
     let options = granit_parser::options! { emit_unresolved_aliases: true };
     let mut reader = Reader {
@@ -54,20 +66,28 @@ pub fn trees(part: Part<'_>, findings: &mut Vec<Finding>) -> Vec<Node> {
         base,
         anchors: BTreeMap::new(),
         added: 0,
+        ended: false,
+        whole: true,
+        findings: Vec::new(),
     };
-    let mut roots = Vec::new();
-    loop {
-        match reader.document() {
-            Ok(Some(root)) => roots.extend((root.value != Value::Null).then_some(root)),
-            Ok(None) => return roots,
-            Err(finding) => {
-                findings.push(*finding);
-                if !matches!(reader.parser.proceed_next_document(), Ok(true)) {
-                    return roots;
-                }
-            }
+    while let Some(root) = reader.document() {
+        let (ended, whole) = (reader.ended, reader.whole);
+        let sound = reader.findings.is_empty();
+        if root.value != Value::Null || !sound {
+            take(Tree { root, whole, sound }, &mut reader.findings);
+            reader.findings.clear();
+        }
+        if ended && !matches!(reader.parser.proceed_next_document(), Ok(true)) {
+            break;
         }
     }
+}
+
+/// Reads one document once more, for its places.
+pub fn again(part: Part<'_>) -> Node {
+    let mut root = Node { span: Span { file: part.file, start: 0, end: 0 }, value: Value::Null };
+    trees(part, &mut |tree, _| root = tree.root);
+    root
 }
 
 struct Reader<'a> {
@@ -77,20 +97,35 @@ struct Reader<'a> {
     base: usize,
     anchors: BTreeMap<usize, Node>,
     added: usize,
+    /// An error ended the document that is being read.
+    ended: bool,
+    whole: bool,
+    findings: Vec<Finding>,
 }
 
-type Read<T> = Result<T, Box<Finding>>;
-
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Read<Option<(Event<'a>, Span)>> {
-        match self.parser.next_event() {
-            None => Ok(None),
-            Some(Ok((event, span))) => {
-                let range = span.byte_range().unwrap_or(0..0);
-                Ok(Some((event, self.span(range.start, range.end))))
-            }
-            Some(Err(error)) => Err(self.syntax(&error)),
+    /// The next event; `None` at the end of the file and from the error on that ended the document.
+    fn next(&mut self) -> Option<(Event<'a>, Span)> {
+        if self.ended {
+            return None;
         }
+        match self.parser.next_event()? {
+            Ok((event, span)) => {
+                let range = span.byte_range().unwrap_or(0..0);
+                Some((event, self.span(range.start, range.end)))
+            }
+            Err(error) => {
+                let finding = self.syntax(&error);
+                self.end(finding);
+                None
+            }
+        }
+    }
+
+    /// Ends the document with an error.
+    fn end(&mut self, finding: Finding) {
+        self.findings.push(finding);
+        (self.ended, self.whole) = (true, false);
     }
 
     fn span(&self, start: usize, end: usize) -> Span {
@@ -98,7 +133,7 @@ impl<'a> Reader<'a> {
         Span { file: self.file, start: small(start), end: small(end.max(start)) }
     }
 
-    fn syntax(&self, error: &ScanError) -> Box<Finding> {
+    fn syntax(&self, error: &ScanError) -> Finding {
         let byte = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
         let line = self.text.get(..byte).unwrap_or("").rfind('\n').map_or(0, |n| n + 1);
         let end = self.text.get(byte..).and_then(|t| t.chars().next()).map_or(byte, |c| byte + c.len_utf8());
@@ -107,131 +142,161 @@ impl<'a> Reader<'a> {
         let indent = before.trim_start_matches(' ');
         if indent.starts_with('\t') {
             let at = line + before.len() - indent.len();
-            return Box::new(
-                Finding::new(Code::TabIndent, "a tab is used to indent")
-                    .at(Some(self.span(at, at + 1)), "this is a tab")
-                    .help("indent with spaces"),
-            );
+            return Finding::new(Code::TabIndent, "a tab is used to indent")
+                .at(Some(self.span(at, at + 1)), "this is a tab")
+                .help("indent with spaces");
         }
         let finding = Finding::new(Code::YamlSyntax, format!("this is no YAML: {}", error.info()));
-        Box::new(finding.at(Some(here), "reading stopped here"))
+        finding.at(Some(here), "reading stopped here")
     }
 
     /// The next document, `None` at the end of the file.
-    fn document(&mut self) -> Read<Option<Node>> {
+    fn document(&mut self) -> Option<Node> {
         self.anchors.clear();
-        self.added = 0;
+        (self.added, self.ended, self.whole) = (0, false, true);
         loop {
-            match self.next()? {
-                None | Some((Event::StreamEnd, _)) => return Ok(None),
+            match self.next() {
                 Some((Event::StreamStart | Event::DocumentStart(..), _)) => {}
-                Some((Event::DocumentEnd, span)) => return Ok(Some(Node { span, value: Value::Null })),
+                Some((Event::StreamEnd, _)) => return None,
+                Some((Event::DocumentEnd, span)) => return Some(Node { span, value: Value::Null }),
                 Some((event, span)) => {
-                    let root = self.node(event, span, 0)?;
-                    loop {
-                        match self.next()? {
-                            None | Some((Event::DocumentEnd, _)) => return Ok(Some(root)),
-                            Some(_) => {}
-                        }
-                    }
+                    let root = self.node(event, span, 0);
+                    while !matches!(self.next(), None | Some((Event::DocumentEnd, _))) {}
+                    return Some(root);
                 }
+                None if self.ended => {
+                    return Some(Node { span: self.span(0, 0), value: Value::Broken });
+                }
+                None => return None,
             }
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Read<Node> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Node {
         if depth > DEEPEST {
             let finding =
                 Finding::new(Code::TooLarge, format!("the document is more than {DEEPEST} levels deep"));
-            return Err(Box::new(finding.at(Some(span), "here")));
+            self.end(finding.at(Some(span), "here"));
+            return Node { span, value: Value::Broken };
         }
         let (node, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                (self.scalar(&text, style, span, tag.as_deref())?, anchor)
+                (self.scalar(&text, style, span, tag.as_deref()), anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), span)?;
-                (self.list(span, depth)?, anchor)
+                self.tag(tag.as_deref(), span);
+                (self.list(span, depth), anchor)
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.tag(tag.as_deref(), span)?;
-                (self.map(span, depth)?, anchor)
+                self.tag(tag.as_deref(), span);
+                (self.map(span, depth), anchor)
             }
             Event::Alias(anchor) => return self.alias(anchor, span),
-            Event::UnresolvedAlias(name) => return Err(unknown_anchor(&name, span)),
+            Event::UnresolvedAlias(name) => return self.unknown_anchor(&name, span),
             _ => (Node { span, value: Value::Null }, 0),
         };
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        Ok(node)
+        node
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Read<Node> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Node {
         // An alias inside of its own anchor has no value yet.
-        let Some(node) = self.anchors.get(&anchor) else { return Err(unknown_anchor("it", span)) };
+        let Some(node) = self.anchors.get(&anchor) else { return self.unknown_anchor("it", span) };
         self.added += node.count();
         if self.added > MOST {
             let finding =
                 Finding::new(Code::TooLarge, format!("aliases add more than {MOST} values to the document"));
-            return Err(Box::new(finding.at(Some(span), "at the latest here").help("write the values out")));
+            self.end(finding.at(Some(span), "at the latest here").help("write the values out"));
+            return Node { span, value: Value::Broken };
         }
-        Ok(node.clone())
+        node.clone()
     }
 
-    fn list(&mut self, start: Span, depth: usize) -> Read<Node> {
+    fn unknown_anchor(&mut self, name: &str, span: Span) -> Node {
+        let finding =
+            Finding::new(Code::UnknownAnchor, format!("no anchor `{name}` stands before this alias"));
+        self.findings.push(finding.at(Some(span), "not anchored in this document"));
+        Node { span, value: Value::Broken }
+    }
+
+    fn list(&mut self, start: Span, depth: usize) -> Node {
         let mut items = Vec::new();
-        loop {
-            match self.next()? {
-                None => break,
-                Some((Event::SequenceEnd, end)) => {
-                    return Ok(Node { span: self.trimmed(start, end), value: Value::List(items) });
-                }
-                Some((event, span)) => items.push(self.node(event, span, depth + 1)?),
+        while let Some((event, span)) = self.next() {
+            if matches!(event, Event::SequenceEnd) {
+                return Node { span: self.trimmed(start, span), value: Value::List(items) };
             }
+            items.push(self.node(event, span, depth + 1));
         }
-        Ok(Node { span: start, value: Value::List(items) })
+        Node { span: start, value: Value::List(items) }
     }
 
-    fn map(&mut self, start: Span, depth: usize) -> Read<Node> {
-        let mut entries: Vec<(Box<str>, Span, Node)> = Vec::new();
+    fn map(&mut self, start: Span, depth: usize) -> Node {
+        let mut entries: Vec<Entry> = Vec::new();
         let mut merges = Vec::new();
         let mut seen = Seen::default();
-        loop {
-            let (event, span) = match self.next()? {
-                None => break,
-                Some((Event::MappingEnd, end)) => {
-                    let span = self.trimmed(start, end);
-                    merge(&mut entries, merges)?;
-                    return Ok(Node { span, value: Value::Map(entries) });
-                }
-                Some(found) => found,
-            };
+        while let Some((event, span)) = self.next() {
+            if matches!(event, Event::MappingEnd) {
+                self.merge(&mut entries, merges);
+                return Node { span: self.trimmed(start, span), value: Value::Map(entries) };
+            }
             let plain = matches!(&event, Event::Scalar(_, ScalarStyle::Plain, _, _));
-            let key: Box<str> = match &event {
-                Event::Scalar(text, ..) => (**text).into(),
+            let key: Option<Box<str>> = match &event {
+                Event::Scalar(text, ..) => Some((**text).into()),
                 _ => {
                     let finding = Finding::new(Code::WrongType, "a key is no text");
-                    return Err(Box::new(finding.at(Some(span), "keys are single words here")));
+                    self.findings.push(finding.at(Some(span), "keys are single words here"));
+                    // Read to its end all the same, so that its value is not taken for a key.
+                    self.node(event, span, depth + 1);
+                    None
                 }
             };
-            let Some((event, place)) = self.next()? else { break };
-            let value = self.node(event, place, depth + 1)?;
+            let Some((event, place)) = self.next() else { break };
+            let value = self.node(event, place, depth + 1);
+            let Some(key) = key else { continue };
             if plain && *key == *"<<" {
                 merges.push((span, value));
-                continue;
-            }
-            if let Some(first) = seen.first(&entries, &key) {
-                return Err(Box::new(
+            } else if let Some(first) = seen.first(&entries, &key) {
+                self.findings.push(
                     Finding::new(Code::DuplicateKey, format!("the key `{key}` stands twice in one mapping"))
                         .at(Some(span), "here again")
                         .at(Some(first), "here first")
                         .help("remove one of the two"),
-                ));
+                );
+            } else {
+                entries.push((key, span, value));
             }
-            entries.push((key, span, value));
         }
-        Ok(Node { span: start, value: Value::Map(entries) })
+        Node { span: start, value: Value::Map(entries) }
+    }
+
+    /// Adds what merge keys bring: keys that stand in the mapping itself win, then earlier merges before later ones.
+    fn merge(&mut self, entries: &mut Vec<Entry>, merges: Vec<(Span, Node)>) {
+        for (place, value) in merges {
+            let sources = match value.value {
+                Value::List(items) => items,
+                _ => vec![value],
+            };
+            for source in sources {
+                let Value::Map(more) = source.value else {
+                    // What would have been merged is unknown: nothing may be said to be missing.
+                    self.whole = false;
+                    if source.value != Value::Broken {
+                        let finding = Finding::new(Code::BadMerge, "a merge key does not merge a mapping");
+                        self.findings.push(
+                            finding.at(Some(place), "its value must be a mapping or a list of mappings"),
+                        );
+                    }
+                    continue;
+                };
+                for (key, span, value) in more {
+                    if !entries.iter().any(|(k, _, _)| *k == key) {
+                        entries.push((key, span, value));
+                    }
+                }
+            }
+        }
     }
 
     /// A block ends in the parser's eyes where the next thing begins; people see its last character.
@@ -242,26 +307,27 @@ impl<'a> Reader<'a> {
         Span { end: start.start.saturating_add(length), ..start }
     }
 
-    fn tag(&self, tag: Option<&Tag>, span: Span) -> Read<()> {
-        match tag {
-            Some(tag) if tag.is_custom() => Err(Box::new(
+    fn tag(&mut self, tag: Option<&Tag>, span: Span) {
+        if let Some(tag) = tag
+            && tag.is_custom()
+        {
+            self.findings.push(
                 Finding::new(
                     Code::UnknownTag,
                     format!("the tag `{}` is not part of the documents' language", tag.original()),
                 )
                 .at(Some(span), "on this value")
                 .help("remove the tag"),
-            )),
-            _ => Ok(()),
+            );
         }
     }
 
-    fn scalar(&self, text: &str, style: ScalarStyle, span: Span, tag: Option<&Tag>) -> Read<Node> {
-        self.tag(tag, span)?;
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: Span, tag: Option<&Tag>) -> Node {
+        self.tag(tag, span);
         let plain = style == ScalarStyle::Plain;
         let forced = tag.is_some_and(|t| t.core_suffix() == Some("str"));
         let value = if plain && !forced { resolve(text) } else { Value::Text(text.into(), false) };
-        Ok(Node { span, value })
+        Node { span, value }
     }
 }
 
@@ -270,7 +336,7 @@ impl<'a> Reader<'a> {
 struct Seen(BTreeMap<Box<str>, Span>);
 
 impl Seen {
-    fn first(&mut self, entries: &[(Box<str>, Span, Node)], key: &str) -> Option<Span> {
+    fn first(&mut self, entries: &[Entry], key: &str) -> Option<Span> {
         const FEW: usize = 24;
         if entries.len() < FEW {
             return entries.iter().find(|(k, _, _)| **k == *key).map(|(_, span, _)| *span);
@@ -279,35 +345,6 @@ impl Seen {
         self.0.extend(entries.iter().skip(known).map(|(k, span, _)| (k.clone(), *span)));
         self.0.get(key).copied()
     }
-}
-
-fn unknown_anchor(name: &str, span: Span) -> Box<Finding> {
-    let finding = Finding::new(Code::UnknownAnchor, format!("no anchor `{name}` stands before this alias"));
-    Box::new(finding.at(Some(span), "not anchored in this document"))
-}
-
-/// Adds what merge keys bring: keys that stand in the mapping itself win, then earlier merges before later ones.
-fn merge(entries: &mut Vec<(Box<str>, Span, Node)>, merges: Vec<(Span, Node)>) -> Read<()> {
-    for (place, value) in merges {
-        let sources = match value.value {
-            Value::List(items) => items,
-            _ => vec![value],
-        };
-        for source in sources {
-            let Value::Map(more) = source.value else {
-                let finding = Finding::new(Code::BadMerge, "a merge key does not merge a mapping");
-                return Err(Box::new(
-                    finding.at(Some(place), "its value must be a mapping or a list of mappings"),
-                ));
-            };
-            for (key, span, value) in more {
-                if !entries.iter().any(|(k, _, _)| *k == key) {
-                    entries.push((key, span, value));
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A plain scalar by the core schema of YAML 1.2.
@@ -338,82 +375,4 @@ fn resolve(text: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::diag::Sources;
-    use proptest::prelude::*;
-
-    fn one(text: &str) -> (Vec<Node>, Vec<Finding>) {
-        let mut findings = Vec::new();
-        let file = Sources::default().add("a.yaml", text);
-        (trees(Part { file, text, base: 0 }, &mut findings), findings)
-    }
-
-    #[test]
-    fn scalars_are_those_of_yaml_1_2() {
-        let (trees, _) = one("[no, 0777, 0o17, 0x1f, 1.5, ~, 'true', true, 12:30, +3]");
-        let text = |t: &str| serde_json::json!(t);
-        let expected = serde_json::json!(["no", 777, 15, 31, 1.5, null, "true", true, "12:30", 3]);
-        assert_eq!(trees[0].json(), expected);
-        assert_eq!(one("a: '014'").0[0].get("a").unwrap().json(), text("014"));
-    }
-
-    #[test]
-    fn aliases_and_merge_keys_work_and_bombs_do_not() {
-        let (trees, _) = one("base: &b { x: 1, y: 2 }\nuse: { <<: *b, y: 3 }\nagain: *b\n");
-        let expected = serde_json::json!({ "base": { "x": 1, "y": 2 }, "use": { "y": 3, "x": 1 }, "again": { "x": 1, "y": 2 } });
-        assert_eq!(trees[0].json(), expected);
-        let bomb: String = (1..10).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
-            let many = vec![format!("*a{}", n - 1); 10].join(", ");
-            format!("{text}a{n}: &a{n} [{many}]\n")
-        });
-        assert_eq!(one(&bomb).1[0].code, Code::TooLarge);
-        assert_eq!(one(&("[".repeat(100) + &"]".repeat(100))).1[0].code, Code::TooLarge);
-    }
-
-    #[test]
-    fn a_faulty_document_does_not_silence_the_next_one() {
-        let (trees, findings) = one("a: [1, 2\n---\nb: 1\n---\nc: 1\nc: 2\n---\nd: 1\n");
-        assert_eq!(trees.len(), 2);
-        assert_eq!(
-            findings.iter().map(|f| f.code).collect::<Vec<_>>(),
-            [Code::YamlSyntax, Code::DuplicateKey]
-        );
-    }
-
-    #[test]
-    fn a_file_that_is_cut_reads_as_one_that_is_not() {
-        let document =
-            |n: usize| format!("---\nname: vm-{n}\nlist: [ä, {n}, &x z, *x]\ntext: |\n  --- no mark\n");
-        let text: String = (0..9000).map(document).collect();
-        let file = Sources::default().add("a.yaml", text.as_str());
-        let cut = parts(file, &text, 4);
-        assert!(cut.len() > 2, "{} parts", cut.len());
-        let mut findings = Vec::new();
-        let apart: Vec<Node> = cut.into_iter().flat_map(|part| trees(part, &mut findings)).collect();
-        assert_eq!(apart, one(&text).0);
-        assert!(findings.is_empty());
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_makes_it_panic_and_every_place_is_in_the_text(text in "[ -~\n\tä]{0,200}") {
-            let (_, findings) = one(&text);
-            for label in findings.iter().flat_map(|f| &f.labels) {
-                prop_assert!(label.span.end as usize <= text.len());
-            }
-        }
-
-        #[test]
-        fn what_another_writer_writes_is_read_the_same(
-            map in proptest::collection::btree_map("[a-z]{1,8}", "[ -~]{0,12}", 0..6),
-            numbers in proptest::collection::vec(-1000i64..1000, 0..5),
-        ) {
-            let value = serde_json::json!({ "map": map, "numbers": numbers });
-            let text = serde_yaml::to_string(&value).unwrap();
-            let (trees, findings) = one(&text);
-            prop_assert!(findings.is_empty(), "{findings:?} in {text}");
-            prop_assert_eq!(trees[0].json(), value, "{}", text);
-        }
-    }
-}
+mod tests;

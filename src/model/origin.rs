@@ -2,27 +2,28 @@
 
 use crate::diag::Span;
 use crate::document::{Document, Key, Kind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The places of all documents.
 #[derive(Debug, Default)]
 pub struct Origins {
     documents: Vec<Document>,
     by_name: BTreeMap<Kind, BTreeMap<String, usize>>,
+    nameless: BTreeSet<Kind>,
 }
 
 impl Origins {
-    /// Takes the documents; of several of one name the first counts.
+    /// Takes the documents; of several of one name the first counts. `nameless` are the kinds of those whose name could not be read.
     #[must_use]
-    pub fn new(documents: Vec<Document>) -> Self {
+    pub fn new(documents: Vec<Document>, nameless: BTreeSet<Kind>) -> Self {
         let mut by_name: BTreeMap<Kind, BTreeMap<String, usize>> = BTreeMap::new();
         for (position, document) in documents.iter().enumerate() {
             by_name.entry(document.kind).or_default().entry(document.name.clone()).or_insert(position);
         }
-        Self { documents, by_name }
+        Self { documents, by_name, nameless }
     }
 
-    /// Lets go of the raw values once they are resolved; places need the trees alone.
+    /// Lets go of the raw values once they are resolved; places do not need them.
     pub(super) fn forget_shapes(&mut self) {
         for document in &mut self.documents {
             document.shape = None;
@@ -46,6 +47,12 @@ impl Origins {
     #[must_use]
     pub fn declares(&self, kind: Kind, name: &str) -> bool {
         self.document(kind, name).is_some()
+    }
+
+    /// Whether a document of this kind could not even tell its name: then no name of the kind is known to be missing.
+    #[must_use]
+    pub fn may_declare(&self, kind: Kind) -> bool {
+        self.nameless.contains(&kind)
     }
 
     /// The names of a kind that are declared.

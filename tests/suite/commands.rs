@@ -306,3 +306,22 @@ fn every_code_is_listed_and_explained() {
         assert!(place.run(&["completions", shell]).ends(0).out.contains("lifeboat"));
     }
 }
+
+#[test]
+fn one_mistake_is_one_error_however_much_it_hides() {
+    let place = Place::example("single");
+    // The name stands behind the error, so nobody can know which replica this was going to be.
+    place.edit("lifeboat.yaml", "kind: Replica\nmetadata:", "kind: Replica\nbad: ]\nmetadata:");
+    let said = place.run(&["validate", "--format", "json"]).ends(1);
+    assert_eq!(said.codes(), ["LB0101"], "{}", said.out);
+    // In one document: a key twice, an alias of nothing, a key that is not known, a wrong type.
+    let place = Place::example("single");
+    place.edit(
+        "lifeboat.yaml",
+        "  objectives: { rpo: 15m }",
+        "  objectives: { rpo: 15m, rpo: 5m }\n  addresses: *none\n  colour: red\n  bothMayRun: 3\n",
+    );
+    let mut codes = place.run(&["validate", "--format", "json"]).ends(1).codes();
+    codes.sort();
+    assert_eq!(codes, ["LB0102", "LB0104", "LB0204", "LB0207"]);
+}

@@ -97,9 +97,9 @@ fn case(names: &[String], facts: impl Fn(&str) -> Facts) -> Case {
     let shop = "apiVersion: lifeboat/v1\nkind: FailoverPlan\nmetadata: { name: shop }\nspec:\n  objectives: { rto: 30m }\n  sequence:\n";
     sources.add("plans.yaml", format!("{shop}{sequence}"));
     sources.add("runbooks.yaml", RUNBOOKS);
-    let (documents, findings) = parse(&sources);
-    assert_eq!(findings, Vec::new());
-    let resolved = resolve(documents, &sources);
+    let parsed = parse(&sources);
+    assert_eq!(parsed.findings, Vec::new());
+    let resolved = resolve(parsed, &sources);
     let errors: Vec<&Finding> =
         resolved.findings.iter().filter(|f| f.severity == lifeboat::diag::Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");

@@ -4,6 +4,7 @@ use super::Selection;
 use super::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 /// A set of replicas with their order, waits and limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -38,11 +39,9 @@ pub struct Objectives {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Limits {
     /// Started at once. Default 10.
-    #[schemars(range(min = 1))]
-    pub start: Option<u32>,
+    pub start: Option<NonZeroU32>,
     /// Undone at once. Default 5.
-    #[schemars(range(min = 1))]
-    pub undo: Option<u32>,
+    pub undo: Option<NonZeroU32>,
     /// A group of undos starts no sooner than this after the one before. Default 10s.
     pub undo_every: Option<String>,
 }

@@ -1,8 +1,9 @@
 //! The raw shapes of the documents: what stands there, before anything is resolved. Their JSON Schema is what editors complete with.
 //!
 //! Every mapping refuses keys that it does not know. There is no `untagged` and no `flatten` in here: both destroy messages.
-//! Where a value is a word or a mapping, it is kept as it is and read by `model::resolve`.
+//! The types refuse whatever the schema refuses, so that the schema is asked only for the words to a document that is refused.
 
+pub mod bounds;
 pub mod failover_plan;
 pub mod policy;
 pub mod replica;

@@ -1,7 +1,9 @@
 //! `kind: Replica`.
 
+use super::bounds::Bounded;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::num::NonZeroU16;
 
 /// One protected machine.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -12,8 +14,7 @@ pub struct ReplicaSpec {
     /// The machine at the recovery site.
     pub replica: ReplicaMachine,
     /// How many restore points are kept. Default 7.
-    #[schemars(range(min = 1, max = 28))]
-    pub retention: Option<u32>,
+    pub retention: Option<Bounded<1, 28>>,
     /// What is promised of it.
     #[serde(default)]
     pub objectives: Objectives,
@@ -113,8 +114,7 @@ pub struct Probe {
 #[serde(deny_unknown_fields)]
 pub struct Tcp {
     /// The port.
-    #[schemars(range(min = 1))]
-    pub port: u16,
+    pub port: NonZeroU16,
 }
 
 /// The guest.

@@ -1,8 +1,9 @@
 //! `kind: Runbook`.
 
 use super::Selection;
+use super::bounds::NonEmpty;
 use super::words::{KeepWord, OtherwiseWord, StateWord, ViaWord};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A named desired end state.
@@ -28,9 +29,7 @@ pub struct Desired {
     /// How a failover is done. Default planned.
     pub via: Option<ViaWord>,
     /// Which restore point an unplanned failover takes: `latest`, `{ at: TIME }` or `{ id: NAME }`. Default latest.
-    #[serde(default)]
-    #[schemars(schema_with = "point")]
-    pub restore_point: Option<serde_json::Value>,
+    pub restore_point: Option<PointWord>,
     /// Whose data survives, where the routes differ in that.
     pub keep: Option<KeepWord>,
     /// That what cannot be undone may be done. `state: Permanent` needs it.
@@ -40,12 +39,17 @@ pub struct Desired {
     pub failback: Option<Failback>,
 }
 
-fn point(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "anyOf": [
-        { "const": "latest" },
-        { "type": "object", "properties": { "at": { "type": "string" } }, "required": ["at"], "additionalProperties": false },
-        { "type": "object", "properties": { "id": { "type": "string" } }, "required": ["id"], "additionalProperties": false }
-    ] })
+/// Which restore point.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub enum PointWord {
+    /// The newest.
+    Latest,
+    /// The newest at or before a time with a zone.
+    At(String),
+    /// The one of this name.
+    Id(String),
 }
 
 /// How a failback is done.
@@ -53,35 +57,52 @@ fn point(_: &mut SchemaGenerator) -> Schema {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Failback {
     /// Where to: `original`, `{ elsewhere: [...] }` or `{ recovered: [...] }`, the latter two with the machine for each replica. Default original.
-    #[serde(default)]
-    #[schemars(schema_with = "target")]
-    pub target: Option<serde_json::Value>,
+    pub target: Option<TargetWord>,
     /// When it switches over: `automatic`, `manual` or `{ at: TIME }`. Default automatic.
-    #[serde(default)]
-    #[schemars(schema_with = "switchover")]
-    pub switchover: Option<serde_json::Value>,
+    pub switchover: Option<SwitchoverWord>,
     /// Whether the target is started at the end of the switchover. Default true.
     pub power_on: Option<bool>,
     /// What must hold before the commit.
     pub verify: Option<Verify>,
 }
 
-fn target(_: &mut SchemaGenerator) -> Schema {
-    let machines = json_schema!({ "type": "array", "minItems": 1, "items": { "type": "object",
-        "properties": { "replica": { "type": "string" }, "site": { "type": "string" }, "vm": { "type": "string" } },
-        "required": ["replica", "site", "vm"], "additionalProperties": false } });
-    json_schema!({ "anyOf": [
-        { "const": "original" },
-        { "type": "object", "properties": { "elsewhere": machines }, "required": ["elsewhere"], "additionalProperties": false },
-        { "type": "object", "properties": { "recovered": machines }, "required": ["recovered"], "additionalProperties": false }
-    ] })
+/// Where a failback goes to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub enum TargetWord {
+    /// The production machine where it is.
+    Original,
+    /// The production machine, restored at another place before.
+    Elsewhere(NonEmpty<TargetMachine>),
+    /// A machine that is built anew.
+    Recovered(NonEmpty<TargetMachine>),
 }
 
-fn switchover(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "anyOf": [
-        { "enum": ["automatic", "manual"] },
-        { "type": "object", "properties": { "at": { "type": "string" } }, "required": ["at"], "additionalProperties": false }
-    ] })
+/// The machine that a replica fails back to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub struct TargetMachine {
+    /// The replica.
+    pub replica: String,
+    /// The site.
+    pub site: String,
+    /// The machine's name there.
+    pub vm: String,
+}
+
+/// When a failback switches over.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub enum SwitchoverWord {
+    /// As soon as production is synchronised.
+    Automatic,
+    /// When a person says so.
+    Manual,
+    /// At a time with a zone.
+    At(String),
 }
 
 /// What must hold before a failback is committed.

@@ -1,7 +1,9 @@
 //! `kind: Site`.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use super::bounds::{Bounded, Speed};
+use schemars::JsonSchema;
 use serde::Deserialize;
+use std::num::NonZeroU32;
 
 /// A place where machines live.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -27,11 +29,9 @@ pub struct Provider {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Started at once.
-    #[schemars(range(min = 1))]
-    pub start: Option<u32>,
+    pub start: Option<NonZeroU32>,
     /// Undone at once.
-    #[schemars(range(min = 1))]
-    pub undo: Option<u32>,
+    pub undo: Option<NonZeroU32>,
 }
 
 /// A simulated site.
@@ -39,14 +39,11 @@ pub struct Limits {
 #[serde(deny_unknown_fields)]
 pub struct Simulator {
     /// How the world's clock runs: `virtual` (waits cost no real time), or `{ speed: 60 }`.
-    #[serde(default)]
-    #[schemars(schema_with = "clock")]
-    pub clock: Option<serde_json::Value>,
+    pub clock: Option<Clock>,
     /// When the world begins, as a time with a zone.
     pub begins: Option<String>,
     /// How many restore points each replica at this site has when the world begins. Default 3; 0 for none.
-    #[schemars(range(max = 28))]
-    pub points: Option<u32>,
+    pub points: Option<Bounded<0, 28>>,
     /// How far these are apart. Default 15m.
     pub every: Option<String>,
     /// What machines are like that are not listed.
@@ -60,12 +57,15 @@ pub struct Simulator {
     pub faults: Vec<Fault>,
 }
 
-fn clock(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "anyOf": [
-        { "const": "virtual" },
-        { "type": "object", "properties": { "speed": { "type": "number", "exclusiveMinimum": 0 } },
-          "required": ["speed"], "additionalProperties": false }
-    ] })
+/// How a world's clock runs.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub enum Clock {
+    /// Waits cost no real time.
+    Virtual,
+    /// So many times as fast as the wall's.
+    Speed(Speed),
 }
 
 /// What a simulated machine is like.
@@ -81,8 +81,7 @@ pub struct Machine {
     /// Its network cards.
     pub networks: Option<Vec<Card>>,
     /// How many blocks its disk has. Default 64.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub blocks: Option<u32>,
+    pub blocks: Option<Bounded<1, 1_000_000>>,
     /// How often a running guest writes a block. Default 1s.
     pub writes: Option<String>,
     /// How long copying its changes takes. Default 20s.
@@ -104,8 +103,7 @@ pub struct NamedMachine {
     /// Its network cards.
     pub networks: Option<Vec<Card>>,
     /// How many blocks its disk has.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub blocks: Option<u32>,
+    pub blocks: Option<Bounded<1, 1_000_000>>,
     /// How often a running guest writes a block.
     pub writes: Option<String>,
     /// How long copying its changes takes.

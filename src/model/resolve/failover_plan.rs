@@ -12,6 +12,7 @@ use crate::document::shape::words::{IfFailedWord, IsWord, SlotWord, SourceWord, 
 use crate::domain::IfFailed;
 use crate::model::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 const SEQUENCE: [Key<'static>; 2] = [Key::Name("spec"), Key::Name("sequence")];
 /// Guide: a plan's delay, 60 s by default.
@@ -19,7 +20,7 @@ const DELAY: Duration = Duration::from_secs(60);
 
 /// Reads a failover plan.
 pub fn resolve(reader: &mut Reader<'_>, raw: &FailoverPlanDocument, labels: &Labels) -> Option<FailoverPlan> {
-    let _: Option<EntryName> = reader.own_name();
+    let _: Option<EntryName> = reader.own_name(&raw.metadata);
     let name = plan_name(&raw.metadata.name);
     let spec = &raw.spec;
     let key = |a: &'static str, b: &'static str| [Key::Name("spec"), Key::Name(a), Key::Name(b)];
@@ -55,8 +56,8 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &FailoverPlanDocument, labels: &Lab
     let plan = FailoverPlan {
         name: name?,
         rto,
-        start_limit: spec.limits.start.unwrap_or(10),
-        undo_limit: spec.limits.undo.unwrap_or(5),
+        start_limit: spec.limits.start.map_or(10, NonZeroU32::get),
+        undo_limit: spec.limits.undo.map_or(5, NonZeroU32::get),
         undo_gap,
         slot: match spec.slot_free_at {
             None | Some(SlotWord::Done) => Slot::Done,

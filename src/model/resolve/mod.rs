@@ -12,10 +12,10 @@ mod site;
 
 use crate::base::{PlanName, ReplicaName};
 use crate::diag::{Code, Finding, Sources, finding::sort};
-use crate::document::{Document, Key, Kind, Shape};
+use crate::document::{Document, Key, Kind, Parsed, Shape};
 use crate::model::{Origins, Workspace, check};
 use reader::Reader;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What the documents mean, and what is wrong with them.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ pub struct Resolved {
 
 /// Resolves the documents.
 #[must_use]
-pub fn resolve(documents: Vec<Document>, sources: &Sources) -> Resolved {
-    let mut findings = Vec::new();
+pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
+    let Parsed { documents, nameless, mut findings } = parsed;
     duplicates(&documents, &mut findings);
-    let mut origins = Origins::new(documents);
+    let mut origins = Origins::new(documents, nameless);
     let mut workspace = Workspace::default();
     let each = |wanted: Kind| origins.documents().iter().filter(move |d| d.kind == wanted);
     for document in each(Kind::Site) {
@@ -102,20 +102,18 @@ fn duplicates(documents: &[Document], findings: &mut Vec<Finding>) {
 /// The labels of all replicas that are declared, to select by.
 struct Labels {
     replicas: BTreeMap<ReplicaName, BTreeMap<String, String>>,
-    unsound: BTreeSet<String>,
+    unsound: bool,
 }
 
 impl Labels {
     fn new(origins: &Origins) -> Self {
-        let (mut replicas, mut unsound) = (BTreeMap::new(), BTreeSet::new());
+        let (mut replicas, mut unsound) = (BTreeMap::new(), origins.may_declare(Kind::Replica));
         for document in origins.documents().iter().filter(|d| d.kind == Kind::Replica) {
             match (&document.shape, ReplicaName::new(&document.name)) {
                 (Some(Shape::Replica(raw)), Ok(name)) => {
                     replicas.entry(name).or_insert_with(|| raw.metadata.labels.clone());
                 }
-                _ => {
-                    unsound.insert(document.name.clone());
-                }
+                _ => unsound = true,
             }
         }
         Self { replicas, unsound }
@@ -127,8 +125,8 @@ impl Labels {
     }
 
     /// Whether a replica could be selected by labels if its document were sound.
-    fn may_be_more(&self) -> bool {
-        !self.unsound.is_empty()
+    const fn may_be_more(&self) -> bool {
+        self.unsound
     }
 }
 

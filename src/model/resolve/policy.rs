@@ -7,7 +7,7 @@ use crate::model::Policy;
 
 /// Reads a policy.
 pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument) -> Option<Policy> {
-    let name = reader.own_name();
+    let name = reader.own_name(&raw.metadata);
     let spec = &raw.spec;
     let max_loss =
         reader.maybe_duration(spec.max_loss.as_deref(), &[Key::Name("spec"), Key::Name("maxLoss")]);

@@ -4,7 +4,7 @@ use super::Labels;
 use crate::base::{Duration, NameError, ReplicaName, SiteName, TimeError, Timestamp, VmName};
 use crate::diag::{Applicability, Code, Edit, Finding, Sources, Span};
 use crate::document::check::nearest;
-use crate::document::shape::Selection;
+use crate::document::shape::{Metadata, Selection};
 use crate::document::{Document, Key, Kind, Node, Value};
 use crate::domain::VmRef;
 use crate::model::Origins;
@@ -48,21 +48,17 @@ impl<'a> Reader<'a> {
         self.findings.push(finding);
     }
 
-    /// The document's own name.
-    pub fn own_name<T: FromStr<Err = NameError>>(&mut self) -> Option<T> {
-        let name = self.document.name.clone();
-        let labels = self.document.root.get("metadata").and_then(|m| m.get("labels"));
-        if let Some(Node { value: Value::Map(entries), .. }) = labels {
-            for (key, _, _) in entries {
-                self.watch_word(&[Key::Name("metadata"), Key::Name("labels"), Key::Name(key)]);
-            }
+    /// The document's own name; its labels are looked at as well.
+    pub fn own_name<T: FromStr<Err = NameError>>(&mut self, metadata: &Metadata) -> Option<T> {
+        for (key, value) in &metadata.labels {
+            self.watch_word(value, &[Key::Name("metadata"), Key::Name("labels"), Key::Name(key)]);
         }
-        self.name(&name, &[Key::Name("metadata"), Key::Name("name")])
+        self.name(&metadata.name, &[Key::Name("metadata"), Key::Name("name")])
     }
 
     /// A name.
     pub fn name<T: FromStr<Err = NameError>>(&mut self, text: &str, path: &[Key<'_>]) -> Option<T> {
-        self.watch_word(path);
+        self.watch_word(text, path);
         match text.parse() {
             Ok(name) => Some(name),
             Err(why) => {
@@ -74,37 +70,25 @@ impl<'a> Reader<'a> {
     }
 
     /// Words that are text here and something else to readers of older YAML.
-    fn watch_word(&mut self, path: &[Key<'_>]) {
-        let mut node = &self.document.root;
-        for key in path {
-            let next = match (key, &node.value) {
-                (Key::Name(name), _) => node.get(name),
-                (Key::Index(index), Value::List(items)) => items.get(*index),
-                _ => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => return,
-            }
+    fn watch_word(&mut self, text: &str, path: &[Key<'_>]) {
+        let word = text.len() <= 3
+            && ["yes", "no", "on", "off", "y", "n"].iter().any(|w| text.eq_ignore_ascii_case(w));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let time = text.contains(':') && text.split(':').all(digits);
+        if !word && !time {
+            return;
         }
-        if let Node { span, value: Value::Text(text, true) } = node {
-            let lower = text.to_ascii_lowercase();
-            let word = matches!(lower.as_str(), "yes" | "no" | "on" | "off" | "y" | "n");
-            let time = text.contains(':')
-                && text.split(':').all(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
-            if word || time {
-                let what = if word { "true or false" } else { "a number in base 60" };
-                let (span, text) = (*span, text.to_string());
-                self.find(
-                    Finding::new(
-                        Code::AmbiguousText,
-                        format!("`{text}` is text here, and {what} to older YAML readers"),
-                    )
-                    .at(Some(span), "not quoted")
-                    .help(format!("write \"{text}\""))
-                    .fix(Applicability::MachineApplicable, vec![Edit { span, text: format!("\"{text}\"") }]),
-                );
-            }
+        if let Some(Node { span, value: Value::Text(_, true) }) = self.document.root().find(path) {
+            let (span, what) = (*span, if word { "true or false" } else { "a number in base 60" });
+            self.find(
+                Finding::new(
+                    Code::AmbiguousText,
+                    format!("`{text}` is text here, and {what} to older YAML readers"),
+                )
+                .at(Some(span), "not quoted")
+                .help(format!("write \"{text}\""))
+                .fix(Applicability::MachineApplicable, vec![Edit { span, text: format!("\"{text}\"") }]),
+            );
         }
     }
 
@@ -183,10 +167,16 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A reference to a document of a kind. A document that is declared and not sound is no error here.
+    /// A reference to a document of a kind. A document that is declared and not sound is no error here, nor is one that may hide in
+    /// what could not be read, unless it looks like a slip of the pen.
     pub fn refers(&mut self, kind: Kind, name: &str, path: &[Key<'_>]) -> bool {
         if self.origins.declares(kind, name) {
             return true;
+        }
+        let near = nearest(name, self.origins.names(kind)).map(str::to_owned);
+        if near.is_none() && self.origins.may_declare(kind) {
+            self.sound = false;
+            return false;
         }
         let code = match kind {
             Kind::Site => Code::UnknownSite,
@@ -196,7 +186,6 @@ impl<'a> Reader<'a> {
         };
         let message = format!("no {} is named `{name}`", kind.word());
         let finding = Finding::new(code, message).at(Some(self.at(path)), "not declared");
-        let near = nearest(name, self.origins.names(kind)).map(str::to_owned);
         let finding = match near {
             Some(near) => {
                 let document = self.origins.document(kind, &near);

@@ -5,6 +5,7 @@ use crate::base::Duration;
 use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::shape::ReplicaDocument;
+use crate::document::shape::bounds::Bounded;
 use crate::document::shape::replica::{AddressMap, Ready};
 use crate::domain::{Probe, Readiness};
 use crate::model::{AddressRule, Replica};
@@ -16,7 +17,7 @@ fn key(name: &'static str) -> [Key<'static>; 2] {
 
 /// Reads a replica.
 pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica> {
-    let name = reader.own_name();
+    let name = reader.own_name(&raw.metadata);
     let spec = &raw.spec;
     let source = reader.machine(&spec.source.site, &spec.source.vm, &key("source"));
     let twin = spec.replica.vm.clone().unwrap_or_else(|| format!("{}_replica", spec.source.vm));
@@ -44,7 +45,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         labels: raw.metadata.labels.clone(),
         source: source?,
         replica: replica?,
-        retention: spec.retention.unwrap_or(7),
+        retention: spec.retention.map_or(7, Bounded::get),
         rpo,
         networks,
         addresses,
@@ -69,7 +70,7 @@ fn readiness(reader: &mut Reader<'_>, raw: Option<&Ready>) -> Readiness {
         let own = [&path[..], &[Key::Name("stable")]].concat();
         stable = stable.max(reader.duration(probe.stable.as_deref(), Duration::ZERO, &own));
         if reader.one_of(&present, &path).is_some() {
-            all.push(probe.tcp.as_ref().map_or(Probe::Guest, |tcp| Probe::Tcp { port: tcp.port }));
+            all.push(probe.tcp.as_ref().map_or(Probe::Guest, |tcp| Probe::Tcp { port: tcp.port.get() }));
         }
     }
     if all.is_empty() {

@@ -5,7 +5,7 @@ use super::reader::Reader;
 use crate::base::{Duration, PointId, ReplicaName};
 use crate::diag::{Code, Finding};
 use crate::document::shape::RunbookDocument;
-use crate::document::shape::runbook::{self as raw, Failback};
+use crate::document::shape::runbook::{self as raw, Failback, PointWord, SwitchoverWord, TargetWord};
 use crate::document::shape::words::{KeepWord, OtherwiseWord, StateWord, ViaWord};
 use crate::document::{Key, Kind};
 use crate::domain::{FailbackTarget, State, Switchover};
@@ -21,7 +21,7 @@ pub fn resolve(
     labels: &Labels,
     workspace: &Workspace,
 ) -> Option<Runbook> {
-    let name = reader.own_name();
+    let name = reader.own_name(&raw.metadata);
     if raw.spec.desired.is_empty() {
         let place = reader.at(&[Key::Name("spec"), Key::Name("desired")]);
         reader
@@ -143,32 +143,30 @@ fn fitting(reader: &mut Reader<'_>, raw: &raw::Desired, desired: &Desired, path:
     }
 }
 
-fn point(reader: &mut Reader<'_>, raw: Option<&serde_json::Value>, path: &[Key<'_>]) -> PointChoice {
-    let text = |name: &str| raw.and_then(|r| r.get(name)).and_then(serde_json::Value::as_str);
-    if let Some(at) = text("at") {
-        return reader
-            .time(at, &[path, &[Key::Name("at")]].concat())
-            .map_or(PointChoice::Latest, PointChoice::At);
-    }
-    if let Some(id) = text("id") {
-        let id: Option<PointId> = reader.name(id, &[path, &[Key::Name("id")]].concat());
-        return id.map_or(PointChoice::Latest, PointChoice::Id);
-    }
-    PointChoice::Latest
+fn point(reader: &mut Reader<'_>, raw: Option<&PointWord>, path: &[Key<'_>]) -> PointChoice {
+    let found = match raw {
+        Some(PointWord::At(text)) => {
+            reader.time(text, &[path, &[Key::Name("at")]].concat()).map(PointChoice::At)
+        }
+        Some(PointWord::Id(text)) => {
+            let id: Option<PointId> = reader.name(text, &[path, &[Key::Name("id")]].concat());
+            id.map(PointChoice::Id)
+        }
+        Some(PointWord::Latest) | None => None,
+    };
+    found.unwrap_or(PointChoice::Latest)
 }
 
 fn terms(reader: &mut Reader<'_>, raw: Option<&Failback>, path: &[Key<'_>]) -> FailbackTerms {
     let Some(raw) = raw else { return FailbackTerms::default() };
     let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
-    let at = raw.switchover.as_ref().and_then(|s| s.get("at")).and_then(serde_json::Value::as_str);
-    let word = raw.switchover.as_ref().and_then(serde_json::Value::as_str);
-    let switchover = match (at, word) {
-        (Some(at), _) => {
-            let time = reader.time(at, &[&key("switchover")[..], &[Key::Name("at")]].concat());
+    let switchover = match &raw.switchover {
+        Some(SwitchoverWord::At(text)) => {
+            let time = reader.time(text, &[&key("switchover")[..], &[Key::Name("at")]].concat());
             time.map_or(Switchover::Automatic, Switchover::At)
         }
-        (None, Some("manual")) => Switchover::Manual,
-        (None, _) => Switchover::Automatic,
+        Some(SwitchoverWord::Manual) => Switchover::Manual,
+        Some(SwitchoverWord::Automatic) | None => Switchover::Automatic,
     };
     let quiet = [&key("verify")[..], &[Key::Name("quiet")]].concat();
     let verify = raw.verify.as_ref().map(|v| Verify {
@@ -185,22 +183,20 @@ fn terms(reader: &mut Reader<'_>, raw: Option<&Failback>, path: &[Key<'_>]) -> F
 
 fn targets(
     reader: &mut Reader<'_>,
-    raw: Option<&serde_json::Value>,
+    raw: Option<&TargetWord>,
     path: &[Key<'_>],
 ) -> BTreeMap<ReplicaName, FailbackTarget> {
+    let (kind, machines, make): (_, _, fn(_) -> _) = match raw {
+        Some(TargetWord::Elsewhere(machines)) => ("elsewhere", machines, FailbackTarget::Elsewhere),
+        Some(TargetWord::Recovered(machines)) => ("recovered", machines, FailbackTarget::Recovered),
+        Some(TargetWord::Original) | None => return BTreeMap::new(),
+    };
     let mut found = BTreeMap::new();
-    for (kind, make) in [
-        ("elsewhere", FailbackTarget::Elsewhere as fn(_) -> _),
-        ("recovered", FailbackTarget::Recovered as fn(_) -> _),
-    ] {
-        let machines = raw.and_then(|r| r.get(kind)).and_then(serde_json::Value::as_array);
-        for (position, machine) in machines.into_iter().flatten().enumerate() {
-            let here = [path, &[Key::Name(kind), Key::Index(position)]].concat();
-            let text = |name: &str| machine.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-            let replica = reader.replica(text("replica"), &[&here[..], &[Key::Name("replica")]].concat());
-            let vm = reader.machine(text("site"), text("vm"), &here);
-            found.extend(replica.zip(vm.map(make)));
-        }
+    for (position, machine) in machines.iter().enumerate() {
+        let here = [path, &[Key::Name(kind), Key::Index(position)]].concat();
+        let replica = reader.replica(&machine.replica, &[&here[..], &[Key::Name("replica")]].concat());
+        let vm = reader.machine(&machine.site, &machine.vm, &here);
+        found.extend(replica.zip(vm.map(make)));
     }
     found
 }

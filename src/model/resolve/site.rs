@@ -1,21 +1,23 @@
 //! `kind: Site`.
 
 use super::reader::Reader;
-use crate::base::{Duration, VmName};
+use crate::base::{Duration, SiteName, VmName};
 use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::check::nearest;
 use crate::document::shape::SiteDocument;
-use crate::document::shape::site::{Card, Fault, Machine, Simulator};
+use crate::document::shape::bounds::Bounded;
+use crate::document::shape::site::{Card, Clock, Fault, Machine, Simulator};
 use crate::domain::{Action, Link};
 use crate::model::Site;
 use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimVm, SimulatorSpec};
+use std::num::NonZeroU32;
 
 const SIMULATOR: [Key<'static>; 3] = [Key::Name("spec"), Key::Name("provider"), Key::Name("simulator")];
 
 /// Reads a site.
 pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
-    let name = reader.own_name();
+    let name = reader.own_name(&raw.metadata);
     let spec = &raw.spec;
     reader.one_of(
         &[("simulator", spec.provider.simulator.is_some())],
@@ -25,19 +27,18 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
     let site = Site {
         name: name?,
         provider: ProviderSpec::Simulator(simulator),
-        start_limit: spec.limits.start,
-        undo_limit: spec.limits.undo,
+        start_limit: spec.limits.start.map(NonZeroU32::get),
+        undo_limit: spec.limits.undo.map(NonZeroU32::get),
     };
     reader.sound().then_some(site)
 }
 
 fn simulator(reader: &mut Reader<'_>, raw: &Simulator) -> SimulatorSpec {
     let key = |name: &'static str| [&SIMULATOR[..], &[Key::Name(name)]].concat();
-    let clock =
-        raw.clock.as_ref().map(|clock| match clock.get("speed").and_then(serde_json::Value::as_f64) {
-            Some(speed) => ClockSpec::Speed(speed),
-            None => ClockSpec::Virtual,
-        });
+    let clock = raw.clock.map(|clock| match clock {
+        Clock::Speed(speed) => ClockSpec::Speed(speed.get()),
+        Clock::Virtual => ClockSpec::Virtual,
+    });
     let begins = raw.begins.as_deref().and_then(|text| reader.time(text, &key("begins")));
     let every = reader.duration(raw.every.as_deref(), Duration::from_mins(15), &key("every"));
     let defaults = machine(reader, &raw.defaults, &SimVm::default(), &key("defaults"));
@@ -53,7 +54,7 @@ fn simulator(reader: &mut Reader<'_>, raw: &Simulator) -> SimulatorSpec {
         let path = [&key("faults")[..], &[Key::Index(position)]].concat();
         faults.extend(fault(reader, raw, &path));
     }
-    SimulatorSpec { clock, begins, points: raw.points.unwrap_or(3), every, defaults, vms, faults }
+    SimulatorSpec { clock, begins, points: raw.points.map_or(3, Bounded::get), every, defaults, vms, faults }
 }
 
 fn machine(reader: &mut Reader<'_>, raw: &Machine, defaults: &SimVm, path: &[Key<'_>]) -> SimVm {
@@ -75,7 +76,7 @@ fn machine(reader: &mut Reader<'_>, raw: &Machine, defaults: &SimVm, path: &[Key
         shutdown,
         ports: raw.ports.clone().unwrap_or_else(|| defaults.ports.clone()),
         links,
-        blocks: raw.blocks.unwrap_or(defaults.blocks),
+        blocks: raw.blocks.map_or(defaults.blocks, Bounded::get),
         writes,
         sync,
     }
@@ -97,7 +98,7 @@ fn fault(reader: &mut Reader<'_>, raw: &Fault, path: &[Key<'_>]) -> Option<Fault
         ("neverReady", raw.never_ready.is_some()),
     ];
     let which = reader.one_of(&present, path)?;
-    let site = reader.own_name()?;
+    let site = SiteName::new(&reader.document.name).ok()?;
     let inside = |name: &'static str| [path, &[Key::Name(which), Key::Name(name)]].concat();
     let action = |reader: &mut Reader<'_>, text: &Option<String>| match text {
         Some(text) if !Action::WORDS.contains(&text.as_str()) => {
