@@ -50,7 +50,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
 ];
 
 /// Third-party crates, and things of the standard library, with the only modules that may name them.
-const ADDRESSES: [(&str, &[&str]); 9] = [
+const ADDRESSES: [(&str, &[&str]); 11] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("granit_parser", &["document"]),
@@ -58,6 +58,8 @@ const ADDRESSES: [(&str, &[&str]); 9] = [
     ("tokio", &["engine", "provider", "journal", "app", "cli"]),
     ("indicatif", &["cli", "report"]),
     ("petgraph", &["plan", "planner", "model", "checker"]),
+    ("rayon", &["document", "model", "planner", "provider"]),
+    ("mimalloc", &["main"]),
     ("std::env", &["cli"]),
     ("std::process", &["cli", "app", "main"]),
 ];

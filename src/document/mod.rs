@@ -12,6 +12,7 @@ pub use schema::schema;
 pub use shape::Shape;
 
 use crate::diag::{FileId, Finding, Sources, Span};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -118,15 +119,18 @@ impl Parsed {
     }
 }
 
+/// More than one, so that a processor that is slower than the others does not keep them waiting.
+const PARTS_A_PROCESSOR: usize = 4;
+
 /// Reads all documents of all files. A faulty document does not silence the others.
 #[must_use]
 pub fn parse(sources: &Sources) -> Parsed {
     let checker = check::Checker::default();
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let count = rayon::current_num_threads() * PARTS_A_PROCESSOR;
     let parts: Vec<(&Arc<str>, parse::Part<'_>)> = sources
         .iter()
         .flat_map(|(file, source)| {
-            let parts = parse::parts(file, &source.text, threads);
+            let parts = parse::parts(file, &source.text, count);
             parts.into_iter().map(move |part| (&source.text, part))
         })
         .collect();
@@ -138,23 +142,8 @@ pub fn parse(sources: &Sources) -> Parsed {
         });
         parsed
     };
+    let read: Vec<Parsed> = parts.par_iter().map(read).collect();
     let mut parsed = Parsed::default();
-    // Many small files are read in a row; large ones are cut into one part for each processor.
-    for batch in parts.chunks(threads) {
-        let large = batch.len() > 1 && batch.iter().any(|(_, p)| p.text.len() >= parse::SMALLEST);
-        let results: Vec<Parsed> = if large {
-            std::thread::scope(|scope| {
-                let workers: Vec<_> = batch.iter().map(|part| scope.spawn(|| read(part))).collect();
-                workers
-                    .into_iter()
-                    .zip(batch)
-                    .map(|(w, part)| w.join().unwrap_or_else(|_| read(part)))
-                    .collect()
-            })
-        } else {
-            batch.iter().map(read).collect()
-        };
-        results.into_iter().for_each(|more| parsed.append(more));
-    }
+    read.into_iter().for_each(|more| parsed.append(more));
     parsed
 }

@@ -62,7 +62,21 @@ fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+/// About how many nodes a replica's way takes: nodes and edges are many, and to let them grow step by step copies them again and again.
+const NODES_A_REPLICA: usize = 10;
+
 impl Draft {
+    /// An empty draft with room for the ways of some replicas.
+    pub fn for_replicas(count: usize) -> Self {
+        let room = count * NODES_A_REPLICA;
+        Self {
+            nodes: Vec::with_capacity(room),
+            edges: Vec::with_capacity(room * 2),
+            legs: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
     /// Adds a node.
     pub fn node(&mut self, work: Work, leg: Option<LegId>, typical: &Typical) -> NodeId {
         let id = NodeId(count(self.nodes.len()));
@@ -155,7 +169,7 @@ impl Draft {
             edge.from = new(edge.from);
             edge.to = new(edge.to);
         }
-        self.edges.sort_by_key(|e| (e.to, e.from, e.on, e.plus));
+        self.edges.sort_unstable_by_key(|e| (e.to, e.from, e.on, e.plus));
         self.edges.dedup();
         for leg in &mut self.legs {
             leg.first = new(leg.first);

@@ -26,6 +26,7 @@ use case::{Case, Decision, decide};
 use draft::Draft;
 use itinerary::{Itinerary, Note};
 use legs::Placement;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use wiring::Group;
 
@@ -59,7 +60,7 @@ struct Traveller<'a> {
 /// All refusals at once, in the order of the runbook.
 pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Refused>> {
     let (mut travellers, unchanged) = sort_out(request)?;
-    let mut draft = Draft::default();
+    let mut draft = Draft::for_replicas(travellers.len());
     for traveller in &mut travellers {
         traveller.placement = legs::place(&mut draft, &traveller.case, &traveller.itinerary);
         limits::limit(&mut draft, request.workspace, &traveller.case, &traveller.placement);
@@ -74,8 +75,9 @@ fn sort_out<'a>(request: &Request<'a>) -> Result<(Vec<Traveller<'a>>, Vec<Unchan
     let (mut travellers, mut unchanged, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let cases = cases(request);
     let named: BTreeSet<&ReplicaName> = cases.iter().map(|c| &c.replica.name).collect();
-    for case in &cases {
-        match decide(case) {
+    let decided: Vec<_> = cases.par_iter().map(decide).collect();
+    for (case, decided) in cases.iter().zip(decided) {
+        match decided {
             Ok(Decision::Leave(now, why)) => {
                 unchanged.push(Unchanged { replica: case.replica.name.clone(), now, why });
             }
@@ -248,14 +250,15 @@ fn reads(inventory: &Inventory, travellers: &[Traveller<'_>], unchanged: &[Uncha
         fact: fact.clone(),
         value: read(inventory, replica, fact),
     };
-    let moving =
-        travellers.iter().flat_map(|t| t.itinerary.reads.iter().map(|f| one(&t.case.replica.name, f)));
+    let moving = travellers
+        .par_iter()
+        .flat_map_iter(|t| t.itinerary.reads.iter().map(|f| one(&t.case.replica.name, f)));
     let resting = unchanged
-        .iter()
+        .par_iter()
         .filter(|u| u.why != Untouched::NotNamed)
         .map(|u| one(&u.replica, &FactName::Condition));
     let mut reads: Vec<FactRead> = moving.chain(resting).collect();
-    reads.sort_by(|a, b| (&a.replica, &a.fact).cmp(&(&b.replica, &b.fact)));
+    reads.par_sort_by(|a, b| (&a.replica, &a.fact).cmp(&(&b.replica, &b.fact)));
     reads
 }
 

@@ -19,7 +19,11 @@ const SEQUENCE: [Key<'static>; 2] = [Key::Name("spec"), Key::Name("sequence")];
 const DELAY: Duration = Duration::from_secs(60);
 
 /// Reads a failover plan.
-pub fn resolve(reader: &mut Reader<'_>, raw: &FailoverPlanDocument, labels: &Labels) -> Option<FailoverPlan> {
+pub fn resolve(
+    reader: &mut Reader<'_>,
+    raw: &FailoverPlanDocument,
+    labels: &Labels<'_>,
+) -> Option<FailoverPlan> {
     let _: Option<EntryName> = reader.own_name(&raw.metadata);
     let name = plan_name(&raw.metadata.name);
     let spec = &raw.spec;
@@ -76,7 +80,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &FailoverPlanDocument, labels: &Lab
     reader.sound().then_some(plan)
 }
 
-fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &Labels) -> Option<Entry> {
+fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &Labels<'_>) -> Option<Entry> {
     let here = [&SEQUENCE[..], &[Key::Index(position)]].concat();
     let key = |name: &'static str| [&here[..], &[Key::Name(name)]].concat();
     let which =

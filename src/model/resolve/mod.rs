@@ -14,6 +14,7 @@ use crate::base::{PlanName, ReplicaName};
 use crate::diag::{Code, Finding, Sources, finding::sort};
 use crate::document::{Document, Key, Kind, Parsed, Shape};
 use crate::model::{Origins, Workspace, check};
+use rayon::prelude::*;
 use reader::Reader;
 use std::collections::BTreeMap;
 
@@ -44,11 +45,18 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
             workspace.sites.entry(site.name.clone()).or_insert(site);
         }
     }
-    for document in each(Kind::Replica) {
-        if let Some(Shape::Replica(raw)) = &document.shape
-            && let Some(found) =
-                replica::resolve(&mut Reader::new(document, &origins, sources, &mut findings), raw)
-        {
+    // By far the most documents, and each for itself.
+    let replicas: Vec<&Document> = each(Kind::Replica).collect();
+    let one = |document: &&Document| {
+        let mut findings = Vec::new();
+        let Some(Shape::Replica(raw)) = &document.shape else { return (None, findings) };
+        let found = replica::resolve(&mut Reader::new(document, &origins, sources, &mut findings), raw);
+        (found, findings)
+    };
+    let resolved: Vec<_> = replicas.par_iter().map(one).collect();
+    for (found, mut more) in resolved {
+        findings.append(&mut more);
+        if let Some(found) = found {
             workspace.replicas.entry(found.name.clone()).or_insert(found);
         }
     }
@@ -100,18 +108,18 @@ fn duplicates(documents: &[Document], findings: &mut Vec<Finding>) {
 }
 
 /// The labels of all replicas that are declared, to select by.
-struct Labels {
-    replicas: BTreeMap<ReplicaName, BTreeMap<String, String>>,
+struct Labels<'a> {
+    replicas: BTreeMap<&'a str, &'a BTreeMap<String, String>>,
     unsound: bool,
 }
 
-impl Labels {
-    fn new(origins: &Origins) -> Self {
+impl<'a> Labels<'a> {
+    fn new(origins: &'a Origins) -> Self {
         let (mut replicas, mut unsound) = (BTreeMap::new(), origins.may_declare(Kind::Replica));
         for document in origins.documents().iter().filter(|d| d.kind == Kind::Replica) {
-            match (&document.shape, ReplicaName::new(&document.name)) {
-                (Some(Shape::Replica(raw)), Ok(name)) => {
-                    replicas.entry(name).or_insert_with(|| raw.metadata.labels.clone());
+            match &document.shape {
+                Some(Shape::Replica(raw)) => {
+                    replicas.entry(document.name.as_str()).or_insert(&raw.metadata.labels);
                 }
                 _ => unsound = true,
             }
@@ -121,7 +129,8 @@ impl Labels {
 
     fn select(&self, wanted: &BTreeMap<String, String>) -> Vec<ReplicaName> {
         let fits = |labels: &BTreeMap<String, String>| wanted.iter().all(|(k, v)| labels.get(k) == Some(v));
-        self.replicas.iter().filter(|(_, labels)| fits(labels)).map(|(name, _)| name.clone()).collect()
+        let fitting = self.replicas.iter().filter(|(_, labels)| fits(labels));
+        fitting.filter_map(|(name, _)| ReplicaName::new(name).ok()).collect()
     }
 
     /// Whether a replica could be selected by labels if its document were sound.

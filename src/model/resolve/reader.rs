@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
     pub(super) fn select(
         &mut self,
         selection: &Selection,
-        labels: &Labels,
+        labels: &Labels<'_>,
         path: &[Key<'_>],
     ) -> Vec<ReplicaName> {
         let present = [("labels", selection.labels.is_some()), ("names", selection.names.is_some())];

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 pub fn resolve(
     reader: &mut Reader<'_>,
     raw: &RunbookDocument,
-    labels: &Labels,
+    labels: &Labels<'_>,
     workspace: &Workspace,
 ) -> Option<Runbook> {
     let name = reader.own_name(&raw.metadata);
@@ -37,7 +37,12 @@ pub fn resolve(
     reader.sound().then_some(runbook)
 }
 
-fn one(reader: &mut Reader<'_>, raw: &raw::Desired, path: &[Key<'_>], labels: &Labels) -> Option<Desired> {
+fn one(
+    reader: &mut Reader<'_>,
+    raw: &raw::Desired,
+    path: &[Key<'_>],
+    labels: &Labels<'_>,
+) -> Option<Desired> {
     let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
     let present = [
         ("plan", raw.plan.is_some()),

@@ -9,6 +9,7 @@ use crate::base::{Duration, PointId, ReplicaName, Timestamp};
 use crate::domain::{Action, FailbackTarget, Power, Probe, Role, Settled, VmRef, requires, settled};
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Subject};
+use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -323,7 +324,8 @@ impl Provider for Simulator {
                 let facts = seen.then(|| world.facts(&subject.replica, placement));
                 (subject.replica.clone(), Observed { facts, typical: typical(world, placement) })
             };
-            Inventory { at: world.now, sites, replicas: subjects.iter().map(one).collect() }
+            let replicas: Vec<_> = subjects.par_iter().map(one).collect();
+            Inventory { at: world.now, sites, replicas: replicas.into_iter().collect() }
         });
         // A world that cannot be read is a world that does not answer.
         let inventory = seen.unwrap_or_else(|why| {
