@@ -98,7 +98,8 @@ pub async fn carry(
             for line in live.lines(event, at) {
                 screen.line(&line);
             }
-            screen.tally(&Tally::of(progress, at).words());
+            let (tally, clock) = (Tally::of(progress), world.clock());
+            screen.tally(Some(Arc::new(move || tally.words(clock.now()))));
             if desk.machine {
                 let step = event.node().map(|n| plan.node_name(n));
                 screen.event(&serde_json::json!({ "at": at, "run": id, "step": step, "event": event }));
@@ -113,7 +114,7 @@ pub async fn carry(
     if ended.outcome.is_final() {
         active.release()?;
     }
-    screen.tally("");
+    screen.tally(None);
     report(desk, &id, ended.outcome)
 }
 

@@ -25,6 +25,7 @@ use crate::provider::sim::SimError;
 use crate::report::text::Options;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How a command ended; the number is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,12 +156,15 @@ impl Desk {
     }
 }
 
+/// Words that change with time.
+pub type Words = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// The person at the other end, while a command is carried out.
 pub trait Screen: Send {
     /// A line for a change.
     fn line(&mut self, text: &str);
-    /// The numbers so far, for a bar.
-    fn tally(&mut self, words: &str);
+    /// The numbers so far, for a bar that asks for its words as often as it is drawn; `None` at the end.
+    fn tally(&mut self, words: Option<Words>);
     /// An event, for machines.
     fn event(&mut self, event: &Value);
     /// Something worth reading before a question, such as the plan.

@@ -1,12 +1,13 @@
 //! Results on standard output; progress, questions and findings on standard error.
 
 use super::args::{Args, Color, Command, Format};
-use crate::app::{Answer, Screen};
+use crate::app::{Answer, Screen, Words};
 use crate::report::diagnostic::{self, Style};
 use crate::report::text::Options;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How the streams are used.
 #[derive(Debug, Clone)]
@@ -96,26 +97,41 @@ fn err(text: &str) {
 pub struct Terminal {
     output: Output,
     bar: Option<ProgressBar>,
+    words: Arc<Mutex<Option<Words>>>,
 }
 
 impl Terminal {
     /// A terminal.
     pub fn new(output: &Output) -> Self {
-        Self { output: output.clone(), bar: None }
+        Self { output: output.clone(), bar: None, words: Arc::default() }
     }
 
     fn bar(&mut self) -> Option<&ProgressBar> {
         if !self.output.live {
             return None;
         }
+        let words = Arc::clone(&self.words);
         Some(self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}") {
                 bar.set_style(style);
             }
-            bar.enable_steady_tick(std::time::Duration::from_millis(100));
+            let drawn = bar.clone();
+            std::thread::spawn(move || keep_drawing(&drawn, &words));
             bar
         }))
+    }
+}
+
+/// The words change with time alone, so they are asked for as often as the bar is drawn.
+fn keep_drawing(bar: &ProgressBar, words: &Mutex<Option<Words>>) {
+    while !bar.is_finished() {
+        let now = words.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(now) = now {
+            bar.set_message(now());
+        }
+        bar.tick();
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
 }
 
@@ -130,13 +146,15 @@ impl Screen for Terminal {
         }
     }
 
-    fn tally(&mut self, words: &str) {
-        if words.is_empty() {
+    fn tally(&mut self, words: Option<Words>) {
+        let ended = words.is_none();
+        *self.words.lock().unwrap_or_else(PoisonError::into_inner) = words;
+        if ended {
             if let Some(bar) = self.bar.take() {
                 bar.finish_and_clear();
             }
-        } else if let Some(bar) = self.bar() {
-            bar.set_message(words.to_owned());
+        } else {
+            self.bar();
         }
     }
 

@@ -1,7 +1,8 @@
 //! A run as it goes: one line for each change that matters to a person. For many replicas the lines are summed up by wave, so that
 //! what went wrong is never scrolled away.
 
-use crate::base::{Duration, RunId, Timestamp};
+use crate::base::{RunId, Timestamp};
+use crate::domain::Wait;
 use crate::plan::{Leg, LegId, NodeId, Plan, Work};
 use crate::report::text::run::{failed_words, failure_words};
 use crate::report::words;
@@ -214,40 +215,64 @@ pub struct Tally {
     pub under_way: usize,
     /// Steps that failed or are in doubt.
     pub bad: usize,
-    /// The wait that has waited longest, and since when.
-    pub waits: Option<(String, Duration)>,
+    /// The wait that has waited longest.
+    pub waits: Option<Waits>,
+}
+
+/// A wait that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waits {
+    /// What for.
+    pub what: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it is over at the latest, or exactly then for a wait that is for time alone.
+    pub ends: Timestamp,
+    /// Whether it may be over sooner.
+    pub sooner: bool,
+}
+
+impl Waits {
+    fn of(plan: &Plan, node: NodeId, since: Timestamp) -> Option<Self> {
+        let found = plan.node(node)?;
+        let Work::Wait(wait) = &found.work else { return None };
+        let (ends, sooner) = match wait {
+            Wait::Until { at } => (*at, false),
+            Wait::Quiet { time } => (since.after(*time), false),
+            Wait::Ready { .. } => (since.after(found.limit), true),
+        };
+        Some(Self { what: words::wait(wait), since, ends, sooner })
+    }
 }
 
 impl Tally {
     /// Counts.
     #[must_use]
-    pub fn of(progress: &Progress, now: Timestamp) -> Self {
+    pub fn of(progress: &Progress) -> Self {
         let plan = progress.plan();
         let waiting = progress.nodes(|s| s == Status::Waiting);
         let oldest = waiting.filter_map(|n| Some((progress.started_at(n)?, n))).min();
-        let words = |node: NodeId| match plan.node(node).map(|n| &n.work) {
-            Some(Work::Wait(wait)) => words::wait(wait),
-            Some(Work::Act(_) | Work::Join) | None => plan.node_name(node),
-        };
         Self {
             done: progress.count(|s| s == Status::Done),
             of: progress.count(|s| s != Status::NotNeeded),
             under_way: progress.count(|s| matches!(s, Status::Running | Status::Retrying(_))),
             bad: progress.count(|s| matches!(s, Status::Failed | Status::InDoubt)),
-            waits: oldest.map(|(since, node)| (words(node), now.since(since))),
+            waits: oldest.and_then(|(since, node)| Waits::of(plan, node, since)),
         }
     }
 
-    /// The bar's words.
+    /// The bar's words at a time, which goes on between two changes.
     #[must_use]
-    pub fn words(&self) -> String {
+    pub fn words(&self, now: Timestamp) -> String {
         let Self { done, of, under_way, bad, waits } = self;
         let mut text = format!("{done} of {of} done, {under_way} under way");
         if *bad > 0 {
             text.push_str(&format!(", {bad} failed or in doubt"));
         }
-        if let Some((what, since)) = waits {
-            text.push_str(&format!(" · waiting for {what} ({})", words::span(*since)));
+        if let Some(Waits { what, since, ends, sooner }) = waits {
+            let most = if *sooner { "at most " } else { "" };
+            let (waited, left) = (now.since(*since).rounded(), ends.since(now).rounded());
+            text.push_str(&format!(" · waiting {waited}, {most}{left} more, for {what}"));
         }
         text
     }

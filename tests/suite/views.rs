@@ -368,7 +368,7 @@ fn live(plan: Plan, steps: bool) -> String {
     let mut live = Live::new(progress.plan().clone(), steps);
     let mut lines = vec![live.opening(&"20260101T120000Z".parse().unwrap(), noon())];
     lines.extend(events.iter().flat_map(|(at, event)| live.lines(event, *at)));
-    lines.push(Tally::of(&progress, noon()).words());
+    lines.push(Tally::of(&progress).words(noon()));
     lines.join("\n")
 }
 
