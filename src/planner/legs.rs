@@ -5,7 +5,7 @@ use super::draft::{Draft, Placed, Wire};
 use super::itinerary::{Itinerary, LegDraft};
 use super::recipe;
 use crate::base::Duration;
-use crate::domain::{OperationKind, Readiness, Role, Step, Wait};
+use crate::domain::{FailbackTarget, Operation, OperationKind, Readiness, Role, Step, Wait};
 use crate::inventory::Typical;
 use crate::plan::{Leg, LegId, NodeId, On, Work};
 
@@ -74,6 +74,15 @@ fn verification(case: &Case<'_>) -> Vec<Wait> {
     (verify.quiet > Duration::ZERO).then_some(quiet).into_iter().collect()
 }
 
+/// The first copy of a machine, and the copy to a machine that is built anew, carry everything; all others what has changed.
+fn copies_all(case: &Case<'_>, operation: &Operation) -> bool {
+    match operation {
+        Operation::Replicate { .. } => case.facts().is_some_and(|f| f.points.is_empty()),
+        Operation::Failback { target, .. } => matches!(target, FailbackTarget::Recovered(_)),
+        _ => false,
+    }
+}
+
 /// Adds one leg node by node.
 struct Placer<'a, 'b> {
     draft: &'a mut Draft,
@@ -89,6 +98,8 @@ impl<'a, 'b> Placer<'a, 'b> {
     fn new(draft: &'a mut Draft, case: &'a Case<'b>, leg: &'a LegDraft, before: Option<NodeId>) -> Self {
         let id = draft.next_leg();
         let typical = case.observed.map(|o| o.typical).unwrap_or_default();
+        let sync = if copies_all(case, &leg.operation) { typical.full } else { typical.sync };
+        let typical = Typical { sync, ..typical };
         let mut placer = Self { draft, case, leg, id, typical, before, first: None };
         if let Some(at) = leg.not_before {
             let node = placer.wait(Wait::Until { at });

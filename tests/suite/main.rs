@@ -9,5 +9,6 @@ mod pages;
 mod program;
 mod schema;
 mod simulated;
+mod trouble;
 mod views;
 mod world;

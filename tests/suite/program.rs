@@ -74,6 +74,24 @@ impl Place {
         said(self.command(args).output().unwrap())
     }
 
+    /// Runs with a limit on the size of each file, in KiB. The signal that comes with it is ignored, so that writing fails instead.
+    pub fn with_file_limit(&self, kib: u32, args: &[&str]) -> Said {
+        let program = env!("CARGO_BIN_EXE_lifeboat");
+        // The shell counts in half KiB.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kib * 2);
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh", program]).args(args).current_dir(self.path());
+        command.env_clear().env("HOME", self.path()).env("USER", "tester").stdin(Stdio::null());
+        said(command.output().unwrap())
+    }
+
+    /// The keys of everything that the simulated world was asked to do.
+    pub fn asked(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.path().join(".lifeboat/sim/world.log")).unwrap();
+        let lines = log.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap());
+        lines.filter_map(|l| Some(l["entry"]["asked"]["key"].as_str()?.to_owned())).collect()
+    }
+
     /// Applies a runbook to its end.
     #[track_caller]
     pub fn apply(&self, runbook: &str) -> Said {

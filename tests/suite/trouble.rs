@@ -1,0 +1,45 @@
+//! What a run meets that is not in any plan: a disk that fills up, and time that goes otherwise than predicted.
+
+use crate::program::Place;
+use std::collections::BTreeSet;
+
+/// A file-size limit is the one full disk that a test can have without being root: writing beyond it fails as on a full disk.
+#[test]
+fn a_disk_that_fills_up_stops_the_run_and_nothing_is_lost_or_done_twice() {
+    let mut stopped = 0;
+    for kib in [1, 8, 20, 22, 24, 26] {
+        let place = Place::example("shop");
+        place.edit("sites.yaml", "clock: { speed: 40 }", "clock: virtual");
+        let full =
+            place.with_file_limit(kib, &["apply", "evacuate-shop", "--confirm", "evacuate-shop"]).ends(74);
+        assert!(full.err.contains("[LB0808]"), "{}", full.err);
+        let begun = place
+            .path()
+            .join(".lifeboat/runs")
+            .read_dir()
+            .is_ok_and(|mut runs| runs.any(|run| run.is_ok_and(|r| r.path().join("run.json").exists())));
+        if begun {
+            stopped += 1;
+            place.run(&["resume", "latest"]).ends(0);
+        } else {
+            place.apply("evacuate-shop");
+        }
+        place.all_are("Failover");
+        let asked = place.asked();
+        let once: BTreeSet<&String> = asked.iter().collect();
+        assert_eq!(once.len(), asked.len(), "{kib} KiB: something was asked for twice");
+    }
+    assert!(stopped >= 3, "these limits are meant to fall into the run: {stopped}");
+}
+
+#[test]
+fn a_run_takes_as_long_as_predicted_also_where_everything_is_copied() {
+    let place = Place::example("single");
+    place.edit("lifeboat.yaml", "points: 3", "points: 0");
+    for took in ["1m22s", "22s"] {
+        place.run(&["replicate", "web"]).ends(0);
+        let report = place.run(&["report", "latest", "--format", "json"]).ends(0);
+        let json: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+        assert_eq!((&json["predicted"], &json["took"]), (&took.into(), &took.into()));
+    }
+}
