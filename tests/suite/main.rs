@@ -7,6 +7,7 @@ mod crash;
 mod examples;
 mod pages;
 mod program;
+mod scenarios;
 mod schema;
 mod simulated;
 mod trouble;

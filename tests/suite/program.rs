@@ -44,6 +44,11 @@ impl Place {
         place
     }
 
+    /// An empty folder to work in.
+    pub fn empty() -> Self {
+        Self(crate::world::folder())
+    }
+
     pub fn path(&self) -> &Path {
         self.0.path()
     }
