@@ -11,7 +11,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use support::Shape;
 
@@ -84,19 +84,8 @@ fn measure(
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        // The kernel keeps the peak, so asking now and then is enough; the last moment before the end may be missed.
-        let status = format!("/proc/{}/status", child.id());
-        let ended = loop {
-            if let Some(ended) = child.try_wait()? {
-                break ended;
-            }
-            let peak = std::fs::read_to_string(&status).ok().and_then(|s| {
-                s.lines()
-                    .find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
-            });
-            found.peak = found.peak.max(peak.unwrap_or(0));
-            std::thread::sleep(Duration::from_micros(200));
-        };
+        // The first run warms the caches and is looked at; the others are left alone, for looking takes a processor away.
+        let ended = if run == 0 { watched(&mut child, &mut found.peak)? } else { child.wait()? };
         let took = start.elapsed();
         if !ended.success() {
             return Err(std::io::Error::other(format!(
@@ -104,11 +93,25 @@ fn measure(
                 folder.display()
             )));
         }
-        // The first run only warms the caches.
         if run > 0 {
             found.times.push(took);
         }
     }
     found.times.sort();
     Ok(found)
+}
+
+/// The kernel keeps the peak, so asking now and then is enough; the last moment before the end may be missed.
+fn watched(child: &mut Child, peak: &mut u64) -> std::io::Result<ExitStatus> {
+    let status = format!("/proc/{}/status", child.id());
+    loop {
+        if let Some(ended) = child.try_wait()? {
+            return Ok(ended);
+        }
+        let now = std::fs::read_to_string(&status).ok().and_then(|s| {
+            s.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+        });
+        *peak = (*peak).max(now.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
