@@ -44,7 +44,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     let desired = back(&found.frozen.plan, &loaded.workspace);
     let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true };
     let prepared = prepare(desk, loaded, &asked).await?;
-    let shown = super::plan::shown(desk, &prepared);
+    let shown = super::plan::shown(desk, &prepared, false);
     screen.show(&shown.human);
     if prepared.plan.is_empty() {
         return close(desk, &id, "nothing had changed");

@@ -3,7 +3,7 @@
 use super::carry::{Ready, carry, claim};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, seal};
+use super::{Answer, Desk, Exit, Said, Screen, gate, seal};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::inventory::changed;
@@ -40,7 +40,7 @@ pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     let mut asked = runbook(&loaded, &ask.what)?;
     asked.switchover_now = ask.switchover;
     let prepared = prepare(desk, loaded, &asked).await?;
-    let shown = super::plan::shown(desk, &prepared);
+    let shown = super::plan::shown(desk, &prepared, ask.switchover);
     if prepared.plan.is_empty() {
         return Ok(shown);
     }
@@ -98,13 +98,27 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
     let world = World::from_setup(desk, sealed.setup)?;
     still_fits(&sealed.plan, &world).await?;
     let view = text::Options { now: Some(world.clock().now()), ..desk.view.clone() };
-    let shown = text::plan(&sealed.plan, &view);
+    // What is lost grows while a plan lies about: a person and the policies judge what would be lost now.
+    let aged = sealed.plan.aged(world.clock().now());
+    let shown = text::plan(&aged, &view);
     if sealed.plan.is_empty() {
         return Ok(Answer::ok(shown, desk.json(|| crate::report::json::plan(&sealed.plan))));
     }
+    allowed(desk, &aged)?;
     screen.show(&shown);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     start(desk, world, (sealed.plan, sealed.documents), ask.steps, screen).await
+}
+
+/// What the policies of the workspace say to a sealed plan. A sealed plan may be carried out where no documents are, and then no policy is.
+fn allowed(desk: &Desk, plan: &Plan) -> Result<(), Box<Answer>> {
+    let loaded = match documents(desk) {
+        Ok(loaded) => loaded,
+        Err(answer) if answer.findings.iter().all(|f| f.code == Code::NoDocuments) => return Ok(()),
+        Err(answer) => return Err(answer),
+    };
+    let gates = gate::policies(plan, &loaded);
+    if gates.is_empty() { Ok(()) } else { Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))) }
 }
 
 /// A person types the name of what is going to be done, or has given it with `--confirm`.

@@ -52,7 +52,11 @@ fn refused(refusal: Refusal) -> Box<Answer> {
             Finding::new(Code::Unfinished, format!("an earlier run over `{shared}` is not finished"))
                 .about(source(&earlier))
                 .help(format!("`lifeboat resume {}` goes on with it", earlier.run))
-                .help(format!("`lifeboat abort {}` shows the way back", earlier.run)),
+                .help(format!("`lifeboat abort {}` shows the way back", earlier.run))
+                .help(format!(
+                    "for another goal or another time: `lifeboat abort {} --close --because TEXT`, then apply that",
+                    earlier.run
+                )),
         ),
         Refusal::Io(error) => error.into(),
     }

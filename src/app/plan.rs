@@ -27,7 +27,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
     let prepared = prepare(desk, loaded, &asked).await?;
-    let mut answer = shown(desk, &prepared);
+    let mut answer = shown(desk, &prepared, ask.switchover);
     if let Some(path) = &ask.out {
         let digest = seal::write(path, &prepared)?;
         let path = super::shown(path);
@@ -48,10 +48,11 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     Ok(answer)
 }
 
-/// A plan as it is shown.
-pub fn shown(desk: &Desk, prepared: &Prepared) -> Answer {
+/// A plan as it is shown; `switchover` where it was made with a person's word for manual switchovers, which applying it needs again.
+pub fn shown(desk: &Desk, prepared: &Prepared, switchover: bool) -> Answer {
     let plan = &prepared.plan;
-    let view = text::Options { now: Some(prepared.inventory.at), ..desk.view.clone() };
+    let next = switchover.then(|| format!("lifeboat apply {} --switchover", plan.purpose));
+    let view = text::Options { now: Some(prepared.inventory.at), next, ..desk.view.clone() };
     let mut answer = Answer::ok(text::plan(plan, &view), desk.json(|| json::plan(plan)));
     answer.findings = warnings(prepared);
     answer

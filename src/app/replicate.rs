@@ -44,7 +44,7 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
     };
     let prepared = prepare(desk, loaded, &asked).await?;
     if prepared.plan.is_empty() {
-        return Ok(super::plan::shown(desk, &prepared));
+        return Ok(super::plan::shown(desk, &prepared, false));
     }
     begin(desk, prepared, false, screen).await
 }

@@ -84,9 +84,22 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
+    /// serde would take a list for a struct, value by value; the language does not.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        match &self.0.value {
+            Value::Map(entries) => visitor.visit_map(Map { entries: entries.iter(), value: None }),
+            _ => Err(de::Error::custom("a mapping was expected")),
+        }
+    }
+
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        seq tuple tuple_struct map identifier ignored_any
     }
 }
 

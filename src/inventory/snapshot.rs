@@ -1,7 +1,7 @@
 //! The snapshot. It is old news as soon as it is made: every use says when it was read.
 
 use crate::base::{Duration, ReplicaName, SiteName, Timestamp};
-use crate::domain::{Condition, Facts, condition};
+use crate::domain::{Condition, Facts, VmRef, condition};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,4 +73,21 @@ pub struct Inventory {
     pub sites: BTreeMap<SiteName, SiteSight>,
     /// The replicas.
     pub replicas: BTreeMap<ReplicaName, Observed>,
+}
+
+impl Inventory {
+    /// Another replica than `own` that is replicated from a machine, or is being brought back to it.
+    #[must_use]
+    pub fn user_of(&self, vm: &VmRef, own: &ReplicaName) -> Option<ReplicaName> {
+        let uses = |observed: &Observed| {
+            observed.facts.as_ref().is_some_and(|facts| {
+                let failback = facts.relation.failback.as_ref();
+                facts.relation.source == *vm || failback.is_some_and(|f| f.target.other() == Some(vm))
+            })
+        };
+        self.replicas
+            .iter()
+            .find(|(name, observed)| *name != own && uses(observed))
+            .map(|(name, _)| name.clone())
+    }
 }

@@ -104,6 +104,17 @@ impl Plan {
         self.nodes.get(id.index())
     }
 
+    /// The plan as it is at a later time: what is lost in time has grown by what passed since the facts were read.
+    #[must_use]
+    pub fn aged(&self, now: Timestamp) -> Self {
+        let mut aged = self.clone();
+        let passed = now.since(self.observed_at);
+        for loss in aged.members.iter_mut().flat_map(|m| &mut m.loses) {
+            loss.upto = loss.upto.map(|upto| upto.plus(passed));
+        }
+        aged
+    }
+
     /// All node ids, in order.
     pub fn node_ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)).map(NodeId)

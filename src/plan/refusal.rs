@@ -87,6 +87,13 @@ pub enum RefusedWhy {
         /// Whether it exists.
         exists: bool,
     },
+    /// The failback target is a machine of another replica.
+    TargetInUse {
+        /// Which, as `site/vm`.
+        vm: String,
+        /// The replica that it serves.
+        replica: ReplicaName,
+    },
     /// An irreversible operation is part-way and the document does not ask for its end.
     OnlyForward(OperationKind),
     /// It would lose more than a policy allows.

@@ -207,6 +207,9 @@ impl<'a> Builder<'a> {
                 (FailbackTarget::Recovered(_), Some(Sight::Present(_))) => return Err(unfit(true)),
                 _ => {}
             }
+            if let Some(replica) = self.case.inventory.user_of(vm, &self.case.replica.name) {
+                return Err(RefusedWhy::TargetInUse { vm: vm.to_string(), replica });
+            }
         }
         self.reads.push(FactName::Power(Role::Target));
         Ok(target)
@@ -302,6 +305,12 @@ impl<'a> Builder<'a> {
             Some(Action::Conclude { state }) => *state,
             _ => crate::domain::state::leads_to(operation.kind()),
         };
+        // A machine that is powered off next need not come up first: that it does not may be why.
+        if operation.kind() == OperationKind::UndoFailover
+            && let Some(before) = self.legs.last_mut()
+        {
+            before.awaits = None;
+        }
         let awaits = awaits(&operation, &after);
         self.watch_source(&operation, &after);
         self.facts = after;

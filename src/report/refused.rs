@@ -112,7 +112,7 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::Foreign(_) => Code::Foreign,
         RefusedWhy::NetworkUnmapped(_) => Code::NetworkUnmapped,
         RefusedWhy::BothWouldServe(_) => Code::BothWouldServe,
-        RefusedWhy::TargetUnfit { .. } => Code::TargetUnfit,
+        RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
     }
 }
@@ -172,6 +172,11 @@ fn message(refused: &Refused, who: &str) -> String {
         RefusedWhy::TargetUnfit { vm, exists: false } => {
             format!("{who} cannot be brought back to {vm}: it does not exist")
         }
+        RefusedWhy::TargetInUse { vm, replica } => {
+            format!(
+                "{who} cannot be brought back to {vm}: `{replica}` is replicated from it or brought back to it"
+            )
+        }
         RefusedWhy::OnlyForward(operation) => {
             format!("{who} cannot go to {asked}: {operation} was begun and can only be completed")
         }
@@ -208,7 +213,7 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         RefusedWhy::BothWouldServe(_) => {
             (places.replica(&refused.replica, "networks"), "the replica gets its networks here".to_owned())
         }
-        RefusedWhy::TargetUnfit { .. } => {
+        RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => {
             (places.desired(refused.desired, "failback"), "the target is named here".to_owned())
         }
     }
@@ -285,6 +290,7 @@ fn help(refused: &Refused) -> Vec<String> {
             "stop the source first: `via: planned`, or `source: power-off` in the failover plan".to_owned(),
             "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
         ],
+        RefusedWhy::TargetInUse { .. } => vec!["name a machine of its own for each replica".to_owned()],
         RefusedWhy::TargetUnfit { exists: true, .. } => {
             vec!["name a machine that does not exist yet, or `elsewhere` for one that does".to_owned()]
         }

@@ -43,3 +43,20 @@ fn a_run_takes_as_long_as_predicted_also_where_everything_is_copied() {
         assert_eq!((&json["predicted"], &json["took"]), (&took.into(), &took.into()));
     }
 }
+
+#[test]
+fn a_sealed_plan_is_judged_by_what_it_would_lose_now() {
+    let place = Place::example("single");
+    place.write(
+        "policy.yaml",
+        "apiVersion: lifeboat/v1\nkind: Policy\nmetadata: { name: p }\nspec: { because: promised, maxLoss: 1h }\n",
+    );
+    place.run(&["plan", "failover-web", "--out", "sealed.json"]).ends(0);
+    place.run(&["sim", "advance", "30m"]).ends(0);
+    let early = place.run(&["apply", "sealed.json"]).ends(9);
+    assert!(early.err.contains("37m30s"), "what is shown is what is lost now: {}", early.err);
+    place.run(&["sim", "advance", "10h"]).ends(0);
+    let late = place.run(&["apply", "sealed.json", "--confirm", "failover-web", "--format", "json"]).ends(9);
+    assert_eq!(late.codes(), ["LB0602"]);
+    place.all_are("Ready");
+}

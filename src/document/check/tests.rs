@@ -142,7 +142,7 @@ fn a_document_with_everything_is_taken_by_types_and_schema() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(2500))]
     #[test]
     fn what_the_types_take_the_schema_takes(which in 0usize..5, place in 1usize..90, how in 0usize..19) {
         let (kind, mut root) = documents().remove(which);

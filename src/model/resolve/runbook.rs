@@ -201,7 +201,11 @@ fn targets(
         let here = [path, &[Key::Name(kind), Key::Index(position)]].concat();
         let replica = reader.replica(&machine.replica, &[&here[..], &[Key::Name("replica")]].concat());
         let vm = reader.machine(&machine.site, &machine.vm, &here);
-        found.extend(replica.zip(vm.map(make)));
+        let Some((replica, target)) = replica.zip(vm.map(make)) else { continue };
+        if found.insert(replica.clone(), target).is_some() {
+            let finding = Finding::new(Code::GoalTwice, format!("two targets are named for `{replica}`"));
+            reader.find(finding.at(Some(reader.at(&here)), "here again").help("keep one of the two"));
+        }
     }
     found
 }

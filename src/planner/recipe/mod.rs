@@ -93,9 +93,8 @@ pub fn starts(operation: &Operation, action: &Action) -> bool {
         Operation::Switchover { .. } => {
             matches!(action, Action::PowerOn { vm: Role::Target } | Action::Conclude { .. })
         }
-        Operation::UndoFailover => {
-            matches!(action, Action::PowerOn { vm: Role::Source } | Action::Conclude { .. })
-        }
+        // Where no source has to be started, nothing is waited for: an undo that fails elsewhere must not leave this one part-way.
+        Operation::UndoFailover => matches!(action, Action::PowerOn { vm: Role::Source }),
         Operation::UndoFailback => {
             matches!(
                 action,

@@ -3,7 +3,7 @@
 use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
-use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Warning, Work};
+use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Untouched, Warning, Work};
 use crate::report::{refused, table, words};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ const LOSSES: usize = 10;
 pub fn plan(plan: &Plan, options: &Options) -> String {
     let mut text = header(plan, options);
     if plan.members.is_empty() {
-        text.push_str("\n  Nothing to do: every replica is what it shall be.\n");
+        text.push_str(nothing(plan));
     } else {
         text.push('\n');
         changes(plan, options, &mut text);
@@ -36,6 +36,22 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
     text.push('\n');
     text.push_str(&verdict(plan, options));
     options.finish(text)
+}
+
+/// Why there is nothing to do.
+fn nothing(plan: &Plan) -> &'static str {
+    if awaits_word(plan) {
+        "\n  Nothing to do until a person says so: a manual switchover comes next.\n"
+    } else if plan.purpose == Purpose::Replicate {
+        "\n  Nothing to replicate: no replica that was named stands by.\n"
+    } else {
+        "\n  Nothing to do: every replica is what it shall be.\n"
+    }
+}
+
+/// Whether a replica stands before a manual switchover.
+fn awaits_word(plan: &Plan) -> bool {
+    plan.unchanged.iter().any(|u| u.why == Untouched::AwaitsSwitchover)
 }
 
 fn header(plan: &Plan, options: &Options) -> String {
@@ -344,7 +360,8 @@ fn verdict(plan: &Plan, options: &Options) -> String {
         Purpose::Abort(run) => format!("lifeboat abort {run}"),
     });
     if plan.members.is_empty() {
-        return format!("0 steps. {}\n", warnings(plan));
+        let next = if awaits_word(plan) { format!("Next: {next} --switchover\n") } else { String::new() };
+        return format!("0 steps. {}\n{next}", warnings(plan));
     }
     let (steps, waits, rescue) = numbers(plan);
     let lossy = plan.members.iter().filter(|m| !m.loses.is_empty()).count();

@@ -246,7 +246,18 @@ fn closing(story: Story<'_>) -> String {
     let run = story.run;
     match story.progress.outcome() {
         _ if story.progress.is_closed() => "Closed. Plan again from what is observed now.\n".to_owned(),
-        Some(Outcome::Completed) => "Completed. Next: lifeboat status\n".to_owned(),
+        Some(Outcome::Completed) => {
+            let plan = story.progress.plan();
+            let halts = plan.members.iter().any(|m| m.halts_before.is_some());
+            if halts {
+                format!(
+                    "Completed up to the switchover. Next: lifeboat apply {} --switchover\n",
+                    plan.purpose
+                )
+            } else {
+                "Completed. Next: lifeboat status\n".to_owned()
+            }
+        }
         Some(Outcome::CompletedWithExceptions) => {
             "Completed with exceptions: look at them above. Next: lifeboat status\n".to_owned()
         }
@@ -256,7 +267,9 @@ fn closing(story: Story<'_>) -> String {
         Some(Outcome::InDoubt) => {
             let node = story.progress.summary().in_doubt.first().map(|n| story.progress.plan().node_name(*n));
             let node = node.unwrap_or_default();
-            format!("Next: look at the site, then lifeboat settle {run} {node} --done, --retry or --failed\n")
+            format!(
+                "Next: look at the site, then lifeboat settle {run} {node} done|retry|failed --because TEXT\n"
+            )
         }
     }
 }
