@@ -17,6 +17,7 @@ pub use refusal::{Refused, RefusedWhy, RouteOffer};
 pub use violation::Violation;
 
 use crate::base::{ReplicaName, RunbookName, Timestamp};
+use crate::domain::Action;
 use crate::inventory::FactRead;
 use crate::port::Placement;
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,13 @@ impl Plan {
         self.legs.get(id.index())
     }
 
+    /// Whether a leg does nothing but change when a failback switches over.
+    #[must_use]
+    pub fn sets_switchover(&self, leg: &Leg) -> bool {
+        let first = self.node(leg.first).map(|n| &n.work);
+        matches!(first, Some(Work::Act(step)) if matches!(step.action, Action::SetSwitchover { .. }))
+    }
+
     /// The name of a node for people and for `settle`: `db-01/failover/power-on`.
     #[must_use]
     pub fn node_name(&self, id: NodeId) -> String {
@@ -143,7 +151,7 @@ impl Plan {
                     crate::domain::Role::Target => "-target",
                 });
                 let twin = match &step.action {
-                    crate::domain::Action::CreatePoint { point, .. } => format!("-{point}"),
+                    Action::CreatePoint { point, .. } => format!("-{point}"),
                     _ => String::new(),
                 };
                 format!("{}/{operation}/{}{role}{twin}", step.replica, step.action.word())

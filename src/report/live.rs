@@ -117,7 +117,7 @@ impl Live {
             if self.by_wave {
                 lines.extend(first.then(|| self.wave_line(id, at)).flatten());
             } else {
-                let what = words::operation(&leg.operation);
+                let what = words::leg(&self.plan, &leg);
                 lines.push(format!("{} > {:<12} {what}", at.clock(), leg.replica.as_str()));
             }
         }

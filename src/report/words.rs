@@ -6,7 +6,7 @@ use crate::domain::{
     Action, Condition, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Operation, PointKind, Probe,
     Readiness, Refusal, Role, Switchover, Unmet, Wait,
 };
-use crate::plan::{Untouched, Why};
+use crate::plan::{Leg, Plan, Untouched, Why};
 
 /// A machine by its part.
 #[must_use]
@@ -228,6 +228,12 @@ pub fn span(duration: crate::base::Duration) -> String {
         0..60_000 => format!("{} s", duration.rounded().as_millis() / 1000),
         _ => duration.rounded().to_string(),
     }
+}
+
+/// What a leg of a plan does.
+#[must_use]
+pub fn leg(plan: &Plan, leg: &Leg) -> String {
+    if plan.sets_switchover(leg) { "new switchover time".to_owned() } else { operation(&leg.operation) }
 }
 
 /// An operation with what it takes it from.

@@ -3,7 +3,7 @@
 use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
-use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Untouched, Warning, Work};
+use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work};
 use crate::report::{refused, table, words};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,7 +112,10 @@ pub fn short(condition: &Condition) -> String {
 /// The operations of a replica in a word each.
 fn how(plan: &Plan, member: &Member) -> String {
     let legs = member.legs.iter().filter_map(|l| plan.leg(*l)).filter(|l| !l.only_on_failure);
-    let mut list: Vec<&str> = legs.map(|l| operation_word(l.operation.kind())).collect();
+    let word = |leg: &Leg| {
+        if plan.sets_switchover(leg) { "new time" } else { operation_word(leg.operation.kind()) }
+    };
+    let mut list: Vec<&str> = legs.map(word).collect();
     list.dedup();
     list.join(" + ")
 }
@@ -249,17 +252,20 @@ fn wait_words(wait: &Wait, who: &str) -> String {
 }
 
 fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
-    if plan.unchanged.is_empty() {
+    // A replication run is asked for some replicas; why each of them is not replicated is what its reader must know.
+    let replicates = plan.purpose == Purpose::Replicate;
+    let named = |u: &&Unchanged| !(replicates && u.why == Untouched::NotNamed);
+    let stays: Vec<&Unchanged> = plan.unchanged.iter().filter(named).collect();
+    if stays.is_empty() {
         return;
     }
-    if !options.all {
-        let stay = if plan.unchanged.len() == 1 { "stays as it is" } else { "stay as they are" };
-        let count = words::count(plan.unchanged.len(), "replica");
+    if !(options.all || replicates && stays.len() <= ONE_BY_ONE) {
+        let stay = if stays.len() == 1 { "stays as it is" } else { "stay as they are" };
+        let count = words::count(stays.len(), "replica");
         text.push_str(&format!("  = {count} {stay} (--all shows them, each with its reason)\n"));
         return;
     }
-    let rows: Vec<Vec<String>> = plan
-        .unchanged
+    let rows: Vec<Vec<String>> = stays
         .iter()
         .map(|u| {
             vec!["=".to_owned(), u.replica.to_string(), short(&u.now), words::untouched(u.why).to_owned()]

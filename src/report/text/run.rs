@@ -121,9 +121,12 @@ fn leg_row(progress: &Progress, leg: &Leg, own: &[NodeId]) -> Option<Vec<String>
     } else if progress.status(leg.last) == Status::Done {
         ("+", "done")
     } else if is(|s| matches!(s, Status::Blocked(_))) {
-        ("-", "not run")
+        // A machine that was shut down for what then could not go on is not as it was before.
+        if is(|s| s == Status::Done) { ("!", "part-way") } else { ("-", "not run") }
     } else if nodes().all(|n| progress.status(n) == Status::Pending) {
         ("-", "not begun")
+    } else if progress.outcome().is_some() {
+        ("!", "part-way")
     } else {
         (">", "under way")
     };
@@ -134,7 +137,7 @@ fn leg_row(progress: &Progress, leg: &Leg, own: &[NodeId]) -> Option<Vec<String>
     Some(vec![
         mark.to_owned(),
         String::new(),
-        words::operation(&leg.operation),
+        words::leg(progress.plan(), leg),
         result.to_owned(),
         started.map_or_else(dash, Timestamp::clock),
         took.unwrap_or_else(dash),

@@ -19,7 +19,7 @@ pub fn list(plan: &Plan, width: usize) -> String {
             && !std::mem::replace(met, true)
             && let Some(leg) = plan.leg(leg)
         {
-            let operation = words::operation(&leg.operation);
+            let operation = words::leg(plan, leg);
             let why = words::why(&leg.why);
             text.push_str(&format!("  {}: {operation} to {}, {why}\n", leg.replica, leg.to));
         }
