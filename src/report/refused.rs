@@ -451,11 +451,20 @@ fn fact(name: &FactName) -> String {
     }
 }
 
+/// An operation without the word that every way on from the same state shares.
+const fn short(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::UndoFailover => "undo",
+        OperationKind::PermanentFailover => "permanent",
+        other => other.name(),
+    }
+}
+
 /// Whether a replica can be acted on at all, in a word for a status line.
 #[must_use]
 pub fn next_words(condition: &Condition) -> String {
     match condition {
-        Condition::Whole(state) => possible(*state).map(OperationKind::name).collect::<Vec<_>>().join(", "),
+        Condition::Whole(state) => possible(*state).map(short).collect::<Vec<_>>().join(", "),
         Condition::PartWay(operation) => format!("complete or take back the {}", operation.kind()),
         Condition::Foreign(_) => "put it back at its site".to_owned(),
         Condition::Unseen => "wait for its site".to_owned(),

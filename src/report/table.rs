@@ -1,8 +1,9 @@
 //! Columns. Widths are counted in characters; the last column is never padded.
 
-/// Rows as aligned lines, each with an indent, none wider than `width`: the widest column but the first gives way.
+/// Rows as aligned lines, each with an indent. Where they are wider than `width`, the widest of the columns that may give way is cut;
+/// what a person must type next never is, and makes the line longer instead.
 #[must_use]
-pub fn lines(rows: &[Vec<String>], indent: &str, width: usize) -> Vec<String> {
+pub fn lines(rows: &[Vec<String>], indent: &str, width: usize, give_way: &[usize]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let longest = |column: usize| {
         rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
@@ -10,7 +11,8 @@ pub fn lines(rows: &[Vec<String>], indent: &str, width: usize) -> Vec<String> {
     let mut widths: Vec<usize> = (0..columns).map(longest).collect();
     let room = width.saturating_sub(indent.chars().count() + 2 * columns.saturating_sub(1));
     while widths.iter().sum::<usize>() > room {
-        let Some(widest) = widths.iter_mut().max() else { break };
+        let some = widths.iter_mut().enumerate().filter(|(column, _)| give_way.contains(column));
+        let Some(widest) = some.map(|(_, width)| width).max() else { break };
         if *widest <= 8 {
             break;
         }

@@ -29,8 +29,15 @@ fn steady(text: &str) -> String {
         });
     }
     let version = concat!("version ", env!("CARGO_PKG_VERSION"));
-    let lines = words.concat().replace(version, "version [VERSION]");
-    lines.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    let text = words.concat().replace(version, "version [VERSION]");
+    let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    // What happens at one moment happens in any order.
+    for moment in
+        lines.chunk_by_mut(|a, b| a.get(..10).is_some_and(|at| at.ends_with("Z ") && b.starts_with(at)))
+    {
+        moment.sort_unstable();
+    }
+    lines.join("\n").trim_end().to_owned()
 }
 
 /// Carries out one line: `lifeboat ARGUMENTS`, with the exit code behind its output where it is not 0.

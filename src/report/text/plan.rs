@@ -157,7 +157,7 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
     for (row, members) in &groups {
         rows.push(cells(row, members));
     }
-    let lines = table::lines(&rows, "  ", options.width);
+    let lines = table::lines(&rows, "  ", options.width, &[4, 5]);
     let mut lines = lines.into_iter();
     text.extend(lines.next().map(|l| l + "\n"));
     for (line, (row, members)) in lines.zip(&groups) {
@@ -271,7 +271,7 @@ fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
             vec!["=".to_owned(), u.replica.to_string(), short(&u.now), words::untouched(u.why).to_owned()]
         })
         .collect();
-    text.extend(table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n"));
+    text.extend(table::lines(&rows, "  ", options.width, &[3]).into_iter().map(|l| l + "\n"));
 }
 
 /// Losses, halts, and the point of no return.

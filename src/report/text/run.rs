@@ -105,7 +105,7 @@ fn replicas(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
             rows.push(cells);
         }
     }
-    table::lines(&rows, "  ", options.width)
+    table::lines(&rows, "  ", options.width, &[2])
 }
 
 /// A leg's row; none for one that was not needed.
@@ -333,7 +333,8 @@ pub fn history(runs: &[Past], options: &Options) -> String {
             format!("{} of {}", past.steps.0, past.steps.1),
         ]);
     }
-    let mut text: String = table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n").collect();
+    let mut text: String =
+        table::lines(&rows, "  ", options.width, &[2]).into_iter().map(|l| l + "\n").collect();
     if let Some(open) = runs.iter().find(|r| !r.over) {
         text.push_str(&format!("Next: lifeboat resume {}\n", open.run));
     }

@@ -2,7 +2,7 @@
 
 use super::{Options, plan::short};
 use crate::base::{Duration, ReplicaName, Timestamp};
-use crate::domain::{Condition, Facts, State};
+use crate::domain::{Condition, Facts, PointKind, RestorePoint, State, condition};
 use crate::inventory::{Inventory, Observed};
 use crate::model::{Replica, Workspace};
 use crate::report::{refused, table, words};
@@ -63,8 +63,11 @@ pub fn status(
         rows.push(row(mark, replica, observed, inventory));
     }
     text.push('\n');
-    text.extend(table::lines(&rows, "  ", options.width).into_iter().map(|l| l + "\n"));
+    text.extend(table::lines(&rows, "  ", options.width, &[]).into_iter().map(|l| l + "\n"));
     text.push('\n');
+    for name in only.iter().take(LISTED) {
+        points(name, inventory, options, &mut text);
+    }
     let mut verdict = vec![words::count(count, "replica")];
     if late > 0 {
         verdict.push(format!("{late} behind the objective"));
@@ -74,6 +77,29 @@ pub fn status(
     }
     text.push_str(&format!("{}.\n", verdict.join(", ")));
     options.finish(text)
+}
+
+/// Of so many replicas that are named, the restore points are listed.
+const LISTED: usize = 10;
+
+/// The restore points of a replica, which runbooks name.
+fn points(name: &ReplicaName, inventory: &Inventory, options: &Options, text: &mut String) {
+    let Some(facts) = inventory.replicas.get(name).and_then(|o| o.facts.as_ref()) else { return };
+    let one = |point: &RestorePoint| {
+        let kind = match point.kind {
+            PointKind::Regular => "",
+            PointKind::Helper => "of a planned failover",
+            PointKind::Protective => "kept by a commit",
+        };
+        let used = if facts.disk.in_use.as_ref() == Some(&point.id) { "in use" } else { "" };
+        vec![point.id.to_string(), point.at.to_string(), kind.to_owned(), used.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = facts.points.iter().map(one).collect();
+    if !rows.is_empty() {
+        text.push_str(&format!("Restore points of {name}, the oldest first:\n"));
+        text.extend(table::lines(&rows, "  ", options.width, &[]).into_iter().map(|l| l + "\n"));
+        text.push('\n');
+    }
 }
 
 fn sites(inventory: &Inventory, options: &Options) -> String {
@@ -108,9 +134,13 @@ fn lag_words(lag: Lag) -> String {
     lag.allowed.map_or_else(|| is.clone(), |allowed| format!("{is} of {allowed}"))
 }
 
-/// Since when it is so, where the record beside it says.
+/// Since when it is so, in the states whose beginning the record beside the replica keeps.
 fn since(facts: &Facts) -> Option<Timestamp> {
-    facts.relation.switched_at.or(facts.relation.failed_over_at)
+    match condition(facts) {
+        Condition::Whole(State::Failover) => facts.relation.failed_over_at,
+        Condition::Whole(State::Failback) => facts.relation.switched_at,
+        _ => None,
+    }
 }
 
 /// A time of today by the clock, any other one by its date and hour.
