@@ -160,7 +160,7 @@ fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> V
     let plan = progress.plan();
     let last = |node: NodeId| {
         events.iter().rev().find_map(|(_, event)| match event {
-            Event::Failed { node: n, why } if *n == node => Some(failed_words(why)),
+            Event::Failed { node: n, why } if *n == node => Some(failed_words(plan, node, why)),
             Event::InDoubt { node: n, why } if *n == node => Some(why.clone()),
             _ => None,
         })

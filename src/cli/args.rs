@@ -155,9 +155,6 @@ pub enum Command {
     Report {
         /// The run, or `latest`.
         run: String,
-        /// List everything one by one.
-        #[arg(long)]
-        all: bool,
         /// List every step.
         #[arg(long)]
         steps: bool,

@@ -49,7 +49,8 @@ impl Output {
     /// How views are shown.
     pub fn view(&self, args: &Args) -> Options {
         let (all, steps) = match &args.command {
-            Command::Plan { all, steps, .. } | Command::Report { all, steps, .. } => (*all, *steps),
+            Command::Plan { all, steps, .. } => (*all, *steps),
+            Command::Report { steps, .. } => (false, *steps),
             Command::Apply { all, .. } => (*all, false),
             _ => (false, false),
         };

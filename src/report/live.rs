@@ -72,7 +72,14 @@ impl Live {
                 vec![line('~', format!("{name}: {why}; again at {}", again.clock()))]
             }
             Event::Failed { node, why } => {
-                vec![line('x', format!("{} failed: {}", self.plan.node_name(*node), failed_words(why)))]
+                vec![line(
+                    'x',
+                    format!(
+                        "{} failed: {}",
+                        self.plan.node_name(*node),
+                        failed_words(&self.plan, *node, why)
+                    ),
+                )]
             }
             Event::InDoubt { node, why } => {
                 vec![line('?', format!("{} is in doubt: {why}", self.plan.node_name(*node)))]

@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
-use crate::plan::{Leg, NodeId, Plan};
+use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::report::{table, words};
 use crate::run::{Event, FailedWhy, How, Outcome, Progress, Status, StopWhy};
@@ -27,6 +27,7 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
     text.push('\n');
     text.extend(replicas(story, plan, options).into_iter().map(|l| l + "\n"));
     for (title, lines) in [
+        ("Steps", if options.steps { steps(story, plan, options) } else { Vec::new() }),
         ("Failed", failures(story, plan)),
         ("Did not run", not_run(story, plan)),
         ("Exceptions", exceptions(story, plan)),
@@ -49,6 +50,31 @@ pub fn outcome_word(progress: &Progress) -> &'static str {
         Some(outcome) => outcome.word(),
         None => "not ended",
     }
+}
+
+/// Every step with its name, which `settle` takes, in the order of the plan.
+fn steps(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
+    let progress = story.progress;
+    let needed = plan.node_ids().filter(|n| plan.node(*n).is_some_and(|node| node.work != Work::Join));
+    let row = |node: NodeId| {
+        let result = match progress.status(node) {
+            Status::Pending => "not begun",
+            Status::Running => "under way",
+            Status::Waiting => "waits",
+            Status::Retrying(_) => "is tried again",
+            Status::Done => "done",
+            Status::Failed => "failed",
+            Status::InDoubt => "in doubt",
+            Status::Blocked(_) => "not run",
+            Status::NotNeeded => return None,
+        };
+        let (from, to) = (progress.started_at(node), progress.ended_at(node));
+        let took = from.zip(to).map_or_else(|| "-".to_owned(), |(from, to)| words::span(to.since(from)));
+        let began = from.map_or_else(|| "-".to_owned(), Timestamp::clock);
+        Some(vec![plan.node_name(node), result.to_owned(), began, took])
+    };
+    let rows: Vec<Vec<String>> = needed.filter_map(row).collect();
+    table::lines(&rows, "", options.width, &[])
 }
 
 fn opening(story: Story<'_>, plan: &Plan) -> String {
@@ -146,11 +172,16 @@ fn leg_row(progress: &Progress, leg: &Leg, own: &[NodeId]) -> Option<Vec<String>
 
 /// Why a step failed, in words.
 #[must_use]
-pub fn failed_words(why: &FailedWhy) -> String {
+pub fn failed_words(plan: &Plan, node: NodeId, why: &FailedWhy) -> String {
     match why {
         FailedWhy::Action(failure) => failure_words(failure),
         FailedWhy::Unmet(unmet) => format!("not begun: {}", words::unmet(*unmet)),
-        FailedWhy::NotReady => "not ready within its time".to_owned(),
+        FailedWhy::NotReady => match plan.node(node) {
+            Some(Node { work: Work::Wait(wait), limit, .. }) => {
+                format!("not so within {limit}: {}", words::wait(wait))
+            }
+            _ => "not ready within its time".to_owned(),
+        },
         FailedWhy::ByHand { person, because } => format!("{person} says that it failed: {because}"),
     }
 }
@@ -172,7 +203,7 @@ fn failures(story: Story<'_>, plan: &Plan) -> Vec<String> {
             Event::Failed { node, why } => {
                 last.insert(
                     *node,
-                    format!("{} {}: {}", at.clock(), plan.node_name(*node), failed_words(why)),
+                    format!("{} {}: {}", at.clock(), plan.node_name(*node), failed_words(plan, *node, why)),
                 );
             }
             Event::InDoubt { node, why } => {
