@@ -1,14 +1,13 @@
 //! `lifeboat abort RUN`: the way back from a run, as a new plan that is shown before anything is done; or the run's end as it is.
 
-use super::apply::{begin, confirm};
-use super::carry::claim;
+use super::apply::{begin, confirm, still_fits};
+use super::hold::{Held, hold_as_it_is, over};
 use super::prepare::{Asked, documents, prepare};
-use super::world::World;
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
 use crate::domain::{Condition, State};
-use crate::journal::{Active, Journal, Runs};
+use crate::journal::{Active, Journal, JournalError, Runs};
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Member, Plan, Purpose};
 use crate::run::Event;
@@ -34,11 +33,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     }
     let found = Runs::new(&desk.own()).read(&id)?;
     if found.progress.is_over() {
-        let finding = Finding::new(Code::NothingToResume, format!("run {id} is over"));
-        return Err(Answer::stop(
-            Exit::Invalid,
-            finding.help("a runbook for the state before it is the way back"),
-        ));
+        return Err(over(&id));
     }
     let loaded = documents(desk)?;
     let desired = back(&found.frozen.plan, &loaded.workspace);
@@ -50,6 +45,8 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
         return close(desk, &id, "nothing had changed");
     }
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
+    // While a person thought about it the world may have moved; then the old run must stay the one that holds the replicas.
+    still_fits(&prepared.plan, &prepared.world).await?;
     end(desk, &id, "its way back was begun")?;
     begin(desk, prepared, false, screen).await
 }
@@ -104,14 +101,16 @@ fn close(desk: &Desk, run: &RunId, because: &str) -> Said {
 
 /// Ends a run for good. A run whose journal is damaged is let go without a record: there is no sound place for one.
 fn end(desk: &Desk, run: &RunId, because: &str) -> Result<(), Box<Answer>> {
-    let runs = Runs::new(&desk.own());
-    if let Ok(found) = runs.read(run) {
-        let world = World::from_setup(desk, super::resume::setup(&found.frozen.setup)?)?;
-        let active = claim(desk, run, &found.frozen.plan, &world)?;
-        let (_, mut journal) = runs.open(run)?;
-        let event = Event::Closed { person: desk.person.clone(), because: because.to_owned() };
-        journal.append(&[(world.clock().now(), event)])?;
-        return Ok(active.release()?);
+    match Runs::new(&desk.own()).read(run) {
+        Ok(_) => {
+            let Held { world, active, mut journal, .. } = hold_as_it_is(desk, run)?;
+            let event = Event::Closed { person: desk.person.clone(), because: because.to_owned() };
+            journal.append(&[(world.clock().now(), event)])?;
+            return Ok(active.release()?);
+        }
+        Err(JournalError::Damaged { .. }) => {}
+        // What cannot be read today, for want of rights or by an older version, may be sound tomorrow.
+        Err(error) => return Err(error.into()),
     }
     if Active::all(&desk.own())?.iter().any(|(claim, held)| claim.run == *run && *held) {
         let finding = Finding::new(Code::Locked, format!("run {run} is under way"));

@@ -85,7 +85,7 @@ async fn start(
 }
 
 /// Whether the facts that the plan relied on are still what they were.
-async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
+pub async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
     let inventory = world.observe(&world.subjects(&plan.placements)).await;
     match refused::stale(&changed(&plan.read, &inventory), plan) {
         Some(finding) => Err(Answer::stop(Exit::Stale, finding)),

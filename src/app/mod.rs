@@ -4,6 +4,7 @@ pub mod abort;
 pub mod apply;
 mod carry;
 mod gate;
+mod hold;
 pub mod init;
 mod load;
 pub mod plan;

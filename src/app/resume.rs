@@ -1,13 +1,12 @@
 //! `lifeboat resume [RUN]`: goes on with a run that was cut off. It needs no documents: plan and settings are frozen with the run.
 
-use super::carry::{Ready, carry, claim};
-use super::world::World;
+use super::carry::{Ready, carry};
+use super::hold::{Held, hold};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
-use crate::journal::{Active, Journal, Runs};
-use crate::provider::sim::Setup;
+use crate::journal::{Active, Journal};
 
 /// Carries the command out.
 ///
@@ -15,18 +14,7 @@ use crate::provider::sim::Setup;
 /// An early end.
 pub async fn resume(desk: &Desk, run: Option<&str>, steps: bool, screen: &mut dyn Screen) -> Said {
     let id = which(desk, run)?;
-    let runs = Runs::new(&desk.own());
-    let found = runs.read(&id)?;
-    if found.progress.is_over() {
-        let finding = Finding::new(Code::NothingToResume, format!("run {id} is over"));
-        return Err(Answer::stop(
-            Exit::Invalid,
-            finding.help(format!("`lifeboat report {id}` tells how it ended")),
-        ));
-    }
-    let world = World::from_setup(desk, setup(&found.frozen.setup)?)?;
-    let active = claim(desk, &id, &found.frozen.plan, &world)?;
-    let (found, mut journal) = runs.open(&id)?;
+    let Held { world, active, found, mut journal } = hold(desk, &id)?;
     if found.torn {
         screen.line("the last record was cut off by the kill; it never counted and is taken away");
     }
@@ -43,15 +31,6 @@ pub async fn resume(desk: &Desk, run: Option<&str>, steps: bool, screen: &mut dy
         }
     }
     carry(desk, &world, Ready { id, active, journal, progress, steps }, screen).await
-}
-
-/// The providers' settings of a frozen run.
-pub fn setup(value: &serde_json::Value) -> Result<Setup, Box<Answer>> {
-    serde_json::from_value(value.clone()).map_err(|error| {
-        let finding =
-            Finding::new(Code::JournalDamaged, format!("the run's settings cannot be read: {error}"));
-        Answer::stop(Exit::Io, finding)
-    })
 }
 
 /// The run that was named, or the only one that nobody carries on.

@@ -1,13 +1,12 @@
 //! `lifeboat settle RUN STEP done|retry|failed --because TEXT`: a person's word about a step in doubt, or one that failed.
 
-use super::carry::claim;
-use super::world::World;
+use super::hold::{Held, hold};
 use super::{Answer, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
 pub use crate::engine::Word;
 use crate::engine::by_hand;
-use crate::journal::{Journal, Runs};
+use crate::journal::Journal;
 use crate::plan::NodeId;
 use crate::run::{Progress, Status};
 
@@ -29,12 +28,8 @@ pub struct Ask {
 /// An early end.
 pub fn settle(desk: &Desk, ask: &Ask) -> Said {
     let id = super::runs::named(desk, &ask.run)?;
-    let runs = Runs::new(&desk.own());
-    let found = runs.read(&id)?;
-    let world = World::from_setup(desk, super::resume::setup(&found.frozen.setup)?)?;
     // Held for the time of writing: nobody may be driving the run meanwhile.
-    let _active = claim(desk, &id, &found.frozen.plan, &world)?;
-    let (found, mut journal) = runs.open(&id)?;
+    let Held { world, active: _active, found, mut journal } = hold(desk, &id)?;
     let node = step(&found.progress, &ask.step)?;
     let event = by_hand(node, ask.word, &desk.person, &ask.because);
     let at = world.clock().now();

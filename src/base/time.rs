@@ -107,6 +107,10 @@ impl fmt::Display for Duration {
     }
 }
 
+/// The calendar's first and last whole second, in milliseconds since 1970; a test holds them against `jiff`, whose own are not constant.
+const FIRST: i64 = -377_705_023_201_000;
+const LAST: i64 = 253_402_207_200_000;
+
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -127,13 +131,24 @@ impl Timestamp {
     /// The point in time so much later.
     #[must_use]
     pub const fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add_unsigned(duration.0))
+        Self(self.0.saturating_add_unsigned(duration.0)).within_calendar()
     }
 
     /// The point in time so much earlier.
     #[must_use]
     pub const fn before(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub_unsigned(duration.0))
+        Self(self.0.saturating_sub_unsigned(duration.0)).within_calendar()
+    }
+
+    /// A time that can be written can be read: reckoning stops at the calendar's ends, the years -9999 and 9999.
+    const fn within_calendar(self) -> Self {
+        if self.0 < FIRST {
+            Self(FIRST)
+        } else if self.0 > LAST {
+            Self(LAST)
+        } else {
+            self
+        }
     }
 
     /// How long after `earlier` this is; zero where it is not after it.
@@ -204,6 +219,16 @@ as_text! { Duration Timestamp }
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn reckoning_stops_at_the_ends_of_the_calendar_and_what_is_written_is_read() {
+        let ends = (jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+        assert_eq!((FIRST / 1000, LAST / 1000), ends);
+        let now = Timestamp::from_millis(0);
+        for end in [now.after(Duration::from_millis(u64::MAX)), now.before(Duration::from_millis(u64::MAX))] {
+            assert_eq!(end.to_string().parse(), Ok(end));
+        }
+    }
 
     #[test]
     fn durations_as_people_write_them() {

@@ -133,6 +133,8 @@ struct Driver<'a> {
     outbox: mpsc::UnboundedSender<Message>,
     durable: usize,
     effects: usize,
+    /// It was asked to stop.
+    asked: bool,
     /// The driver's own promise that it works; it has none while it waits for a report.
     busy: Option<Busy>,
 }
@@ -153,6 +155,7 @@ pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
         outbox,
         durable: 0,
         effects: 0,
+        asked: false,
         busy,
     };
     let outcome = driver.walk().await;
@@ -203,10 +206,6 @@ impl Driver<'_> {
     async fn walk(&mut self) -> Result<Outcome, EngineError> {
         self.record(vec![Event::Taken { runner: self.run.runner.clone() }])?;
         self.settle_left_over();
-        let mut asked = self.run.stop.is_set();
-        if asked {
-            self.stop_as_asked()?;
-        }
         loop {
             let wake = self.start_what_may()?;
             if self.acting.is_empty() && self.waits.is_empty() && wake.is_none() {
@@ -216,7 +215,7 @@ impl Driver<'_> {
             drop(self.busy.take());
             let message = tokio::select! {
                 biased;
-                () = self.run.stop.asked(), if !asked => None,
+                () = self.run.stop.asked(), if !self.asked => None,
                 message = self.inbox.recv() => message,
             };
             self.busy = Some(self.run.clock.busy());
@@ -226,10 +225,7 @@ impl Driver<'_> {
             while self.workers.try_join_next().is_some() {}
             match message {
                 Some(first) => self.take_in(first)?,
-                None => {
-                    asked = true;
-                    self.stop_as_asked()?;
-                }
+                None => self.stop_as_asked()?,
             }
         }
         let stopped = matches!(self.run.progress.stopping(), Some(StopWhy::Asked));
@@ -240,6 +236,7 @@ impl Driver<'_> {
 
     /// Nothing new starts, waits are given up, and what is under way has the grace time to end.
     fn stop_as_asked(&mut self) -> Result<(), EngineError> {
+        self.asked = true;
         self.record(vec![Event::Stopping { why: StopWhy::Asked }])?;
         for wait in std::mem::take(&mut self.waits).into_values() {
             wait.abort();
@@ -254,6 +251,10 @@ impl Driver<'_> {
             self.record(vec![Event::Stopping { why: StopWhy::Failure(node) }])?;
         }
         loop {
+            // Whoever asks while records are being made durable is heard before anything else starts.
+            if self.run.stop.is_set() && !self.asked {
+                self.stop_as_asked()?;
+            }
             let next = self.run.progress.next(self.run.clock.now());
             if next.start.is_empty() {
                 return Ok(next.wake);

@@ -443,6 +443,10 @@ impl Progress {
     fn failed(&mut self, node: NodeId, at: Timestamp) {
         let is_failure = self.status(node) == Status::Failed;
         let root = node;
+        // A step fails for its whole leg: what the entry says of a failure stands on the edges of any of its steps.
+        if !self.known.contains(&root) && self.leg_stops(root) {
+            self.must_stop.get_or_insert(root);
+        }
         let mut open = vec![node];
         while let Some(node) = open.pop() {
             self.places.give(node);
@@ -469,6 +473,13 @@ impl Progress {
                 }
             }
         }
+    }
+
+    /// Whether an edge that leaves the leg of a node says that its failure stops everything.
+    fn leg_stops(&self, node: NodeId) -> bool {
+        let leg = self.plan.node(node).and_then(|n| n.leg);
+        let own = |edge: &&Edge| leg.is_some() && self.plan.node(edge.from).and_then(|n| n.leg) == leg;
+        self.plan.edges.iter().filter(own).any(|edge| edge.if_failed == IfFailed::Stop)
     }
 
     /// A node is left out, and with it what is there for its sake. What goes on in any case goes on.

@@ -5,6 +5,7 @@
 mod commands;
 mod crash;
 mod examples;
+mod over;
 mod pages;
 mod program;
 mod scenarios;

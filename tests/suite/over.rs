@@ -1,0 +1,89 @@
+//! What is over stays over: a run that ended or was closed is neither carried on nor written to, however its files look.
+
+use crate::program::Place;
+use std::path::PathBuf;
+
+fn journal(place: &Place) -> PathBuf {
+    let mut runs = place.path().join(".lifeboat/runs").read_dir().unwrap();
+    runs.next().unwrap().unwrap().path().join("journal.jsonl")
+}
+
+#[test]
+fn an_emptied_or_shortened_journal_of_a_run_that_ended_is_damage_and_not_a_beginning() {
+    let place = Place::example("single");
+    place.apply("failover-web");
+    let (path, asked) = (journal(&place), place.asked());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let half: String = text.split_inclusive('\n').take(4).collect();
+    for left in ["", &half] {
+        std::fs::write(&path, left).unwrap();
+        for command in
+            [&["resume", "latest"][..], &["settle", "latest", "web/failover/hold", "done", "--because", "x"]]
+        {
+            let args = [command, &["--format", "json"]].concat();
+            assert_eq!(place.run(&args).ends(74).codes(), ["LB0803"]);
+        }
+        assert_eq!(place.asked(), asked, "nothing was asked for again");
+    }
+}
+
+#[test]
+fn what_is_over_is_not_written_to() {
+    let place = Place::example("single");
+    place.apply("failover-web");
+    let path = journal(&place);
+    let before = std::fs::read_to_string(&path).unwrap();
+    for command in [
+        &["abort", "latest", "--close", "--because", "oops"][..],
+        &["settle", "latest", "web/failover/hold", "done", "--because", "x"],
+        &["resume", "latest"],
+    ] {
+        let args = [command, &["--format", "json"]].concat();
+        assert_eq!(place.run(&args).ends(1).codes(), ["LB0806"], "{command:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+}
+
+#[test]
+fn a_run_that_this_version_cannot_read_is_not_called_closed() {
+    let place = Place::example("single");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web"]).ends(0);
+    place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(3);
+    let frozen = journal(&place).with_file_name("run.json");
+    let text = std::fs::read_to_string(&frozen).unwrap();
+    let newer =
+        text.replacen("\"format\":1", "\"format\":2", 1).replacen("\"format\": 1", "\"format\": 2", 1);
+    assert_ne!(newer, text);
+    std::fs::write(&frozen, newer).unwrap();
+    let said = place.run(&["abort", "latest", "--close", "--because", "x"]);
+    assert_ne!(said.code, 0, "{}", said.out);
+    std::fs::write(&frozen, text).unwrap();
+    // Still guarded: nobody else may begin over the same replica.
+    place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(7);
+}
+
+#[test]
+fn stop_holds_in_the_order_of_the_list_as_well() {
+    let place = Place::example("shop");
+    place.edit("sites.yaml", "clock: { speed: 40 }", "clock: virtual");
+    let path = place.path().join("plan.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let head = &text[..text.find("  sequence:").unwrap()];
+    let sequence = "  sequence:\n    - { replica: db-01, delay: 20s, onFailure: stop }\n    - { replica: cache-01 }\n    - { replica: app-01 }\n    - { replica: web-01 }\n    - { replica: web-02 }\n";
+    std::fs::write(&path, format!("{head}{sequence}")).unwrap();
+    let runbook = "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: lost }\nspec: { desired: [{ plan: shop, state: Failover, via: unplanned }] }\n";
+    place.write("lost.yaml", runbook);
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "db-01"]).ends(0);
+    let said = place.run(&["apply", "lost", "--confirm", "lost"]);
+    assert!(said.err.contains("stopping, as the plan says"), "{}\n{}", said.out, said.err);
+    let status = place.states();
+    assert!(!status.iter().any(|(_, s)| s == "Failover"), "nothing else started: {status:?}");
+}
+
+#[test]
+fn a_time_beyond_all_calendars_can_be_written_and_read() {
+    let place = Place::example("single");
+    place.run(&["sim", "advance", "100000000h"]).ends(0);
+    place.run(&["sim", "status"]).ends(0);
+    place.run(&["status"]).ends(0);
+}
