@@ -58,7 +58,7 @@ const ADDRESSES: [(&str, &[&str]); 11] = [
     ("tokio", &["engine", "provider", "journal", "app", "cli"]),
     ("indicatif", &["cli", "report"]),
     ("petgraph", &["plan", "planner", "model", "checker"]),
-    ("rayon", &["document", "model", "planner", "provider"]),
+    ("rayon", &["checker", "document", "model", "planner", "provider"]),
     ("mimalloc", &["main"]),
     ("std::env", &["cli"]),
     ("std::process", &["cli", "app", "main"]),

@@ -141,9 +141,11 @@ impl PointId {
     /// of the suffix that names cannot have are left out.
     #[must_use]
     pub fn made_at(time: crate::base::Timestamp, suffix: &str) -> Self {
-        let text = format!("p{}{suffix}", time.compact());
         let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        Self(text.chars().filter(allowed).take(LONGEST).collect::<String>().into())
+        let mut text = format!("p{}", time.compact());
+        text.extend(suffix.chars().filter(allowed));
+        text.truncate(LONGEST);
+        Self(text.into())
     }
 }
 

@@ -172,7 +172,9 @@ impl Timestamp {
     /// The time in the form that names take, `20261122T030000Z`, with milliseconds where there are any.
     #[must_use]
     pub fn compact(self) -> String {
-        self.to_string().chars().filter(|c| !matches!(c, '-' | ':')).collect()
+        let mut text = self.to_string();
+        text.retain(|c| !matches!(c, '-' | ':'));
+        text
     }
 }
 

@@ -13,7 +13,7 @@ mod walk;
 
 use crate::inventory::Inventory;
 use crate::plan::{Adjacency, LegId, Member, Node, NodeId, Plan, Violation, Work};
-use std::collections::BTreeMap;
+use rayon::prelude::*;
 
 /// Checks a plan against the facts it was made from. An empty answer means that it is safe to run.
 #[must_use]
@@ -23,10 +23,13 @@ pub fn check(plan: &Plan, inventory: &Inventory) -> Vec<Violation> {
         return found;
     }
     let tracks = tracks(plan);
-    let mut reach = order::Reach::new(plan, Adjacency::new(plan.nodes.len(), &plan.edges));
-    let mut found: Vec<Violation> =
-        tracks.iter().flat_map(|track| order::violations(plan, track, &mut reach)).collect();
-    found.extend(tracks.iter().flat_map(|track| walk::violations(plan, inventory, track)));
+    let ordered = || {
+        let mut reach = order::Reach::new(plan, Adjacency::new(plan.nodes.len(), &plan.edges));
+        tracks.iter().flat_map(|track| order::violations(plan, track, &mut reach)).collect()
+    };
+    let walked = || tracks.par_iter().flat_map_iter(|t| walk::violations(plan, inventory, t)).collect();
+    let (mut found, more): (Vec<Violation>, Vec<Violation>) = rayon::join(ordered, walked);
+    found.extend(more);
     found
 }
 
@@ -54,20 +57,23 @@ fn tracks(plan: &Plan) -> Vec<Track<'_>> {
         .map(|member| Track { member, normal: Vec::new(), on_failure: Vec::new() })
         .collect();
     // Where the nodes of a leg go: to the normal way of its member, or to one of its rescues.
-    let mut places: BTreeMap<LegId, (usize, Option<usize>)> = BTreeMap::new();
+    let mut places: Vec<Option<(usize, Option<usize>)>> = vec![None; plan.legs.len()];
     for (at, track) in tracks.iter_mut().enumerate() {
         for id in &track.member.legs {
             let rescue = plan.leg(*id).is_some_and(|leg| leg.only_on_failure).then(|| {
                 track.on_failure.push(Rescue { nodes: Vec::new(), after: Vec::new() });
                 track.on_failure.len() - 1
             });
-            places.insert(*id, (at, rescue));
+            if let Some(place) = places.get_mut(id.index()) {
+                *place = Some((at, rescue));
+            }
         }
     }
+    let place = |leg: LegId| places.get(leg.index()).copied().flatten();
     for id in plan.node_ids() {
         let leg = plan.node(id).filter(|node| node.work != Work::Join).and_then(|node| node.leg);
-        let Some((at, rescue)) = leg.and_then(|leg| places.get(&leg)) else { continue };
-        let Some(track) = tracks.get_mut(*at) else { continue };
+        let Some((at, rescue)) = leg.and_then(&place) else { continue };
+        let Some(track) = tracks.get_mut(at) else { continue };
         match rescue.and_then(|r| track.on_failure.get_mut(r)) {
             Some(rescue) => rescue.nodes.push(id),
             None => track.normal.push(id),
@@ -75,8 +81,8 @@ fn tracks(plan: &Plan) -> Vec<Track<'_>> {
     }
     for edge in plan.edges.iter().filter(|e| e.on == crate::plan::On::Failed) {
         let leg = plan.node(edge.to).and_then(|n| n.leg);
-        let Some((at, Some(rescue))) = leg.and_then(|leg| places.get(&leg)) else { continue };
-        if let Some(rescue) = tracks.get_mut(*at).and_then(|t| t.on_failure.get_mut(*rescue)) {
+        let Some((at, Some(rescue))) = leg.and_then(&place) else { continue };
+        if let Some(rescue) = tracks.get_mut(at).and_then(|t| t.on_failure.get_mut(rescue)) {
             rescue.after.push(edge.from);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::base::{PointId, ReplicaName};
 use crate::domain::{Condition, Facts, Operation, Power, Role, Sight};
-use crate::inventory::snapshot::Inventory;
+use crate::inventory::snapshot::{Inventory, Observed};
 use serde::{Deserialize, Serialize};
 
 /// Which fact.
@@ -38,12 +38,10 @@ pub struct FactRead {
     pub value: String,
 }
 
-/// Reads one fact.
+/// Reads one fact of a replica.
 #[must_use]
-pub fn read(inventory: &Inventory, replica: &ReplicaName, fact: &FactName) -> String {
-    let Some(observed) = inventory.replicas.get(replica) else {
-        return "not observed".to_owned();
-    };
+pub fn read(observed: Option<&Observed>, fact: &FactName) -> String {
+    let Some(observed) = observed else { return "not observed".to_owned() };
     let Some(facts) = &observed.facts else {
         return "recovery site does not answer".to_owned();
     };
@@ -69,7 +67,7 @@ pub fn read(inventory: &Inventory, replica: &ReplicaName, fact: &FactName) -> St
 pub fn changed<'a>(reads: &'a [FactRead], inventory: &Inventory) -> Vec<(&'a FactRead, String)> {
     reads
         .iter()
-        .map(|r| (r, read(inventory, &r.replica, &r.fact)))
+        .map(|r| (r, read(inventory.replicas.get(&r.replica), &r.fact)))
         .filter(|(r, now)| r.value != *now)
         .collect()
 }

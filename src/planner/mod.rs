@@ -17,7 +17,7 @@ mod wiring;
 
 use crate::base::{Duration, PlanName, ReplicaName};
 use crate::domain::Condition;
-use crate::inventory::{FactName, FactRead, Inventory, read};
+use crate::inventory::{FactName, FactRead, Inventory, Observed, read};
 use crate::model::{Desired, FailoverPlan, Subject, Workspace};
 use crate::plan::{
     Forecast, Member, NodeId, Plan, Purpose, Refused, SitesRead, Unchanged, Untouched, Warning, Work,
@@ -245,18 +245,18 @@ fn objective(travellers: &[Traveller<'_>]) -> Option<(PlanName, Duration)> {
 }
 
 fn reads(inventory: &Inventory, travellers: &[Traveller<'_>], unchanged: &[Unchanged]) -> Vec<FactRead> {
-    let one = |replica: &ReplicaName, fact: &FactName| FactRead {
+    let one = |replica: &ReplicaName, observed: Option<&Observed>, fact: &FactName| FactRead {
         replica: replica.clone(),
         fact: fact.clone(),
-        value: read(inventory, replica, fact),
+        value: read(observed, fact),
     };
     let moving = travellers
         .par_iter()
-        .flat_map_iter(|t| t.itinerary.reads.iter().map(|f| one(&t.case.replica.name, f)));
+        .flat_map_iter(|t| t.itinerary.reads.iter().map(|f| one(&t.case.replica.name, t.case.observed, f)));
     let resting = unchanged
         .par_iter()
         .filter(|u| u.why != Untouched::NotNamed)
-        .map(|u| one(&u.replica, &FactName::Condition));
+        .map(|u| one(&u.replica, inventory.replicas.get(&u.replica), &FactName::Condition));
     let mut reads: Vec<FactRead> = moving.chain(resting).collect();
     reads.par_sort_by(|a, b| (&a.replica, &a.fact).cmp(&(&b.replica, &b.fact)));
     reads

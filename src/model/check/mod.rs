@@ -9,13 +9,20 @@ mod waits;
 
 use crate::diag::Finding;
 use crate::model::{Origins, Workspace};
+use rayon::prelude::*;
+
+type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
+
+const RULES: [Rule; 6] =
+    [machines::check, providers::check, cycle::check, waits::check, objectives::check, unplanned::check];
 
 /// Runs all checks.
 pub fn all(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
-    machines::check(workspace, origins, findings);
-    providers::check(workspace, origins, findings);
-    cycle::check(workspace, origins, findings);
-    waits::check(workspace, origins, findings);
-    objectives::check(workspace, origins, findings);
-    unplanned::check(workspace, origins, findings);
+    let one = |rule: &Rule| {
+        let mut findings = Vec::new();
+        rule(workspace, origins, &mut findings);
+        findings
+    };
+    let found: Vec<_> = RULES.par_iter().map(one).collect();
+    findings.extend(found.into_iter().flatten());
 }

@@ -42,6 +42,7 @@ pub fn resolve(
     for (position, raw) in spec.sequence.iter().enumerate() {
         sequence.push(entry(reader, raw, position, labels));
     }
+    last_delay(reader, &spec.sequence);
     twice(reader, &sequence);
     let positions = positions(reader, &sequence);
     let mut resolved = Vec::with_capacity(sequence.len());
@@ -112,6 +113,18 @@ const fn if_failed(word: IfFailedWord) -> IfFailed {
         IfFailedWord::Block => IfFailed::Block,
         IfFailedWord::Continue => IfFailed::Continue,
         IfFailedWord::Stop => IfFailed::Stop,
+    }
+}
+
+/// Nothing starts after the last entry, so nothing waits for its delay.
+fn last_delay(reader: &mut Reader<'_>, sequence: &[raw::Entry]) {
+    let Some(position) = sequence.len().checked_sub(1) else { return };
+    if sequence.get(position).is_some_and(|last| last.delay.is_some()) {
+        let delay = [&SEQUENCE[..], &[Key::Index(position), Key::KeyOf("delay")]].concat();
+        let finding = Finding::new(Code::DelayIgnored, "the delay of the last entry is ignored")
+            .at(Some(reader.at(&delay)), "nothing comes after it")
+            .help("a delay runs from the start of an entry to the start of the next one");
+        reader.find(finding);
     }
 }
 

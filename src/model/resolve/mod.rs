@@ -45,29 +45,25 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
             workspace.sites.entry(site.name.clone()).or_insert(site);
         }
     }
-    // By far the most documents, and each for itself.
-    let replicas: Vec<&Document> = each(Kind::Replica).collect();
-    let one = |document: &&Document| {
-        let mut findings = Vec::new();
-        let Some(Shape::Replica(raw)) = &document.shape else { return (None, findings) };
-        let found = replica::resolve(&mut Reader::new(document, &origins, sources, &mut findings), raw);
-        (found, findings)
-    };
-    let resolved: Vec<_> = replicas.par_iter().map(one).collect();
-    for (found, mut more) in resolved {
-        findings.append(&mut more);
-        if let Some(found) = found {
-            workspace.replicas.entry(found.name.clone()).or_insert(found);
-        }
-    }
+    // By far the most documents are replicas, each for itself; the plans are read beside them.
     let labels = Labels::new(&origins);
-    for document in each(Kind::FailoverPlan) {
-        if let Some(Shape::FailoverPlan(raw)) = &document.shape {
-            let mut reader = Reader::new(document, &origins, sources, &mut findings);
-            if let Some(plan) = failover_plan::resolve(&mut reader, raw, &labels) {
-                workspace.plans.entry(plan.name.clone()).or_insert(plan);
-            }
-        }
+    let one = |document: &Document, findings: &mut Vec<Finding>| {
+        let Some(Shape::Replica(raw)) = &document.shape else { return None };
+        replica::resolve(&mut Reader::new(document, &origins, sources, findings), raw)
+    };
+    let plan = |document: &Document, findings: &mut Vec<Finding>| {
+        let Some(Shape::FailoverPlan(raw)) = &document.shape else { return None };
+        failover_plan::resolve(&mut Reader::new(document, &origins, sources, findings), raw, &labels)
+    };
+    let (replicas, plans) = rayon::join(
+        || apart(each(Kind::Replica).collect(), one),
+        || apart(each(Kind::FailoverPlan).collect(), plan),
+    );
+    for replica in taken(replicas, &mut findings) {
+        workspace.replicas.entry(replica.name.clone()).or_insert(replica);
+    }
+    for plan in taken(plans, &mut findings) {
+        workspace.plans.entry(plan.name.clone()).or_insert(plan);
     }
     for document in each(Kind::Runbook) {
         if let Some(Shape::Runbook(raw)) = &document.shape {
@@ -89,6 +85,26 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
     check::all(&workspace, &origins, &mut findings);
     sort(&mut findings);
     Resolved { workspace, origins, findings }
+}
+
+/// What documents of one kind mean, each read apart from the others.
+fn apart<T: Send>(
+    documents: Vec<&Document>,
+    read: impl Fn(&Document, &mut Vec<Finding>) -> Option<T> + Sync,
+) -> Vec<(Option<T>, Vec<Finding>)> {
+    let one = |document: &Document| {
+        let mut findings = Vec::new();
+        (read(document, &mut findings), findings)
+    };
+    documents.into_par_iter().map(one).collect()
+}
+
+/// The sound ones, in their order; what was found goes to the other findings.
+fn taken<T>(read: Vec<(Option<T>, Vec<Finding>)>, findings: &mut Vec<Finding>) -> impl Iterator<Item = T> {
+    read.into_iter().filter_map(|(found, mut more)| {
+        findings.append(&mut more);
+        found
+    })
 }
 
 fn duplicates(documents: &[Document], findings: &mut Vec<Finding>) {

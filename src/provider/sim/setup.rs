@@ -1,10 +1,10 @@
 //! What a world is made from.
 
-use crate::base::{Duration, NetworkName, Timestamp};
-use crate::domain::{Link, VmRef};
+use crate::base::{Duration, NetworkName, PointId, Timestamp};
+use crate::domain::{Link, PointKind, RestorePoint, VmRef};
 use crate::port::{ClockSpec, FaultSpec, SimVm, SimulatorSpec, Subject};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// What a world is made from: the simulated sites and the replicas on them. A world that exists keeps what it was made from; sites and
@@ -60,6 +60,14 @@ impl Setup {
         said.unwrap_or(Timestamp::from_millis(1_767_225_600_000))
     }
 
+    /// The restore points that the replicas at a site have when the world begins.
+    fn points(&self, site: &SimulatorSpec) -> Vec<RestorePoint> {
+        let every = site.every.as_millis();
+        let back = |n: u64| Duration::from_millis(every / 2 + every.saturating_mul(n));
+        let point = |at| RestorePoint { id: PointId::made_at(at, ""), at, kind: PointKind::Regular };
+        (0..u64::from(site.points)).rev().map(|n| point(self.begins().before(back(n)))).collect()
+    }
+
     /// How the clock runs, and whether two sites say different things.
     pub(super) fn clock(&self) -> Result<ClockSpec, ()> {
         let mut said = self.sites.values().filter_map(|s| s.clock);
@@ -76,15 +84,16 @@ impl Setup {
 /// The setup in the form that looking things up needs.
 #[derive(Debug)]
 pub(super) struct Index {
-    specs: BTreeMap<VmRef, Arc<SimVm>>,
+    specs: HashMap<VmRef, Arc<SimVm>>,
     defaults: BTreeMap<crate::base::SiteName, Arc<SimVm>>,
-    replicas: BTreeMap<VmRef, crate::base::ReplicaName>,
-    sources: BTreeMap<VmRef, crate::base::ReplicaName>,
+    replicas: HashMap<VmRef, crate::base::ReplicaName>,
+    sources: HashMap<VmRef, crate::base::ReplicaName>,
+    points: BTreeMap<crate::base::SiteName, Vec<RestorePoint>>,
 }
 
 impl Index {
     pub(super) fn new(setup: &Setup) -> Self {
-        let mut specs = BTreeMap::new();
+        let mut specs = HashMap::new();
         for (site, spec) in &setup.sites {
             for (vm, what) in &spec.vms {
                 specs.insert(VmRef { site: site.clone(), vm: vm.clone() }, Arc::new(what.clone()));
@@ -94,7 +103,13 @@ impl Index {
         let of = |vm: fn(&ReplicaSetup) -> &VmRef| {
             setup.replicas.iter().map(|(n, r)| (vm(r).clone(), n.clone())).collect()
         };
-        Self { specs, defaults, replicas: of(|r| &r.replica), sources: of(|r| &r.source) }
+        let points = setup.sites.iter().map(|(n, s)| (n.clone(), setup.points(s))).collect();
+        Self { specs, defaults, replicas: of(|r| &r.replica), sources: of(|r| &r.source), points }
+    }
+
+    /// The restore points that replicas at a site have when the world begins.
+    pub(super) fn points(&self, site: &crate::base::SiteName) -> &[RestorePoint] {
+        self.points.get(site).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// What a machine is like, and whether it is there when the world begins.

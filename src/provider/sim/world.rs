@@ -8,7 +8,7 @@ use crate::domain::{
     Action, Facts, Power, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, VmFacts, VmRef,
     effect,
 };
-use crate::port::{FaultSpec, Placement, SimVm, SimulatorSpec};
+use crate::port::{FaultSpec, Placement, SimVm};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -353,9 +353,7 @@ impl World {
                     self.setup.replicas.get(&name).map(|r| r.networks.as_slice()).unwrap_or_default();
                 seen(Power::On, links(&spec, networks))
             }
-            Born::Replica(name) if self.born_with(&name).is_some_and(|s| s.points > 0) => {
-                seen(Power::Off, Vec::new())
-            }
+            Born::Replica(name) if !self.born_points(&name).is_empty() => seen(Power::Off, Vec::new()),
             Born::Alone => seen(Power::Off, spec.links.clone()),
             Born::Replica(_) | Born::Nowhere => Sight::Absent,
         }
@@ -369,23 +367,10 @@ impl World {
         }
     }
 
-    /// The site that a replica is born at.
-    fn born_with(&self, replica: &ReplicaName) -> Option<&SimulatorSpec> {
-        self.setup.replicas.get(replica).and_then(|r| self.setup.sites.get(&r.replica.site))
-    }
-
     /// The restore points that a replica has when the world begins.
-    fn born_points(&self, replica: &ReplicaName) -> Vec<RestorePoint> {
-        let Some(site) = self.born_with(replica) else { return Vec::new() };
-        let every = site.every.as_millis();
-        let back = |n: u64| Duration::from_millis(every / 2 + every.saturating_mul(n));
-        (0..u64::from(site.points))
-            .rev()
-            .map(|n| {
-                let at = self.setup.begins().before(back(n));
-                RestorePoint { id: PointId::made_at(at, ""), at, kind: crate::domain::PointKind::Regular }
-            })
-            .collect()
+    fn born_points(&self, replica: &ReplicaName) -> &[RestorePoint] {
+        let setup = self.setup.replicas.get(replica);
+        setup.map(|r| self.index.points(&r.replica.site)).unwrap_or_default()
     }
 
     /// A replica as it is; without blocks where nothing has happened to it yet.
@@ -404,7 +389,7 @@ impl World {
             _ => Vec::new(),
         };
         let mut state = State::nothing();
-        state.points = self.born_points(replica);
+        state.points = self.born_points(replica).to_vec();
         state.relation.source_links = source_links;
         if let Some(source) = source {
             state.relation.source = source;
