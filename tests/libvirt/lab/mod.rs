@@ -1,0 +1,119 @@
+//! Two libvirt hosts on one machine, for tests: all of it lives in namespaces and in memory, and is gone with the process that made
+//! it, however that ends.
+
+pub mod guest;
+pub mod run;
+pub mod site;
+pub mod vm;
+
+use run::run;
+use site::{Design, Site};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The address outside of both sites: where Lifeboat runs.
+pub const OUTSIDE: &str = "10.99.0.254";
+/// Set for the process that runs inside of the namespaces.
+const INSIDE: &str = "LIFEBOAT_LAB_INSIDE";
+/// Everything of the lab, in memory.
+const ROOT: &str = "/run/lab";
+
+/// What has to be on the machine: a program, and the package that brings it.
+const NEEDED: [(&str, &str); 11] = [
+    ("libvirtd", "libvirt-daemon-system"),
+    ("virsh", "libvirt-clients"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("qemu-img", "qemu-utils"),
+    ("qemu-io", "qemu-utils"),
+    ("qemu-nbd", "qemu-utils"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("mke2fs", "e2fsprogs"),
+    ("ip", "iproute2"),
+    ("cpio", "cpio"),
+    ("unshare", "util-linux"),
+];
+
+/// Both sites, up.
+pub struct Lab {
+    /// Where the sources live.
+    pub production: Site,
+    /// Where the replicas live.
+    pub recovery: Site,
+}
+
+/// Enters the namespaces: runs this program once more inside of them, and returns its exit code. `None` inside.
+///
+/// # Errors
+/// Rights or programs are missing, each named.
+pub fn enter(keep: &Path) -> Result<Option<i32>, String> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(None);
+    }
+    let missing: Vec<String> = NEEDED
+        .iter()
+        .filter(|(program, _)| run(&["sh", "-c", &format!("command -v {program}")]).is_err())
+        .map(|(program, package)| format!("{program} (package {package})"))
+        .collect();
+    if !missing.is_empty() {
+        return Err(format!("not on this machine: {}", missing.join(", ")));
+    }
+    guest::build(&keep.join("guest"))?;
+    let own = std::env::current_exe().map_err(|e| e.to_string())?;
+    let status = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc"])
+        // A shell as the first process, for it takes in what daemons leave behind.
+        .args(["--propagation", "private", "sh", "-c", "\"$0\" \"$@\"; exit $?"])
+        .arg(own)
+        .args(std::env::args_os().skip(1))
+        .env(INSIDE, "1")
+        .status()
+        .map_err(|e| format!("unshare: {e}"))?;
+    if status.code() == Some(1) && run(&["id", "-u"]).is_ok_and(|id| id.trim() != "0") {
+        return Err("namespaces need root: run the tests with sudo".to_owned());
+    }
+    Ok(Some(status.code().unwrap_or(1)))
+}
+
+impl Lab {
+    /// Brings both sites up; inside of the namespaces only.
+    ///
+    /// # Errors
+    /// A step of it does not work.
+    pub fn up(keep: &Path) -> Result<Self, String> {
+        run(&["mount", "-t", "tmpfs", "-o", "size=6G", "tmpfs", "/run"])?;
+        for folder in ["/run/netns", "/run/lock", "/run/libvirt", ROOT] {
+            std::fs::create_dir_all(folder).map_err(|e| format!("{folder}: {e}"))?;
+        }
+        // A host whose own name leads nowhere lets every start of a guest take ten seconds more.
+        let host = run(&["hostname"])?;
+        let hosts = format!("127.0.0.1 localhost {}\n", host.trim());
+        std::fs::write("/run/lab/hosts", hosts).map_err(|e| e.to_string())?;
+        run(&["mount", "--bind", "/run/lab/hosts", "/etc/hosts"])?;
+        run(&["ip", "link", "set", "lo", "up"])?;
+        run(&["ip", "link", "add", "wanbr", "type", "bridge"])?;
+        run(&["ip", "addr", "add", &format!("{OUTSIDE}/24"), "dev", "wanbr"])?;
+        run(&["ip", "link", "set", "wanbr", "up"])?;
+        run(&["sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
+        let production = Design {
+            name: "production",
+            address: "10.99.0.1",
+            network: "prod",
+            prefix: "10.10.0",
+            uuid: "aaaaaaaa-1111-4222-8333-0123456789ab",
+        };
+        let recovery = Design {
+            name: "recovery",
+            address: "10.99.0.2",
+            network: "dr",
+            prefix: "10.20.0",
+            uuid: "bbbbbbbb-1111-4222-8333-0123456789ab",
+        };
+        let (root, guest) = (PathBuf::from(ROOT), keep.join("guest"));
+        let up = |design: Design| {
+            let cache = keep.join("cache").join(design.name);
+            Site::up(design, &root, &cache, &guest)
+        };
+        let (production, recovery) = (up(production)?, up(recovery)?);
+        Ok(Self { production, recovery })
+    }
+}

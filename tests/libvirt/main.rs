@@ -1,0 +1,47 @@
+//! Tests on real guests: `cargo test --test libvirt`, as root, on a machine with libvirt and QEMU. They bring up two libvirt hosts
+//! themselves and leave nothing behind. What is missing on the machine is named, and is a failure.
+
+#![allow(clippy::print_stderr, reason = "what is missing has to be said")]
+
+mod lab;
+mod selfcheck;
+
+use lab::Lab;
+use libtest_mimic::{Arguments, Trial};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let keep = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
+    if !arguments.list {
+        match lab::enter(&keep) {
+            Ok(Some(code)) => return ExitCode::from(u8::try_from(code).unwrap_or(1)),
+            Ok(None) => {}
+            Err(why) => {
+                eprintln!("the tests on real guests cannot run: {why}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    let lab = if arguments.list { None } else { Some(Lab::up(&keep)) };
+    let lab = match lab.transpose() {
+        Ok(lab) => Arc::new(lab),
+        Err(why) => {
+            eprintln!("the two sites do not come up: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // Two processors are not enough for the guests of two tests at once.
+    arguments.test_threads = Some(1);
+    let trial = |(name, test): (&'static str, fn(&Lab) -> Result<(), String>)| {
+        let lab = Arc::clone(&lab);
+        Trial::test(name, move || match &*lab {
+            Some(lab) => test(lab).map_err(Into::into),
+            None => Ok(()),
+        })
+    };
+    let trials = selfcheck::TESTS.into_iter().map(trial).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
