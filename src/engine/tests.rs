@@ -167,6 +167,8 @@ impl Provider for Scripted {
 struct Memory {
     batches: Vec<Vec<(Timestamp, Event)>>,
     full_after: Option<usize>,
+    /// The write during which somebody asks the run to stop.
+    stops: Option<(usize, Stopper)>,
 }
 
 impl Journal for Memory {
@@ -174,6 +176,9 @@ impl Journal for Memory {
         if self.full_after.is_some_and(|full| self.batches.len() >= full) {
             let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
             return Err(JournalError::io(std::path::Path::new("journal.jsonl"))(full));
+        }
+        if let Some((_, stopper)) = self.stops.take_if(|(during, _)| *during == self.batches.len()) {
+            stopper.stop();
         }
         self.batches.push(events.to_vec());
         Ok(())
@@ -198,6 +203,8 @@ struct Lab {
     grace: Duration,
     /// The moment at which somebody asks the run to stop, in seconds.
     stop_at: Option<u64>,
+    /// The write during which somebody does.
+    stop_in_write: Option<usize>,
     crash: Option<Crash>,
 }
 
@@ -209,6 +216,7 @@ impl Lab {
             journal: Memory::default(),
             grace: Duration::from_secs(60),
             stop_at: None,
+            stop_in_write: None,
             crash: None,
         }
     }
@@ -233,6 +241,8 @@ impl Lab {
         if self.stop_at == Some(0) {
             stopper.stop();
         }
+        let mut stopper = Some(stopper);
+        self.journal.stops = self.stop_in_write.zip(stopper.take_if(|_| self.stop_in_write.is_some()));
         let run = Run {
             id: RunId::new("r").unwrap(),
             runner: runner(),
@@ -247,7 +257,7 @@ impl Lab {
         };
         let stop_at = self.stop_at.filter(|at| *at > 0);
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async move {
-            if let Some(at) = stop_at {
+            if let Some((at, stopper)) = stop_at.zip(stopper) {
                 let busy = clock.busy();
                 tokio::spawn(async move {
                     clock.until(Timestamp::from_millis(0).after(Duration::from_secs(at))).await;
@@ -401,6 +411,18 @@ fn asked_to_stop_before_it_began_it_does_nothing() {
     lab.stop_at = Some(0);
     assert_eq!(lab.go().unwrap().outcome, Outcome::Stopped);
     assert!(lab.asked().is_empty());
+}
+
+#[test]
+fn asked_to_stop_while_a_record_is_being_written_it_starts_nothing_more() {
+    for during in 0..5 {
+        let mut lab = Lab::new(acts(3), vec![done(0, 1), done(1, 2)]);
+        lab.stop_in_write = Some(during);
+        assert_eq!(lab.go().unwrap().outcome, Outcome::Stopped);
+        // Writes: taken; then intended and settled of each step. What is intended when it is heard still runs.
+        let may = during.div_ceil(2);
+        assert!(lab.asked().len() <= may, "stopped in write {during}: {:?}", lab.asked());
+    }
 }
 
 #[test]

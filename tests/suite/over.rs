@@ -87,3 +87,45 @@ fn a_time_beyond_all_calendars_can_be_written_and_read() {
     place.run(&["sim", "status"]).ends(0);
     place.run(&["status"]).ends(0);
 }
+
+#[test]
+fn of_two_who_resume_and_close_one_run_at_once_one_is_refused() {
+    let place = Place::example("single");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web"]).ends(0);
+    let said = place.run(&["apply", "failover-web", "--confirm", "failover-web"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    place.run(&["sim", "heal"]).ends(0);
+    let saved = place.path().join("saved");
+    copy(&place.path().join(".lifeboat"), &saved);
+    for _ in 0..8 {
+        std::fs::remove_dir_all(place.path().join(".lifeboat")).unwrap();
+        copy(&saved, &place.path().join(".lifeboat"));
+        let resume = place.start(&["resume", "latest"]);
+        let close = place.start(&["abort", "latest", "--close", "--because", "x"]);
+        let codes = [resume, close].map(|mut child| child.wait().unwrap().code().unwrap());
+        // Whoever comes second finds the run held (6) or over (1).
+        assert!(codes.contains(&0) && codes.iter().any(|c| [1, 6].contains(c)), "{codes:?}");
+        let text = std::fs::read_to_string(journal(&place)).unwrap();
+        let closed = text.lines().position(|l| l.contains("\"closed\""));
+        assert!(
+            closed.is_none_or(|at| at + 1 == text.lines().count()),
+            "written to after it was closed: {text}"
+        );
+        let mut asked = place.asked();
+        asked.sort();
+        asked.dedup();
+        assert_eq!(asked.len(), place.asked().len(), "done twice");
+    }
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in from.read_dir().unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
