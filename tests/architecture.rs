@@ -50,7 +50,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
 ];
 
 /// Third-party crates, and things of the standard library, with the only modules that may name them.
-const ADDRESSES: [(&str, &[&str]); 11] = [
+const ADDRESSES: [(&str, &[&str]); 12] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("granit_parser", &["document"]),
@@ -58,6 +58,7 @@ const ADDRESSES: [(&str, &[&str]); 11] = [
     ("tokio", &["engine", "provider", "journal", "app", "cli"]),
     ("indicatif", &["cli", "report"]),
     ("petgraph", &["plan", "planner", "model", "checker"]),
+    ("terminal_size", &["cli"]),
     ("rayon", &["checker", "document", "model", "planner", "provider"]),
     ("mimalloc", &["main"]),
     ("std::env", &["cli"]),

@@ -17,6 +17,7 @@ pub async fn status(desk: &Desk, names: &[String]) -> Said {
     let mut only = Vec::new();
     for name in names {
         match loaded.workspace.replicas.get_key_value(name.as_str()) {
+            Some((name, _)) if only.contains(name) => {}
             Some((name, _)) => only.push(name.clone()),
             None => {
                 let known = loaded.workspace.replicas.keys().map(ReplicaName::as_str);

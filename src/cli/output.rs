@@ -8,6 +8,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use terminal_size::terminal_size_of;
+
+/// Sentences are not longer than this, however wide the terminal.
+const WIDTH: usize = 100;
+/// A terminal that says that it is narrower than this is not believed.
+const NARROWEST: usize = 40;
+
+fn columns(size: Option<(terminal_size::Width, terminal_size::Height)>) -> Option<usize> {
+    size.map(|(columns, _)| usize::from(columns.0).max(NARROWEST))
+}
 
 /// How the streams are used.
 #[derive(Debug, Clone)]
@@ -15,6 +25,8 @@ pub struct Output {
     format: Format,
     quiet: bool,
     style: Style,
+    /// How many columns standard output has, where it is a terminal.
+    room: Option<usize>,
     live: bool,
     asks: bool,
 }
@@ -35,7 +47,12 @@ impl Output {
         Self {
             format: args.format,
             quiet: args.quiet,
-            style: Style { width: 100, color, unicode },
+            style: Style {
+                width: columns(terminal_size_of(std::io::stderr())).unwrap_or(WIDTH).min(WIDTH),
+                color,
+                unicode,
+            },
+            room: columns(terminal_size_of(std::io::stdout())),
             live: terminal && !dumb && !args.quiet && args.format == Format::Human,
             asks: terminal && std::io::stdin().is_terminal(),
         }
@@ -54,7 +71,8 @@ impl Output {
             Command::Apply { all, .. } => (*all, false),
             _ => (false, false),
         };
-        Options { width: self.style.width, unicode: self.style.unicode, all, steps, ..Options::default() }
+        let width = self.room.unwrap_or(WIDTH).min(WIDTH);
+        Options { width, room: self.room, unicode: self.style.unicode, all, steps, ..Options::default() }
     }
 
     /// Says a command's answer.

@@ -325,3 +325,27 @@ fn one_mistake_is_one_error_however_much_it_hides() {
     codes.sort();
     assert_eq!(codes, ["LB0102", "LB0104", "LB0204", "LB0207"]);
 }
+
+#[test]
+fn nothing_is_cut_in_a_pipe_and_points_are_listed_once() {
+    let place = Place::example("single");
+    let long =
+        "web-front-of-the-customer-portal-in-hall-a-behind-the-second-balancer-with-its-own-certificate";
+    let text = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    place.write("lifeboat.yaml", &text.replace("failover-web", long));
+    place.apply(long);
+    let history = place.run(&["history"]).ends(0).out;
+    assert!(history.contains(long) && !history.contains('…'), "{history}");
+    let status = place.run(&["status", "web", "web"]).ends(0).out;
+    assert_eq!(status.matches("Restore points of web").count(), 1, "{status}");
+}
+
+#[test]
+fn the_steps_of_a_run_tell_their_attempts() {
+    let place = Place::example("single");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web", "--times", "2"]).ends(0);
+    place.apply("failover-web");
+    let steps = place.run(&["report", "latest", "--steps"]).ends(0).out;
+    let line = steps.lines().find(|l| l.contains("/power-on")).unwrap();
+    assert!(line.ends_with("3 attempts"), "{steps}");
+}

@@ -406,3 +406,16 @@ fn a_stale_plan_is_refused_fact_by_fact() {
     golden("stale", &diagnostic::render(&[finding], &case.sources, Style::default()));
     assert_eq!(refused::stale(&[], &plan), None);
 }
+
+#[test]
+fn on_a_narrow_terminal_only_what_may_give_way_is_cut() {
+    let case = case(&three(), ready);
+    let plan = case.plan("lossy").unwrap();
+    let text = text::plan(&plan, &Options { width: 60, room: Some(60), ..Options::default() });
+    for name in ["db", "app", "web"] {
+        assert!(text.contains(&format!("  {name} ")), "{text}");
+    }
+    assert!(text.contains('…'), "{text}");
+    let wide = text::plan(&plan, &Options { width: 60, ..Options::default() });
+    assert!(!wide.contains('…'), "{wide}");
+}

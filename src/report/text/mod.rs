@@ -14,8 +14,10 @@ use crate::base::Timestamp;
 /// How a view is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How many columns there are.
+    /// After how many columns sentences are broken.
     pub width: usize,
+    /// How many columns a table may take; without an end in a file or a pipe, where nothing is cut.
+    pub room: Option<usize>,
     /// Whether characters beyond ASCII may be used.
     pub unicode: bool,
     /// Whether everything is listed one by one: members beyond forty, replicas that stay as they are.
@@ -32,7 +34,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { width: 100, unicode: true, all: false, steps: false, now: None, origin: None, next: None }
+        Self {
+            width: 100,
+            room: None,
+            unicode: true,
+            all: false,
+            steps: false,
+            now: None,
+            origin: None,
+            next: None,
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
     }
     if options.steps {
         text.push('\n');
-        text.push_str(&steps::list(plan, options.width));
+        text.push_str(&steps::list(plan, options.room));
     }
     text.push('\n');
     text.push_str(&verdict(plan, options));
@@ -157,7 +157,7 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
     for (row, members) in &groups {
         rows.push(cells(row, members));
     }
-    let lines = table::lines(&rows, "  ", options.width, &[4, 5]);
+    let lines = table::lines(&rows, "  ", options.room, &[4, 5]);
     let mut lines = lines.into_iter();
     text.extend(lines.next().map(|l| l + "\n"));
     for (line, (row, members)) in lines.zip(&groups) {
@@ -166,8 +166,8 @@ fn changes(plan: &Plan, options: &Options, text: &mut String) {
         let own = of_one.and_then(|m| Some((m, waits.get(&m.replica)?)));
         let own = own.map(|(m, waits)| waits.iter().map(|w| wait_words(w, m.replica.as_str())).collect());
         for wait in own.unwrap_or_else(|| row.waits.clone()) {
-            let room = options.width.saturating_sub(14);
-            text.push_str(&format!("        wait  {}\n", table::shortened(&wait, room)));
+            let room = options.room.map(|room| room.saturating_sub(14));
+            text.push_str(&format!("        wait  {}\n", table::fitted(&wait, room)));
         }
     }
     let hidden: usize = hidden.iter().map(|(_, members)| members.len()).sum();
@@ -271,7 +271,7 @@ fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
             vec!["=".to_owned(), u.replica.to_string(), short(&u.now), words::untouched(u.why).to_owned()]
         })
         .collect();
-    text.extend(table::lines(&rows, "  ", options.width, &[3]).into_iter().map(|l| l + "\n"));
+    text.extend(table::lines(&rows, "  ", options.room, &[3]).into_iter().map(|l| l + "\n"));
 }
 
 /// Losses, halts, and the point of no return.
@@ -314,7 +314,7 @@ fn source_words(plan: &Plan, replica: &ReplicaName) -> &'static str {
 }
 
 /// The warnings that no loss stands for.
-fn worth_a_look(plan: &Plan, text: &mut String) {
+fn untold(plan: &Plan) -> Vec<&Warning> {
     let lossy: BTreeSet<&ReplicaName> =
         plan.members.iter().filter(|m| !m.loses.is_empty()).map(|m| &m.replica).collect();
     let told = |w: &&Warning| match w {
@@ -325,7 +325,11 @@ fn worth_a_look(plan: &Plan, text: &mut String) {
         | Warning::SourceStaysOff(_)
         | Warning::RtoMissed(_) => false,
     };
-    let rest: Vec<&Warning> = plan.warnings.iter().filter(|w| !told(w)).collect();
+    plan.warnings.iter().filter(|w| !told(w)).collect()
+}
+
+fn worth_a_look(plan: &Plan, text: &mut String) {
+    let rest = untold(plan);
     for warning in rest.iter().take(LOSSES) {
         text.push_str(&format!("  ! {}\n", refused::warning(warning, plan).message));
     }
@@ -406,8 +410,10 @@ fn joined(parts: &[String], width: usize) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
+/// How many warnings a reader finds above: what is said of a loss stands in the loss's own line.
 fn warnings(plan: &Plan) -> String {
-    format!("0 errors, {}.", words::count(plan.warnings.len(), "warning"))
+    let lossy = plan.members.iter().filter(|m| !m.loses.is_empty()).count();
+    format!("0 errors, {}.", words::count(lossy + untold(plan).len(), "warning"))
 }
 
 /// The replicas along the critical path.

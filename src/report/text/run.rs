@@ -71,10 +71,12 @@ fn steps(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
         let (from, to) = (progress.started_at(node), progress.ended_at(node));
         let took = from.zip(to).map_or_else(|| "-".to_owned(), |(from, to)| words::span(to.since(from)));
         let began = from.map_or_else(|| "-".to_owned(), Timestamp::clock);
-        Some(vec![plan.node_name(node), result.to_owned(), began, took])
+        let attempts = progress.attempts(node);
+        let tries = if attempts > 1 { format!("{attempts} attempts") } else { String::new() };
+        Some(vec![plan.node_name(node), result.to_owned(), began, took, tries])
     };
     let rows: Vec<Vec<String>> = needed.filter_map(row).collect();
-    table::lines(&rows, "", options.width, &[])
+    table::lines(&rows, "", options.room, &[])
 }
 
 fn opening(story: Story<'_>, plan: &Plan) -> String {
@@ -131,7 +133,7 @@ fn replicas(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
             rows.push(cells);
         }
     }
-    table::lines(&rows, "  ", options.width, &[2])
+    table::lines(&rows, "  ", options.room, &[2])
 }
 
 /// A leg's row; none for one that was not needed.
@@ -232,16 +234,16 @@ fn not_run(story: Story<'_>, plan: &Plan) -> Vec<String> {
             Some(node) => format!("because {} failed", plan.node_name(node)),
             None => "because the run ended before".to_owned(),
         };
-        format!("{} of {} {why}", words::count(n, "step"), some_names(&replicas))
+        format!("{} of {} {why}", words::count(n, "step"), some_names(&replicas, story.run))
     };
     groups.into_iter().map(line).collect()
 }
 
-fn some_names(names: &BTreeSet<&ReplicaName>) -> String {
+fn some_names(names: &BTreeSet<&ReplicaName>, run: &RunId) -> String {
     let shown: Vec<&str> = names.iter().take(3).map(|n| n.as_str()).collect();
     let more = names.len().saturating_sub(shown.len());
     let text = shown.join(", ");
-    if more == 0 { text } else { format!("{text} and {more} more") }
+    if more == 0 { text } else { format!("{text} and {more} more (lifeboat report {run} --steps)") }
 }
 
 fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
@@ -365,7 +367,7 @@ pub fn history(runs: &[Past], options: &Options) -> String {
         ]);
     }
     let mut text: String =
-        table::lines(&rows, "  ", options.width, &[2]).into_iter().map(|l| l + "\n").collect();
+        table::lines(&rows, "  ", options.room, &[2]).into_iter().map(|l| l + "\n").collect();
     if let Some(open) = runs.iter().find(|r| !r.over) {
         text.push_str(&format!("Next: lifeboat resume {}\n", open.run));
     }

@@ -63,7 +63,7 @@ pub fn status(
         rows.push(row(mark, replica, observed, inventory));
     }
     text.push('\n');
-    text.extend(table::lines(&rows, "  ", options.width, &[]).into_iter().map(|l| l + "\n"));
+    text.extend(table::lines(&rows, "  ", options.room, &[]).into_iter().map(|l| l + "\n"));
     text.push('\n');
     for name in only.iter().take(LISTED) {
         points(name, inventory, options, &mut text);
@@ -97,7 +97,7 @@ fn points(name: &ReplicaName, inventory: &Inventory, options: &Options, text: &m
     let rows: Vec<Vec<String>> = facts.points.iter().map(one).collect();
     if !rows.is_empty() {
         text.push_str(&format!("Restore points of {name}, the oldest first:\n"));
-        text.extend(table::lines(&rows, "  ", options.width, &[]).into_iter().map(|l| l + "\n"));
+        text.extend(table::lines(&rows, "  ", options.room, &[]).into_iter().map(|l| l + "\n"));
         text.push('\n');
     }
 }

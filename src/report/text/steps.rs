@@ -8,7 +8,7 @@ const NAMED: usize = 4;
 
 /// The list of all nodes.
 #[must_use]
-pub fn list(plan: &Plan, width: usize) -> String {
+pub fn list(plan: &Plan, room: Option<usize>) -> String {
     let adjacency = Adjacency::new(plan.nodes.len(), &plan.edges);
     let mut text = String::new();
     let mut met = vec![false; plan.legs.len()];
@@ -32,7 +32,7 @@ pub fn list(plan: &Plan, width: usize) -> String {
         let mark = if irreversible { '^' } else { ' ' };
         let after = after(plan, &adjacency, id);
         let line = format!("  {mark} {:>wide$}  {what}{after}", id.to_string());
-        text.push_str(&table::shortened(&line, width));
+        text.push_str(&table::fitted(&line, room));
         text.push('\n');
     }
     text
