@@ -130,8 +130,8 @@ pub enum Untouched {
     AlreadyThere,
     /// It is synchronised and waits for a person to switch it over.
     AwaitsSwitchover,
-    /// It is in Failover or beyond already and the plan starts Ready replicas only (guide: such machines are skipped).
-    AlreadyServing,
+    /// It is in Failover or beyond, or part-way: only what stands by is replicated (guide: such machines are skipped).
+    NotStandingBy,
     /// The runbook does not name it.
     NotNamed,
 }

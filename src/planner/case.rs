@@ -94,7 +94,7 @@ pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
         return Err(case.refused(RefusedWhy::RecoveryUnseen(site)));
     };
     if case.replicates && !replicable(&now) {
-        return Ok(Decision::Leave(now, Untouched::AlreadyServing));
+        return Ok(Decision::Leave(now, Untouched::NotStandingBy));
     }
     let found = route_for(case, facts, &now)?;
     if found.is_empty()

@@ -138,7 +138,7 @@ pub const fn untouched(why: Untouched) -> &'static str {
     match why {
         Untouched::AlreadyThere => "it is what it shall be",
         Untouched::AwaitsSwitchover => "it waits for a person to switch it over",
-        Untouched::AlreadyServing => "it serves already, and the plan starts Ready replicas only",
+        Untouched::NotStandingBy => "it does not stand by, so it is not replicated",
         Untouched::NotNamed => "the runbook does not name it",
     }
 }
