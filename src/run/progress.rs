@@ -42,14 +42,20 @@ impl Status {
 
 /// An event that cannot have happened at its place: the journal is not that of this plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{node} cannot be {event} while it is {status:?}")]
-pub struct IllegalEvent {
-    /// The node.
-    pub node: NodeId,
-    /// The event.
-    pub event: &'static str,
-    /// What the node was.
-    pub status: Status,
+pub enum IllegalEvent {
+    /// Its node was not where it could have happened.
+    #[error("{node} cannot be {event} while it is {status:?}")]
+    Node {
+        /// The node.
+        node: NodeId,
+        /// The event.
+        event: &'static str,
+        /// What the node was.
+        status: Status,
+    },
+    /// The run was over by then.
+    #[error("nothing can happen in a run that is over")]
+    Over,
 }
 
 /// What may be done now.
@@ -199,8 +205,15 @@ impl Progress {
     /// # Errors
     /// [`IllegalEvent`] where it cannot have happened.
     pub fn apply(&mut self, event: &Event, at: Timestamp) -> Result<(), IllegalEvent> {
+        if self.is_over() {
+            return Err(IllegalEvent::Over);
+        }
         self.began.get_or_insert(at);
         self.last = Some(at);
+        self.take_in(event, at)
+    }
+
+    fn take_in(&mut self, event: &Event, at: Timestamp) -> Result<(), IllegalEvent> {
         match event {
             Event::Taken { .. } => self.taken(),
             Event::Intended { node, attempt } => {
@@ -291,7 +304,7 @@ impl Progress {
     ) -> Result<Status, IllegalEvent> {
         let status = self.status(node);
         let known = node.index() < self.status.len();
-        if known && lawful(status) { Ok(status) } else { Err(IllegalEvent { node, event, status }) }
+        if known && lawful(status) { Ok(status) } else { Err(IllegalEvent::Node { node, event, status }) }
     }
 
     /// Draws the consequences of an event. Where consequences of an earlier one have to be taken back, all of them are worked out anew.

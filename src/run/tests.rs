@@ -248,6 +248,22 @@ fn a_journal_of_another_plan_is_found_out() {
     assert!(twice.apply(&intended(0), at(2)).is_err());
 }
 
+#[test]
+fn nothing_happens_in_a_run_that_is_over() {
+    let closed = Event::Closed { person: "p".to_owned(), because: "b".to_owned() };
+    let ended = Event::Ended { outcome: Outcome::Completed };
+    for last in [&closed, &ended] {
+        let over = fold(plan(acts(1), Vec::new()), &[intended(0), last.clone()]);
+        for event in [taken(), settled(0), failed(0), ended.clone(), closed.clone()] {
+            let mut progress = over.clone();
+            assert_eq!(progress.apply(&event, at(9)), Err(IllegalEvent::Over), "{event:?} after {last:?}");
+            assert_eq!(progress.span(), over.span(), "what cannot have happened leaves no trace");
+        }
+    }
+    let stopped = fold(plan(acts(1), Vec::new()), &[Event::Ended { outcome: Outcome::Stopped }, taken()]);
+    assert_eq!(may_start(&stopped, 9), [0], "a run that was stopped is not over");
+}
+
 /// What becomes of a node that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {

@@ -47,6 +47,9 @@ fn go_on(
     crash: Option<Crash>,
 ) -> Result<(Outcome, Progress), EngineError> {
     let (found, mut journal) = Runs::new(folder).open(run).unwrap();
+    if let Some(outcome) = found.progress.outcome().filter(|_| found.progress.is_over()) {
+        return Ok((outcome, found.progress));
+    }
     let (_stopper, stop) = stop_signal();
     let clock: Arc<dyn Clock> = Arc::new(clock.clone());
     let provider = Arc::clone(world) as Arc<dyn lifeboat::port::Provider>;
