@@ -262,6 +262,12 @@ impl Facts {
         self.points.iter().filter(|p| p.at <= at).max_by_key(|p| p.at)
     }
 
+    /// Whether the replica may have written into its running delta: it was started, or it is not known to be off.
+    #[must_use]
+    pub fn replica_wrote(&self) -> bool {
+        self.disk.delta && (self.relation.failed_over_at.is_some() || self.replica.runs() != Some(false))
+    }
+
     /// How far the failback under way has come.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {

@@ -180,7 +180,7 @@ fn interrupted(case: &Case<'_>, facts: &Facts, operation: &Operation) -> Interru
         | Operation::UndoFailback => (true, false),
     };
     let has_points = !facts.points.is_empty();
-    Interrupted { completable, replica_wrote: facts.disk.delta, has_points, other_point }
+    Interrupted { completable, replica_wrote: facts.replica_wrote(), has_points, other_point }
 }
 
 fn explain(case: &Case<'_>, facts: &Facts, now: &Condition, blocked: Blocked) -> RefusedWhy {

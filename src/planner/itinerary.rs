@@ -253,7 +253,7 @@ impl<'a> Builder<'a> {
                     .map(|p| Loss { kind: LossKind::SourceAfterPoint, upto: Some(now.since(p.at)) }),
                 _ => None,
             },
-            OperationKind::UndoFailover if self.facts.disk.delta => {
+            OperationKind::UndoFailover if self.facts.replica_wrote() => {
                 let upto = relation.failed_over_at.map(|since| now.since(since));
                 Some(Loss { kind: LossKind::ReplicaSinceFailover, upto })
             }
@@ -343,6 +343,10 @@ impl<'a> Builder<'a> {
                 }
             }
             OperationKind::UndoFailover => {
+                if self.facts.disk.delta && !self.facts.replica_wrote() {
+                    // That nothing is lost holds only for as long as nobody starts it.
+                    self.reads.push(FactName::Power(Role::Replica));
+                }
                 if after.relation.source_stopped && after.source.facts().is_none() {
                     self.notes.push(Note::SourceStaysOff);
                 }

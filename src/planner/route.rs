@@ -153,7 +153,7 @@ fn needed(terms: &Terms) -> OperationKind {
 pub struct Interrupted {
     /// Whether its rest can be carried out with the sites that answer.
     pub completable: bool,
-    /// Whether the replica may have written already (a running delta exists).
+    /// Whether the replica may have written already.
     pub replica_wrote: bool,
     /// Whether there is a restore point at all.
     pub has_points: bool,

@@ -129,3 +129,17 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+#[test]
+fn a_replica_that_was_never_started_has_written_nothing_that_could_be_lost() {
+    let place = Place::example("single");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web"]).ends(0);
+    place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let shown = place.run(&["abort", "latest"]).ends(9).err;
+    assert!(shown.contains("undo  none") && !shown.contains("web loses"), "{shown}");
+    // Started by hand meanwhile, it may have.
+    place.run(&["sim", "power", "recovery/web_replica", "on"]).ends(0);
+    let shown = place.run(&["abort", "latest"]).ends(9).err;
+    assert!(shown.contains("loses all of what the replica wrote"), "{shown}");
+}
