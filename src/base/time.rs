@@ -12,6 +12,9 @@ pub enum TimeError {
     /// A duration below zero.
     #[error("{0:?} is below zero")]
     Negative(String),
+    /// A duration beyond [`Duration::LONGEST`].
+    #[error("{0:?} is longer than ten years")]
+    TooLong(String),
     /// Not a time with a zone such as `2026-11-22T03:00:00Z`.
     #[error("{0:?} is no time with a zone; write it like 2026-11-22T03:00:00Z")]
     Timestamp(String),
@@ -24,6 +27,18 @@ pub struct Duration(u64);
 impl Duration {
     /// No time at all.
     pub const ZERO: Self = Self(0);
+
+    /// The longest duration that a person may say: ten years. Sums of a few thousand of them are still within the calendar's reckoning.
+    pub const LONGEST: Self = Self::from_secs(3650 * 24 * 60 * 60);
+
+    /// Reads what a person said, with the bound of [`Duration::LONGEST`]. What was reckoned may be longer.
+    ///
+    /// # Errors
+    /// [`TimeError`].
+    pub fn said(text: &str) -> Result<Self, TimeError> {
+        let duration: Self = text.parse()?;
+        if duration > Self::LONGEST { Err(TimeError::TooLong(text.to_owned())) } else { Ok(duration) }
+    }
 
     /// A duration of so many milliseconds.
     #[must_use]
@@ -239,6 +254,15 @@ mod tests {
         }
         for bad in ["5", "10M", "-5m", "", "soon"] {
             assert!(bad.parse::<Duration>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_says_is_ten_years_at_most() {
+        assert_eq!(Duration::said("87600h"), Ok(Duration::LONGEST));
+        for long in ["87600h1ms", "2000000000h"] {
+            assert_eq!(Duration::said(long), Err(TimeError::TooLong(long.to_owned())));
+            assert!(long.parse::<Duration>().is_ok(), "what was reckoned is read back");
         }
     }
 

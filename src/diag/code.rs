@@ -61,7 +61,7 @@ codes! {
     UnknownValue "LB0207" Error "a value is none of those allowed";
     OutOfRange "LB0208" Error "a number is out of its range";
     BadName "LB0209" Error "a name has a form that names cannot have";
-    BadDuration "LB0210" Error "a duration is not written with its unit";
+    BadDuration "LB0210" Error "a duration is not written with its unit, or is too long";
     BadTime "LB0211" Error "a time is not written with its zone";
     BadAddress "LB0212" Error "an address or prefix is not one";
     OneOf "LB0213" Error "of some keys exactly one must stand here";

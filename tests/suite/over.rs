@@ -143,3 +143,14 @@ fn a_replica_that_was_never_started_has_written_nothing_that_could_be_lost() {
     let shown = place.run(&["abort", "latest"]).ends(9).err;
     assert!(shown.contains("loses all of what the replica wrote"), "{shown}");
 }
+
+#[test]
+fn a_duration_in_a_document_is_ten_years_at_most() {
+    let place = Place::example("single");
+    place.edit("lifeboat.yaml", "rpo: 15m", "rpo: 87600h");
+    place.run(&["validate"]).ends(0);
+    place.edit("lifeboat.yaml", "rpo: 87600h", "rpo: 87601h");
+    let said = place.run(&["validate"]).ends(1);
+    assert!(said.err.contains("`87601h` is longer than ten years"), "{}", said.err);
+    assert_eq!(place.run(&["validate", "--format", "json"]).ends(1).codes(), ["LB0210"]);
+}

@@ -10,6 +10,9 @@ use crate::domain::VmRef;
 use crate::model::Origins;
 use std::str::FromStr;
 
+/// How durations are written.
+const UNITS: &str = "write it with its unit: 90s, 15m, 1h30m";
+
 /// Reads one document.
 pub struct Reader<'a> {
     /// The document.
@@ -100,21 +103,19 @@ impl<'a> Reader<'a> {
     /// A duration, where one is said.
     pub fn maybe_duration(&mut self, text: Option<&str>, path: &[Key<'_>]) -> Option<Duration> {
         let text = text?;
-        match text.parse() {
-            Ok(duration) => Some(duration),
-            Err(why) => {
-                let message = match why {
-                    TimeError::Negative(_) => format!("the duration `{text}` is below zero"),
-                    TimeError::Duration(_) | TimeError::Timestamp(_) => format!("`{text}` is no duration"),
-                };
-                self.find(
-                    Finding::new(Code::BadDuration, message)
-                        .at(Some(self.at(path)), "here")
-                        .help("write it with its unit: 90s, 15m, 1h30m"),
-                );
-                None
+        let (message, help) = match Duration::said(text) {
+            Ok(duration) => return Some(duration),
+            Err(TimeError::Negative(_)) => (format!("the duration `{text}` is below zero"), UNITS),
+            Err(TimeError::TooLong(_)) => {
+                (format!("the duration `{text}` is longer than ten years"), "ten years, 87600h, are the most")
             }
-        }
+            Err(TimeError::Duration(_) | TimeError::Timestamp(_)) => {
+                (format!("`{text}` is no duration"), UNITS)
+            }
+        };
+        let finding = Finding::new(Code::BadDuration, message);
+        self.find(finding.at(Some(self.at(path)), "here").help(help));
+        None
     }
 
     /// A time.
