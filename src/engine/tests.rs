@@ -449,6 +449,25 @@ fn a_failure_that_stops_everything_lets_steps_end_and_starts_nothing() {
 }
 
 #[test]
+fn a_doubt_that_a_resumed_run_resolves_stops_nothing() {
+    let edges = vec![edge(0, 1, On::Done, crate::domain::IfFailed::Stop)];
+    for (look, asked) in [(DONE, vec![0, 1]), (NOT_DONE, vec![0, 0, 1])] {
+        let mut lab = Lab::new(acts(2), edges.clone()).answers(0, [no_answer()]).looks(0, [CANNOT_TELL]);
+        assert_eq!(lab.go().unwrap().outcome, Outcome::InDoubt);
+        lab = lab.looks(0, [look]);
+        let ended = lab.go().unwrap();
+        assert_eq!((ended.outcome, lab.asked()), (Outcome::Completed, asked), "{look:?}");
+    }
+    // One that stays stops everything again.
+    let mut lab = Lab::new(acts(3), edges).answers(0, [no_answer()]).looks(0, [CANNOT_TELL]);
+    for stops in 1..3 {
+        assert_eq!(lab.go().unwrap().outcome, Outcome::InDoubt);
+        let stopping = |e: &&&Event| matches!(e, Event::Stopping { why: StopWhy::Failure(NodeId(0)) });
+        assert_eq!(lab.journal.events().iter().filter(stopping).count(), stops);
+    }
+}
+
+#[test]
 fn a_machine_is_ready_when_it_has_answered_without_a_break_for_so_long() {
     let wait = |up: &[(i64, i64)]| {
         let mut lab = Lab::new(vec![ready(0, 5, 30), act(1)], vec![done(0, 1)]);

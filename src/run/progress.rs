@@ -85,7 +85,8 @@ pub struct Progress {
     places: Places,
     stopping: Option<StopWhy>,
     must_stop: Option<NodeId>,
-    /// Failures that were known when the run was taken up: whoever did that goes on in spite of them.
+    /// Failures that were known when the run was taken up: whoever did that goes on in spite of them. Doubts too, until they are
+    /// looked at again.
     known: BTreeSet<NodeId>,
     outcome: Option<Outcome>,
     closed: bool,
@@ -255,12 +256,14 @@ impl Progress {
                 if matches!(why, FailedWhy::ByHand { .. }) {
                     self.by_hand.insert(*node);
                 }
+                self.known.remove(node);
                 self.end(*node, Status::Failed, at);
                 self.follow(before, |s| s.failed(*node, at));
             }
             Event::InDoubt { node, .. } => {
                 let before =
                     self.legal(*node, "in doubt", |s| matches!(s, Status::Running | Status::InDoubt))?;
+                self.known.remove(node);
                 self.end(*node, Status::InDoubt, at);
                 self.follow(before, |s| s.failed(*node, at));
             }
@@ -292,7 +295,7 @@ impl Progress {
                 *status = Status::Pending;
             }
         }
-        self.known = self.nodes(|s| s == Status::Failed).collect();
+        self.known = self.nodes(|s| matches!(s, Status::Failed | Status::InDoubt)).collect();
         self.derive();
     }
 
