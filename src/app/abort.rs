@@ -1,16 +1,15 @@
 //! `lifeboat abort RUN`: the way back from a run, as a new plan that is shown before anything is done; or the run's end as it is.
 
-use super::apply::{begin, confirm, still_fits};
-use super::hold::{Held, hold_as_it_is, over};
+use super::apply::{begin_back, confirm, still_fits};
+use super::hold::{hold_as_it_is, over};
 use super::prepare::{Asked, documents, prepare};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
 use crate::domain::{Condition, State};
-use crate::journal::{Active, Journal, JournalError, Runs};
+use crate::journal::{Active, JournalError, Runs};
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Member, Plan, Purpose};
-use crate::run::Event;
 
 /// What `abort` is asked.
 pub struct Ask {
@@ -47,8 +46,8 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
     // While a person thought about it the world may have moved; then the old run must stay the one that holds the replicas.
     still_fits(&prepared.plan, &prepared.world).await?;
-    end(desk, &id, "its way back was begun")?;
-    begin(desk, prepared, false, screen).await
+    let from = hold_as_it_is(desk, &id)?;
+    begin_back(desk, prepared, from, screen).await
 }
 
 /// The states before the run. What the replicas wrote goes where they stood by before; where they served, it stays.
@@ -102,12 +101,7 @@ fn close(desk: &Desk, run: &RunId, because: &str) -> Said {
 /// Ends a run for good. A run whose journal is damaged is let go without a record: there is no sound place for one.
 fn end(desk: &Desk, run: &RunId, because: &str) -> Result<(), Box<Answer>> {
     match Runs::new(&desk.own()).read(run) {
-        Ok(_) => {
-            let Held { world, active, mut journal, .. } = hold_as_it_is(desk, run)?;
-            let event = Event::Closed { person: desk.person.clone(), because: because.to_owned() };
-            journal.append(&[(world.clock().now(), event)])?;
-            return Ok(active.release()?);
-        }
+        Ok(_) => return hold_as_it_is(desk, run)?.close(desk, because),
         Err(JournalError::Damaged { .. }) => {}
         // What cannot be read today, for want of rights or by an older version, may be sound tomorrow.
         Err(error) => return Err(error.into()),

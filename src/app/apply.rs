@@ -1,6 +1,7 @@
 //! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
 
 use super::carry::{Ready, carry, claim};
+use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
 use super::{Answer, Desk, Exit, Said, Screen, gate, seal};
@@ -52,20 +53,31 @@ pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
 /// Claims, freezes and drives a plan that was just made.
 pub async fn begin(desk: &Desk, prepared: Prepared, steps: bool, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    start(desk, world, (plan, loaded.documents), steps, screen).await
+    start(desk, world, Start { plan, documents: loaded.documents, from: None, steps }, screen).await
 }
 
-async fn start(
-    desk: &Desk,
-    world: World,
-    frozen: (Plan, Vec<(String, Digest)>),
+/// The same for the way back from a run: it takes the replicas over, and only when it is there to be taken up is that run closed.
+pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mut dyn Screen) -> Said {
+    let Prepared { loaded, world, plan, .. } = prepared;
+    let start_back = Start { plan, documents: loaded.documents, from: Some(from), steps: false };
+    start(desk, world, start_back, screen).await
+}
+
+/// What is begun.
+struct Start {
+    plan: Plan,
+    documents: Vec<(String, Digest)>,
+    /// The run whose replicas it takes over.
+    from: Option<Held>,
+    /// Whether every step is shown.
     steps: bool,
-    screen: &mut dyn Screen,
-) -> Said {
-    let (plan, documents) = frozen;
+}
+
+async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
+    let Start { plan, documents, from, steps } = what;
     let runs = Runs::new(&desk.own());
     let id = new_run(&runs, world.clock().now())?;
-    let active = claim(desk, &id, &plan, &world)?;
+    let active = claim(desk, &id, &plan, &world, from.as_ref().map(|f| &f.found.frozen.run))?;
     // Between looking and claiming another run may have ended. From here on nobody else changes these replicas.
     if let Err(stale) = still_fits(&plan, &world).await {
         active.release()?;
@@ -80,6 +92,17 @@ async fn start(
             return Err(error.into());
         }
     };
+    if let Some(from) = from {
+        let before = from.found.frozen.run.clone();
+        if let Err(error) = from.close(desk, WAY_BACK) {
+            // The run before holds on to its replicas, as if nothing had begun. Where that cannot be told, both stay: the way back
+            // can be taken up and closes it.
+            if runs.read(&before).is_ok_and(|found| !found.progress.is_over()) && runs.discard(&id).is_ok() {
+                active.release()?;
+            }
+            return Err(error);
+        }
+    }
     let progress = Progress::new(Arc::new(frozen.plan));
     carry(desk, &world, Ready { id, active, journal, progress, steps }, screen).await
 }
@@ -107,7 +130,8 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
     allowed(desk, &aged)?;
     screen.show(&shown);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
-    start(desk, world, (sealed.plan, sealed.documents), ask.steps, screen).await
+    let (plan, documents) = (sealed.plan, sealed.documents);
+    start(desk, world, Start { plan, documents, from: None, steps: ask.steps }, screen).await
 }
 
 /// What the policies of the workspace say to a sealed plan. A sealed plan may be carried out where no documents are, and then no policy is.

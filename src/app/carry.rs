@@ -18,8 +18,14 @@ use std::sync::Arc;
 /// How long steps under way may take to end after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// Claims the replicas of a plan for a run.
-pub fn claim(desk: &Desk, run: &RunId, plan: &Plan, world: &World) -> Result<Active, Box<Answer>> {
+/// Claims the replicas of a plan for a run; beside another one, where they are handed over between the two.
+pub fn claim(
+    desk: &Desk,
+    run: &RunId,
+    plan: &Plan,
+    world: &World,
+    beside: Option<&RunId>,
+) -> Result<Active, Box<Answer>> {
     let replicas: BTreeSet<ReplicaName> = plan.members.iter().map(|m| m.replica.clone()).collect();
     let claim = Claim {
         run: run.clone(),
@@ -29,7 +35,7 @@ pub fn claim(desk: &Desk, run: &RunId, plan: &Plan, world: &World) -> Result<Act
         process: std::process::id(),
         since: world.clock().now(),
     };
-    Active::claim(&desk.own(), &claim).map_err(refused)
+    Active::claim_beside(&desk.own(), &claim, beside).map_err(refused)
 }
 
 fn refused(refusal: Refusal) -> Box<Answer> {

@@ -5,8 +5,10 @@ use super::world::World;
 use super::{Answer, Desk, Exit};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
-use crate::journal::{Active, LocalJournal, Runs, local::Found};
+use crate::journal::{Active, Journal, LocalJournal, Runs, local::Found};
+use crate::plan::{Plan, Purpose};
 use crate::provider::sim::Setup;
+use crate::run::Event;
 
 /// An unfinished run, held for as long as this is kept.
 pub struct Held {
@@ -18,6 +20,22 @@ pub struct Held {
     pub found: Found,
     /// Where its next records go.
     pub journal: LocalJournal,
+}
+
+/// Why a run is closed whose way back is there.
+pub const WAY_BACK: &str = "its way back was begun";
+
+impl Held {
+    /// Closes it for good, and lets go of its replicas.
+    ///
+    /// # Errors
+    /// Where that cannot be recorded; it is then unfinished as before.
+    pub fn close(self, desk: &Desk, because: &str) -> Result<(), Box<Answer>> {
+        let Self { world, active, mut journal, .. } = self;
+        let event = Event::Closed { person: desk.person.clone(), because: because.to_owned() };
+        journal.append(&[(world.clock().now(), event)])?;
+        Ok(active.release()?)
+    }
 }
 
 /// Takes a run in hand that is to be carried on, or whose steps are to be settled.
@@ -54,7 +72,11 @@ pub fn hold_as_it_is(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
         return Err(over(run));
     }
     let world = World::from_setup(desk, setup(&found.frozen.setup)?)?;
-    let active = claim(desk, run, &found.frozen.plan, &world)?;
+    let before = before(desk, &found.frozen.plan)?;
+    let active = claim(desk, run, &found.frozen.plan, &world, before.as_ref())?;
+    if let Some(before) = &before {
+        hand_over(desk, before, run)?;
+    }
     let (found, journal) = runs.open(run)?;
     // Between looking and claiming somebody may have ended it.
     if found.progress.is_over() {
@@ -62,6 +84,27 @@ pub fn hold_as_it_is(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
         return Err(over(run));
     }
     Ok(Held { world, active, found, journal })
+}
+
+/// The run whose way back a plan is, where it still has its claim: its runner was killed when the way back was there already and the
+/// run before was not yet closed.
+fn before(desk: &Desk, plan: &Plan) -> Result<Option<RunId>, Box<Answer>> {
+    let Purpose::Abort(before) = &plan.purpose else { return Ok(None) };
+    let claims = Active::all(&desk.own())?;
+    Ok(claims.iter().any(|(claim, _)| claim.run == *before).then(|| before.clone()))
+}
+
+/// Closes the run before, whose replicas its way back holds from now on.
+fn hand_over(desk: &Desk, before: &RunId, to: &RunId) -> Result<(), Box<Answer>> {
+    let runs = Runs::new(&desk.own());
+    let frozen = runs.read(before)?.frozen;
+    let world = World::from_setup(desk, setup(&frozen.setup)?)?;
+    let active = claim(desk, before, &frozen.plan, &world, Some(to))?;
+    let (found, journal) = runs.open(before)?;
+    if found.progress.is_over() {
+        return Ok(active.release()?);
+    }
+    Held { world, active, found, journal }.close(desk, WAY_BACK)
 }
 
 /// Why nothing can be done to a run that is over.

@@ -70,10 +70,22 @@ impl Active {
     /// # Errors
     /// [`Refusal`].
     pub fn claim(own: &Path, claim: &Claim) -> Result<Self, Refusal> {
+        Self::claim_beside(own, claim, None)
+    }
+
+    /// The same, where the replicas are handed over: what the run beside it holds is in nobody's way. Of the two runs one is the
+    /// other's way back, and whoever claims either of them closes the one that is left.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn claim_beside(own: &Path, claim: &Claim, beside: Option<&RunId>) -> Result<Self, Refusal> {
         let folder = own.join("active");
         std::fs::create_dir_all(&folder).map_err(JournalError::io(&folder))?;
         let _gate = Gate::enter(&folder)?;
         for (other, held) in others(own, &folder)? {
+            if beside == Some(&other.run) {
+                continue;
+            }
             let same = other.run == claim.run;
             let shared = other.replicas.intersection(&claim.replicas).next();
             let Some(shared) = shared.or(other.replicas.first().filter(|_| same)).cloned() else { continue };

@@ -119,6 +119,20 @@ impl Runs {
         })
     }
 
+    /// Takes back a run that was created and in which nothing has happened.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`]; the run is then there or not, and never there in part.
+    pub fn discard(&self, run: &RunId) -> Result<(), JournalError> {
+        let folder = self.folder.join(run.as_str());
+        let path = folder.join("run.json");
+        std::fs::remove_file(&path).map_err(JournalError::io(&path))?;
+        sync_folder(&folder)?;
+        // Without its frozen plan it is no run; that the rest may stay behind changes nothing.
+        drop(std::fs::remove_dir_all(&folder));
+        Ok(())
+    }
+
     /// Reads a run.
     ///
     /// # Errors

@@ -1,0 +1,102 @@
+//! From a run to its way back: whenever that is cut short, exactly one of the two holds the replicas, and it can be taken up.
+
+use crate::program::Place;
+use std::path::{Path, PathBuf};
+
+/// A failover that failed where its replica was to be started, and its run.
+fn failed() -> (Place, String) {
+    let place = Place::example("single");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web"]).ends(0);
+    place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let holders = holders(&place);
+    assert_eq!(holders.len(), 1);
+    (place, holders[0].clone())
+}
+
+fn own(place: &Place, path: &str) -> PathBuf {
+    place.path().join(".lifeboat").join(path)
+}
+
+/// The runs that hold replicas.
+fn holders(place: &Place) -> Vec<String> {
+    let files = own(place, "active").read_dir().unwrap().map(|e| e.unwrap().path());
+    let claims = files.filter(|p| p.extension().is_some_and(|e| e == "json"));
+    claims.map(|p| p.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_disk_that_fills_up_in_between_leaves_no_replica_without_a_holder() {
+    let mut full = 0;
+    for (kib, documents) in (1..=12).flat_map(|kib| [(kib, 0), (kib, 60)]) {
+        let (place, run) = failed();
+        let confirm = format!("abort-{run}");
+        // A run names its documents: with many of them the way back is longer than what is still to be written of the run before.
+        for number in 0..documents {
+            let text = format!(
+                "apiVersion: lifeboat/v1\nkind: Policy\nmetadata: {{ name: p{number} }}\nspec: {{ because: asked }}\n"
+            );
+            place.write(&format!("policy-{number}.yaml"), &text);
+        }
+        if place.with_file_limit(kib, &["abort", &run, "--confirm", &confirm]).code == 0 {
+            continue;
+        }
+        full += 1;
+        place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(7);
+        let holders = holders(&place);
+        assert_eq!(holders.len(), 1, "{kib} KiB: {holders:?}");
+        let runs = own(&place, "runs").read_dir().unwrap().map(|e| e.unwrap().path());
+        let begun = runs.filter(|p| p.join("run.json").exists()).count();
+        assert_eq!(begun == 1, holders[0] == run, "{kib} KiB: there is no run that was not begun");
+        place.run(&["resume", &holders[0]]).ends(0);
+        place.all_are(if holders[0] == run { "Failover" } else { "Ready" });
+    }
+    assert!(full >= 8, "these limits are meant to fall into the way back: {full}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in from.read_dir().unwrap().map(|e| e.unwrap()) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Killed when the way back is there and the run before is not yet closed: both have their claims.
+fn killed_in_between() -> (Place, String, String) {
+    let (place, run) = failed();
+    let before = tempfile::tempdir().unwrap();
+    copy(&own(&place, ""), before.path());
+    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    let runs = own(&place, "runs").read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let back = runs.into_iter().find(|r| *r != run).unwrap();
+    copy(before.path(), &own(&place, ""));
+    std::fs::write(own(&place, &format!("runs/{back}/journal.jsonl")), "").unwrap();
+    let claim = std::fs::read_to_string(own(&place, &format!("active/{run}.json"))).unwrap();
+    std::fs::write(own(&place, &format!("active/{back}.json")), claim.replace(&run, &back)).unwrap();
+    (place, run, back)
+}
+
+#[test]
+fn a_kill_in_between_leaves_the_way_back_to_be_taken_up() {
+    for (command, state) in [
+        (&["resume", "BACK"][..], "Ready"),
+        (&["abort", "BACK", "--close", "--because", "looked at"], "part-way"),
+    ] {
+        let (place, run, back) = killed_in_between();
+        let refused = place.run(&["resume", &run]).ends(7);
+        assert!(refused.err.contains(&format!("lifeboat resume {back}")), "{}", refused.err);
+        let command: Vec<&str> =
+            command.iter().map(|a| if *a == "BACK" { back.as_str() } else { *a }).collect();
+        place.run(&command).ends(0);
+        assert!(holders(&place).is_empty());
+        let report = place.run(&["report", &run]).ends(0);
+        assert!(report.out.contains("its way back was begun"), "{}", report.out);
+        place.all_are(state);
+        place.run(&["resume", &run]).ends(1);
+    }
+}
