@@ -171,9 +171,12 @@ fn a_step_in_doubt_is_settled_by_a_person() {
         .run(&["settle", "latest", "web/failover/power-of", "done", "--because", "x", "--format", "json"])
         .ends(1);
     assert_eq!(wrong.codes(), ["LB0807"]);
+    assert!(doubt.out.contains("because web/failover/power-on is in doubt"), "{}", doubt.out);
     place
         .run(&["settle", "latest", "web/failover/power-on", "done", "--because", "seen on the console"])
         .ends(0);
+    let settled = place.run(&["report", "latest"]).ends(0);
+    assert!(settled.out.contains("Next: lifeboat resume"), "nothing is left to settle: {}", settled.out);
     place.run(&["sim", "heal"]).ends(0);
     let ended = place.run(&["resume"]).ends(10);
     assert!(ended.out.contains("seen on the console"), "{}", ended.out);

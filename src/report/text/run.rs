@@ -231,6 +231,9 @@ fn not_run(story: Story<'_>, plan: &Plan) -> Vec<String> {
     }
     let line = |(because, (n, replicas)): (Option<NodeId>, (usize, BTreeSet<&ReplicaName>))| {
         let why = match because {
+            Some(node) if story.progress.status(node) == Status::InDoubt => {
+                format!("because {} is in doubt", plan.node_name(node))
+            }
             Some(node) => format!("because {} failed", plan.node_name(node)),
             None => "because the run ended before".to_owned(),
         };
@@ -300,13 +303,16 @@ fn closing(story: Story<'_>) -> String {
         Some(Outcome::Stopped | Outcome::Failed) | None => {
             format!("Next: lifeboat resume {run}   or   lifeboat abort {run}\n")
         }
-        Some(Outcome::InDoubt) => {
-            let node = story.progress.summary().in_doubt.first().map(|n| story.progress.plan().node_name(*n));
-            let node = node.unwrap_or_default();
-            format!(
-                "Next: look at the site, then lifeboat settle {run} {node} done|retry|failed --because TEXT\n"
-            )
-        }
+        Some(Outcome::InDoubt) => match story.progress.summary().in_doubt.first() {
+            Some(node) => {
+                let node = story.progress.plan().node_name(*node);
+                format!(
+                    "Next: look at the site, then lifeboat settle {run} {node} done|retry|failed --because TEXT\n"
+                )
+            }
+            // A person has settled them since.
+            None => format!("Next: lifeboat resume {run}\n"),
+        },
     }
 }
 
