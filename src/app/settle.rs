@@ -31,6 +31,16 @@ pub fn settle(desk: &Desk, ask: &Ask) -> Said {
     // Held for the time of writing: nobody may be driving the run meanwhile.
     let Held { world, active: _active, found, mut journal } = hold(desk, &id)?;
     let node = step(&found.progress, &ask.step)?;
+    if found.progress.is_taken_back(node) {
+        let what = format!("`{}` cannot be settled: the plan's way back for its failure has begun", ask.step);
+        let finding = Finding::new(Code::NothingToResume, what);
+        return Err(Answer::stop(
+            Exit::Invalid,
+            finding.help(format!(
+                "`lifeboat resume {id}` ends the way back; then plan again from what is observed"
+            )),
+        ));
+    }
     let event = by_hand(node, ask.word, &desk.person, &ask.because);
     let at = world.clock().now();
     let mut progress = found.progress;

@@ -555,9 +555,14 @@ impl Progress {
     /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
     /// the plan's way back has begun.
     pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
-        let begun = |e: &Edge| e.on == On::Failed && self.started_at(e.to).is_some();
-        self.nodes(|s| s == Status::Failed)
-            .filter(move |n| !self.by_hand.contains(n) && !self.edges(*n).iter().any(begun))
+        let failed = self.nodes(|s| s == Status::Failed);
+        failed.filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n))
+    }
+
+    /// Whether the plan's way back for the failure of a node has begun.
+    #[must_use]
+    pub fn is_taken_back(&self, node: NodeId) -> bool {
+        self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
     }
 
     /// The numbers of the run.

@@ -100,3 +100,25 @@ fn a_kill_in_between_leaves_the_way_back_to_be_taken_up() {
         place.run(&["resume", &run]).ends(1);
     }
 }
+
+#[test]
+fn a_step_whose_way_back_has_begun_is_not_settled_forward() {
+    let place = Place::example("single");
+    place.write(
+        "back.yaml",
+        "apiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: try-back }\nspec:\n  desired:\n    - replica: web\n      state: Ready\n      keep: replica\n      failback: { target: original, verify: { otherwise: undo } }\n",
+    );
+    place.apply("failover-web");
+    place.run(&["sim", "fault", "never-ready", "production/web"]).ends(0);
+    place.run(&["sim", "fault", "fails", "--action", "revert-replica", "--replica", "web"]).ends(0);
+    place.run(&["apply", "try-back", "--confirm", "try-back"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    for word in ["done", "retry"] {
+        let said = place.run(&["settle", "latest", "web/switchover/wait-14", word, "--because", "x"]).ends(1);
+        assert!(said.err.contains("way back for its failure has begun"), "{}", said.err);
+    }
+    // The way back itself may be tried again, and ends the run.
+    place.run(&["settle", "latest", "web/undo-failback/revert-replica", "retry", "--because", "x"]).ends(0);
+    place.run(&["resume"]).ends(10);
+    place.all_are("Failover");
+}
