@@ -38,7 +38,8 @@ pub fn claim(
     Active::claim_beside(&desk.own(), &claim, beside).map_err(refused)
 }
 
-fn refused(refusal: Refusal) -> Box<Answer> {
+/// Why replicas cannot be claimed, with the way out.
+pub fn refused(refusal: Refusal) -> Box<Answer> {
     let source = |claim: &Claim| {
         let Claim { run, purpose, runner, process, since, .. } = claim;
         format!(
@@ -121,11 +122,16 @@ pub async fn carry(
     signals.abort();
     world.simulator.close()?;
     let ended = ended.map_err(|error| engine_failed(error, &id))?;
-    if ended.outcome.is_final() {
-        active.release()?;
-    }
     screen.tally(None);
-    report(desk, &id, ended.outcome)
+    let mut answer = report(desk, &id, ended.outcome)?;
+    if ended.outcome.is_final()
+        && let Err(error) = active.release()
+    {
+        // The run is over, and whoever comes next takes its claim away.
+        let left: Box<Answer> = error.into();
+        answer.findings.extend(left.findings);
+    }
+    Ok(answer)
 }
 
 fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {

@@ -1,12 +1,12 @@
 //! `lifeboat resume [RUN]`: goes on with a run that was cut off. It needs no documents: plan and settings are frozen with the run.
 
-use super::carry::{Ready, carry};
+use super::carry::{Ready, carry, refused};
 use super::hold::{Held, hold};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
-use crate::journal::{Active, Journal};
+use crate::journal::{Active, Journal, Refusal};
 
 /// Carries the command out.
 ///
@@ -38,8 +38,13 @@ pub fn which(desk: &Desk, run: Option<&str>) -> Result<RunId, Box<Answer>> {
     if let Some(run) = run {
         return super::runs::named(desk, run);
     }
-    let mut open: Vec<RunId> =
-        Active::all(&desk.own())?.into_iter().filter(|(_, held)| !held).map(|(c, _)| c.run).collect();
+    let (held, open): (Vec<_>, Vec<_>) = Active::all(&desk.own())?.into_iter().partition(|(_, held)| *held);
+    if let (Some((holder, _)), true) = (held.into_iter().next(), open.is_empty())
+        && let Some(shared) = holder.replicas.first().cloned()
+    {
+        return Err(refused(Refusal::Held { shared, holder: Box::new(holder) }));
+    }
+    let mut open: Vec<RunId> = open.into_iter().map(|(claim, _)| claim.run).collect();
     match (open.pop(), open.is_empty()) {
         (Some(run), true) => Ok(run),
         (None, _) => {

@@ -238,17 +238,23 @@ impl Driver<'_> {
     fn stop_as_asked(&mut self) -> Result<(), EngineError> {
         self.asked = true;
         self.record(vec![Event::Stopping { why: StopWhy::Asked }])?;
+        self.give_waits_up();
+        self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
+        Ok(())
+    }
+
+    /// Of a run that stops, nothing follows from what it waits for; whoever resumes it waits anew.
+    fn give_waits_up(&mut self) {
         for wait in std::mem::take(&mut self.waits).into_values() {
             wait.abort();
         }
-        self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
-        Ok(())
     }
 
     /// Starts everything that may start now; returns when something else may.
     fn start_what_may(&mut self) -> Result<Option<Timestamp>, EngineError> {
         if let Some(node) = self.run.progress.must_stop() {
             self.record(vec![Event::Stopping { why: StopWhy::Failure(node) }])?;
+            self.give_waits_up();
         }
         loop {
             // Whoever asks while records are being made durable is heard before anything else starts.

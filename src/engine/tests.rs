@@ -291,7 +291,7 @@ fn no_answer() -> Answer {
 }
 
 fn fails() -> Answer {
-    Answer::After(1, Err(Failure::Failed("once".to_owned())))
+    Answer::After(1, Err(no()))
 }
 
 const DONE: Look = Look::Settled(Settled::Done);
@@ -446,6 +446,24 @@ fn a_failure_that_stops_everything_lets_steps_end_and_starts_nothing() {
     assert_eq!((ended.outcome, lab.asked()), (Outcome::Failed, vec![0, 2]));
     assert_eq!(ended.progress.status(NodeId(2)), Status::Done);
     assert_eq!(ended.progress.status(NodeId(3)), Status::Pending);
+}
+
+#[test]
+fn a_failure_that_stops_everything_ends_what_is_waited_for_and_a_later_stop_hides_it_not() {
+    let edges = vec![edge(0, 1, On::Done, crate::domain::IfFailed::Stop)];
+    let fails = || (0..3).map(|_| fails());
+    let mut lab = Lab::new([acts(2), vec![ready(2, 1, 3600)]].concat(), edges.clone()).answers(0, fails());
+    let ended = lab.go().unwrap();
+    assert_eq!((ended.outcome, ended.progress.status(NodeId(2))), (Outcome::Failed, Status::Waiting));
+    assert!(lab.now() < 60, "nobody waits for an hour for what changes nothing: {}", lab.now());
+    let mut lab =
+        Lab::new(acts(2), Vec::new()).answers(0, fails()).answers(1, [Answer::After(30, Err(no()))]);
+    lab.stop_at = Some(20);
+    assert_eq!(lab.go().unwrap().outcome, Outcome::Failed);
+}
+
+fn no() -> Failure {
+    Failure::Failed("once".to_owned())
 }
 
 #[test]

@@ -71,12 +71,15 @@ impl Runs {
         for entry in entries {
             let entry = entry.map_err(JournalError::io(&self.folder))?;
             // A folder without its frozen plan is what a kill left behind before the run began: there never was such a run.
-            if entry.path().join("run.json").exists() {
-                runs.extend(entry.file_name().to_str().and_then(|n| RunId::new(n).ok()));
+            if let Ok(frozen) = entry.path().join("run.json").metadata() {
+                let name = entry.file_name().to_str().and_then(|n| RunId::new(n).ok());
+                runs.extend(name.map(|name| (frozen.modified().ok(), name)));
             }
         }
-        runs.sort();
-        Ok(runs)
+        // A name begins with the second in which its run began; of runs of one second the files tell which was first.
+        let second = |run: &RunId| run.as_str().split('-').next().unwrap_or_default().to_owned();
+        runs.sort_by(|(a, one), (b, other)| (second(one), a, one).cmp(&(second(other), b, other)));
+        Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 
     /// Whether there is such a run, readable or not.

@@ -76,12 +76,13 @@ pub fn outcome(progress: &Progress, stopped: bool) -> Outcome {
         return Outcome::InDoubt;
     }
     let unfinished = progress.count(Status::is_open) > 0;
-    if stopped && unfinished {
+    // A failure that something in the plan answers (`continue`, or a way back for it) is an exception; any other one fails the run,
+    // also where somebody stopped it after that.
+    let unanswered = summary.failed.iter().any(|node| !progress.is_answered(*node));
+    if stopped && unfinished && !unanswered {
         return Outcome::Stopped;
     }
     let blocked = summary.not_run.iter().any(|n| n.because.is_some());
-    // A failure that something in the plan answers (`continue`, or a way back for it) is an exception; any other one fails the run.
-    let unanswered = summary.failed.iter().any(|node| !progress.is_answered(*node));
     if unanswered || unfinished || (blocked && summary.failed.is_empty()) {
         return Outcome::Failed;
     }
