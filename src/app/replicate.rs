@@ -2,13 +2,14 @@
 
 use super::apply::begin;
 use super::load::Loaded;
-use super::prepare::{Asked, documents, prepare};
+use super::prepare::{Asked, Prepared, documents, prepare};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::ReplicaName;
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Sources};
 use crate::document::check::nearest;
 use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via};
-use crate::plan::Purpose;
+use crate::plan::{Purpose, Unchanged};
+use crate::report::refused::not_replicated;
 
 /// Which replicas.
 pub struct Ask {
@@ -43,10 +44,23 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
         switchover_now: false,
     };
     let prepared = prepare(desk, loaded, &asked).await?;
+    refuse_named(ask, &prepared)?;
     if prepared.plan.is_empty() {
         return Ok(super::plan::shown(desk, &prepared, false));
     }
     begin(desk, prepared, false, screen).await
+}
+
+/// Who names a replica means that one: where it cannot be replicated, that must not look like success in a script.
+fn refuse_named(ask: &Ask, prepared: &Prepared) -> Result<(), Box<Answer>> {
+    let named = |one: &&Unchanged| ask.names.iter().any(|name| name == one.replica.as_str());
+    let (workspace, inventory) = (&prepared.loaded.workspace, &prepared.inventory);
+    let refused = prepared.plan.unchanged.iter().filter(named);
+    let findings: Vec<Finding> = refused.map(|one| not_replicated(one, workspace, inventory)).collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(Answer::with(Exit::Invalid, findings, Sources::default())))
 }
 
 fn chosen(loaded: &Loaded, ask: &Ask) -> Result<Vec<ReplicaName>, Box<Answer>> {

@@ -3,11 +3,11 @@
 
 use crate::base::{ReplicaName, RunbookName};
 use crate::diag::{Code, Finding, Span};
-use crate::domain::transition::possible;
+use crate::domain::transition::{possible, transition};
 use crate::domain::{Condition, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
-use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Violation, Warning};
+use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
 use crate::report::words;
 use std::collections::BTreeMap;
 
@@ -82,7 +82,8 @@ pub fn findings(
         let first = *all.first()?;
         let finding = Finding::new(code(&first.why), message(first, &names(&all)));
         let (span, label) = place(first, places);
-        let finding = finding.at(span, label).about(source(&all, workspace, inventory));
+        let about = source((&first.replica, &first.now), all.len(), workspace, inventory);
+        let finding = finding.at(span, label).about(about);
         Some(help.into_iter().fold(finding, Finding::help))
     };
     groups.into_iter().filter_map(finding).collect()
@@ -219,12 +220,35 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
     }
 }
 
-/// What was read, from where and when.
-fn source(all: &[&Refused], workspace: &Workspace, inventory: &Inventory) -> String {
-    let Some(first) = all.first() else { return String::new() };
-    let more = if all.len() > 1 { format!(" and {} more", all.len() - 1) } else { String::new() };
-    let was = format!("replica {}{more}: {}", first.replica, words::condition(&first.now));
-    let site = workspace.replicas.get(&first.replica).map(|r| &r.replica.site);
+/// A replica that a replication run was asked for by its name, and that does not stand by.
+#[must_use]
+pub fn not_replicated(one: &Unchanged, workspace: &Workspace, inventory: &Inventory) -> Finding {
+    let state = one.now.whole();
+    let now = match &one.now {
+        Condition::PartWay(operation) => format!("its {} is not concluded", operation.kind()),
+        other => format!("it is {}", words::condition(other)),
+    };
+    let refusal = state.and_then(|state| transition(state, OperationKind::Replicate).err());
+    let why = refusal.map_or_else(String::new, |refusal| format!(", and {}", words::refusal(refusal)));
+    let message = format!("`{}` cannot be replicated: {now}{why}", one.replica);
+    let finding =
+        Finding::new(Code::NoRoute, message).about(source((&one.replica, &one.now), 1, workspace, inventory));
+    let finding = state.map(from_here).into_iter().fold(finding, Finding::help);
+    finding.help(
+        "nothing was replicated; `--all`, `--plan` and `--label` leave it alone and replicate the others",
+    )
+}
+
+/// What was read of a replica that stands for several, from where and when.
+fn source(
+    (replica, now): (&ReplicaName, &Condition),
+    all: usize,
+    workspace: &Workspace,
+    inventory: &Inventory,
+) -> String {
+    let more = if all > 1 { format!(" and {} more", all - 1) } else { String::new() };
+    let was = format!("replica {replica}{more}: {}", words::condition(now));
+    let site = workspace.replicas.get(replica).map(|r| &r.replica.site);
     match site.and_then(|site| Some((site, inventory.sites.get(site)?))) {
         Some((site, seen)) => match &seen.silent {
             None => format!("{was}, {site} read {}", seen.at.clock()),

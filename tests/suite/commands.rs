@@ -132,8 +132,9 @@ fn two_runs_over_one_replica_are_kept_apart() {
     let second =
         place.run(&["apply", "disaster-shop", "--confirm", "disaster-shop", "--format", "json"]).ends(6);
     assert_eq!(second.codes(), ["LB0801"]);
-    // A replication run leaves alone what is being failed over.
-    place.run(&["replicate", "web-01"]).ends(0);
+    // What is being failed over is not replicated, and whoever names it is told so.
+    let named = place.run(&["replicate", "web-01", "--format", "json"]).ends(1);
+    assert_eq!(named.codes(), ["LB0501"]);
     said(child.wait_with_output().unwrap()).ends(0);
 }
 
@@ -351,4 +352,20 @@ fn the_steps_of_a_run_tell_their_attempts() {
     let steps = place.run(&["report", "latest", "--steps"]).ends(0).out;
     let line = steps.lines().find(|l| l.contains("/power-on")).unwrap();
     assert!(line.ends_with("3 attempts"), "{steps}");
+}
+
+#[test]
+fn a_replica_that_cannot_be_replicated_is_refused_by_its_name_and_left_alone_otherwise() {
+    let place = Place::example("single");
+    place.apply("move-web");
+    let named = place.run(&["replicate", "web"]).ends(1);
+    assert!(
+        named.err.contains("LB0501") && named.err.contains("replication is held"),
+        "what is asked for by name did not happen: {}",
+        named.err
+    );
+    for others in [&["replicate", "--all"][..], &["replicate", "--all", "--quiet"]] {
+        let said = place.run(others).ends(0);
+        assert!(said.out.contains("Nothing to replicate"), "{}", said.out);
+    }
 }
