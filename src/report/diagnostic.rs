@@ -101,15 +101,32 @@ fn wrapped(head: &str, text: &str, width: usize) -> String {
     out
 }
 
+/// The words; what stands in backticks is one of them, so that a command can be copied whole.
+fn words(line: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut quoted = false;
+    for piece in line.split_whitespace() {
+        match words.last_mut() {
+            Some(last) if quoted => {
+                last.push(' ');
+                last.push_str(piece);
+            }
+            _ => words.push(piece.to_owned()),
+        }
+        quoted ^= piece.matches('`').count() % 2 == 1;
+    }
+    words
+}
+
 fn broken_at_words(line: &str, room: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in line.split_whitespace() {
+    for word in words(line) {
         match lines.last_mut() {
             Some(last) if last.chars().count() + 1 + word.chars().count() <= room => {
                 last.push(' ');
-                last.push_str(word);
+                last.push_str(&word);
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(word),
         }
     }
     lines

@@ -278,7 +278,9 @@ impl Tally {
         }
         if let Some(Waits { what, since, ends, sooner }) = waits {
             let most = if *sooner { "at most " } else { "" };
-            let (waited, left) = (now.since(*since).rounded(), ends.since(now).rounded());
+            let seconds =
+                |time: crate::base::Duration| crate::base::Duration::from_secs(time.as_millis() / 1000);
+            let (waited, left) = (seconds(now.since(*since)), seconds(ends.since(now)));
             text.push_str(&format!(" · waiting {waited}, {most}{left} more, for {what}"));
         }
         text

@@ -1,7 +1,7 @@
 //! What people see, from documents to text: golden output, in the words and columns that it really has.
 
 use crate::world::{name, noon, ready};
-use lifeboat::base::{ReplicaName, RunId, RunbookName, Timestamp};
+use lifeboat::base::{Duration, ReplicaName, RunId, RunbookName, Timestamp};
 use lifeboat::diag::{Code, Finding, Sources};
 use lifeboat::document::parse;
 use lifeboat::domain::{Facts, Power, Sight, effect};
@@ -418,4 +418,27 @@ fn on_a_narrow_terminal_only_what_may_give_way_is_cut() {
     assert!(text.contains('…'), "{text}");
     let wide = text::plan(&plan, &Options { width: 60, ..Options::default() });
     assert!(!wide.contains('…'), "{wide}");
+}
+
+#[test]
+fn a_command_in_a_help_is_broken_nowhere() {
+    let command = "`lifeboat abort 20260101T120000Z-c8be --close --because TEXT`";
+    let finding = Finding::new(Code::Unfinished, "an earlier run is not finished")
+        .help(format!("for another goal or another time: {command}, then apply what leads there"));
+    let text = diagnostic::render(&[finding], &Sources::default(), Style { width: 60, ..Style::default() });
+    assert!(text.lines().any(|line| line.contains(command)), "{text}");
+    assert!(text.lines().count() > 4, "the rest is broken: {text}");
+}
+
+#[test]
+fn the_bar_counts_whole_seconds() {
+    let mut tally = Tally::of(&story(case(&three(), ready).plan("evacuate").unwrap()).0);
+    tally.waits = Some(lifeboat::report::live::Waits {
+        what: "app".to_owned(),
+        since: noon(),
+        ends: noon().after(Duration::from_secs(300)),
+        sooner: true,
+    });
+    let text = tally.words(noon().after(Duration::from_millis(2193)));
+    assert!(text.ends_with("waiting 2s, at most 4m57s more, for app"), "{text}");
 }
