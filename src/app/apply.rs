@@ -120,7 +120,8 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
     let (sealed, _) = seal::read(path)?;
     let world = World::from_setup(desk, sealed.setup)?;
     still_fits(&sealed.plan, &world).await?;
-    let view = text::Options { now: Some(world.clock().now()), ..desk.view.clone() };
+    let next = Some(format!("lifeboat apply {}", super::shown(path)));
+    let view = text::Options { now: Some(world.clock().now()), next, ..desk.view.clone() };
     // What is lost grows while a plan lies about: a person and the policies judge what would be lost now.
     let aged = sealed.plan.aged(world.clock().now());
     let shown = text::plan(&aged, &view);

@@ -78,6 +78,15 @@ pub fn load(desk: &Desk) -> Result<Loaded, Box<Answer>> {
     Ok(Loaded { sources, workspace, origins, findings, documents })
 }
 
+/// The first file that holds, or may hold, documents of a workspace in this folder.
+pub fn first_document(folder: &Path) -> Option<PathBuf> {
+    let mut files = Vec::new();
+    // What cannot be read cannot be told from documents; writing will say what is wrong with the folder.
+    collect(folder, &mut files).ok()?;
+    files.sort();
+    files.into_iter().next()
+}
+
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), (PathBuf, std::io::Error)> {
     let failed = |error| (folder.to_owned(), error);
     for entry in std::fs::read_dir(folder).map_err(failed)? {

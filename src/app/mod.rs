@@ -22,6 +22,7 @@ mod world;
 
 use crate::diag::{Code, Finding, Sources};
 use crate::journal::JournalError;
+use crate::journal::local::write_whole;
 use crate::provider::sim::SimError;
 use crate::report::text::Options;
 use serde_json::Value;
@@ -234,7 +235,25 @@ impl From<SimError> for Box<Answer> {
     }
 }
 
-/// A file that could not be read or written.
+/// Writes a file that the user named, whole or not at all.
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Box<Answer>> {
+    write_whole(path, bytes).map_err(|error| match error {
+        JournalError::Io { path, source } => unwritten(&path, &source),
+        other => other.into(),
+    })
+}
+
+/// A file that the user named and that could not be written.
+fn unwritten(path: &Path, error: &std::io::Error) -> Box<Answer> {
+    Answer::stop(
+        Exit::Io,
+        Finding::new(Code::StoreUnwritable, format!("the file cannot be written: {error}"))
+            .about(shown(path))
+            .help("nothing was changed; name another place, or make room"),
+    )
+}
+
+/// The workspace's own folder, where it could not be read or written.
 fn unwritable(path: &Path, error: &std::io::Error) -> Box<Answer> {
     Answer::stop(
         Exit::Io,

@@ -27,13 +27,12 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
     let prepared = prepare(desk, loaded, &asked).await?;
-    let mut answer = shown(desk, &prepared, ask.switchover);
+    let next = ask.out.as_deref().map(|path| format!("lifeboat apply {}", super::shown(path)));
+    let mut answer = shown_next(desk, &prepared, next.or_else(|| with_switchover(&prepared, ask.switchover)));
     if let Some(path) = &ask.out {
         let digest = seal::write(path, &prepared)?;
         let path = super::shown(path);
-        answer
-            .human
-            .push_str(&format!("Saved {path}, sha256 {}. Next: lifeboat apply {path}\n", digest.short()));
+        answer.human = format!("Saved {path}, sha256 {}.\n\n{}", digest.short(), answer.human);
         if let Some(json) = answer.json.as_object_mut() {
             json.insert("sealed".to_owned(), serde_json::json!({ "file": path, "sha256": digest }));
         }
@@ -50,8 +49,15 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
 
 /// A plan as it is shown; `switchover` where it was made with a person's word for manual switchovers, which applying it needs again.
 pub fn shown(desk: &Desk, prepared: &Prepared, switchover: bool) -> Answer {
+    shown_next(desk, prepared, with_switchover(prepared, switchover))
+}
+
+fn with_switchover(prepared: &Prepared, switchover: bool) -> Option<String> {
+    switchover.then(|| format!("lifeboat apply {} --switchover", prepared.plan.purpose))
+}
+
+fn shown_next(desk: &Desk, prepared: &Prepared, next: Option<String>) -> Answer {
     let plan = &prepared.plan;
-    let next = switchover.then(|| format!("lifeboat apply {} --switchover", plan.purpose));
     let view = text::Options { now: Some(prepared.inventory.at), next, ..desk.view.clone() };
     let mut answer = Answer::ok(text::plan(plan, &view), desk.json(|| json::plan(plan)));
     answer.findings = warnings(prepared);

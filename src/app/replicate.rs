@@ -102,11 +102,17 @@ fn chosen(loaded: &Loaded, ask: &Ask) -> Result<Vec<ReplicaName>, Box<Answer>> {
     names.sort();
     names.dedup();
     if names.is_empty() {
-        let finding = Finding::new(Code::EmptySelection, "no replica is chosen");
-        return Err(Answer::stop(
-            Exit::Invalid,
-            finding.help("name replicas, or say --all, --plan NAME or --label KEY=VALUE"),
-        ));
+        let (what, help) = if ask.labels.is_empty() {
+            let ways = "name replicas, or say --all, --plan NAME or --label KEY=VALUE";
+            ("no replica is chosen".to_owned(), ways)
+        } else {
+            let said: Vec<String> = ask.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            (
+                format!("no replica has the labels {}", said.join(", ")),
+                "`lifeboat show replicas` lists them with their labels",
+            )
+        };
+        return Err(Answer::stop(Exit::Invalid, Finding::new(Code::EmptySelection, what).help(help)));
     }
     Ok(names)
 }

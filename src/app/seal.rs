@@ -4,7 +4,6 @@ use super::prepare::Prepared;
 use super::{Answer, Exit, shown};
 use crate::base::Digest;
 use crate::diag::{Code, Finding};
-use crate::journal::local::write_whole;
 use crate::plan::Plan;
 use crate::provider::sim::Setup;
 use serde::{Deserialize, Serialize};
@@ -39,8 +38,8 @@ pub fn write(path: &Path, prepared: &Prepared) -> Result<Digest, Box<Answer>> {
         setup: prepared.world.setup.clone(),
         plan: prepared.plan.clone(),
     };
-    let (text, seal) = close(&sealed).map_err(|e| super::unwritable(path, &e.into()))?;
-    write_whole(path, text.as_bytes())?;
+    let (text, seal) = close(&sealed).map_err(|e| super::unwritten(path, &e.into()))?;
+    super::write_file(path, text.as_bytes())?;
     Ok(seal)
 }
 

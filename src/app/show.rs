@@ -17,7 +17,8 @@ pub fn show(desk: &Desk, only: Option<(&str, Option<&str>)>) -> Said {
         None => whole,
         Some((kind, name)) => {
             let kinds = whole.as_object().map(|o| o.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-            let key = kinds.iter().find(|k| **k == kind || k.strip_suffix('s') == Some(kind));
+            let key =
+                kinds.iter().find(|k| **k == kind || one(k).1 == kind || k.strip_suffix('s') == Some(kind));
             let Some(of_kind) = key.and_then(|k| whole.get(k)) else {
                 return Err(super::replicate::unknown(
                     Code::UnknownKind,
@@ -33,12 +34,8 @@ pub fn show(desk: &Desk, only: Option<(&str, Option<&str>)>) -> Said {
                         .as_object()
                         .map(|o| o.keys().cloned().collect::<Vec<_>>())
                         .unwrap_or_default();
-                    super::replicate::unknown(
-                        Code::UnknownReplica,
-                        kind,
-                        name,
-                        names.iter().map(String::as_str),
-                    )
+                    let (code, kind) = one(key.map_or(kind, String::as_str));
+                    super::replicate::unknown(code, kind, name, names.iter().map(String::as_str))
                 })?,
             }
         }
@@ -48,6 +45,17 @@ pub fn show(desk: &Desk, only: Option<(&str, Option<&str>)>) -> Said {
         human,
         serde_json::json!({ "format": 1, "type": "documents", "documents": Value::clone(&chosen) }),
     ))
+}
+
+/// What one document of a kind is called, and the code for a name that none has.
+fn one(kind: &str) -> (Code, &str) {
+    match kind {
+        "sites" => (Code::UnknownSite, "site"),
+        "plans" => (Code::UnknownPlan, "failover plan"),
+        "runbooks" => (Code::UnknownRunbook, "runbook"),
+        "policies" => (Code::UnknownPolicy, "policy"),
+        _ => (Code::UnknownReplica, "replica"),
+    }
 }
 
 fn failed(why: &str) -> Box<Answer> {

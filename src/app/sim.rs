@@ -1,6 +1,7 @@
 //! `lifeboat sim …`: looking into the simulated world, and breaking it.
 
 use super::prepare::documents;
+use super::replicate::unknown;
 use super::world::World;
 use super::{Answer, Desk, Exit, Said, unwritable};
 use crate::base::{Duration, ReplicaName, SiteName, VmName};
@@ -9,6 +10,7 @@ use crate::document::check::nearest;
 pub use crate::domain::Power;
 use crate::domain::{Action, VmRef};
 use crate::port::FaultSpec;
+use crate::provider::sim::Setup;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -67,13 +69,14 @@ pub fn sim(desk: &Desk, ask: &Ask) -> Said {
     let said = match ask {
         Ask::Status | Ask::Reset => String::new(),
         Ask::Advance(text) => {
-            let by: Duration =
-                text.parse().map_err(|_| wrong(Code::BadDuration, format!("`{text}` is no duration")))?;
+            let by = duration(text)?;
             world.simulator.advance(by)?;
             format!("{by} passed.\n")
         }
         Ask::Fault(fault) => {
-            world.simulator.set_fault(spec(fault)?)?;
+            let fault = spec(fault)?;
+            declared(&fault, &world)?;
+            world.simulator.set_fault(fault)?;
             String::new()
         }
         Ask::Heal => {
@@ -129,6 +132,32 @@ fn wrong(code: Code, message: String) -> Box<Answer> {
     Answer::stop(Exit::Invalid, Finding::new(code, message))
 }
 
+fn duration(text: &str) -> Result<Duration, Box<Answer>> {
+    text.parse().map_err(|_| {
+        let finding = Finding::new(Code::BadDuration, format!("`{text}` is no duration"));
+        Answer::stop(Exit::Invalid, finding.help("write it with its unit: 90s, 15m, 1h30m"))
+    })
+}
+
+/// A fault of something that is not there would never be felt, and a drill would prove nothing.
+fn declared(fault: &FaultSpec, world: &World) -> Result<(), Box<Answer>> {
+    let Setup { sites, replicas } = &world.setup;
+    match fault {
+        FaultSpec::Silent { site } | FaultSpec::NeverReady { site, .. } if !sites.contains_key(site) => {
+            Err(unknown(Code::UnknownSite, "site", site.as_str(), sites.keys().map(SiteName::as_str)))
+        }
+        FaultSpec::Fails { replica: Some(name), .. }
+        | FaultSpec::Slow { replica: Some(name), .. }
+        | FaultSpec::AnswerLost { replica: Some(name), .. }
+            if !replicas.contains_key(name) =>
+        {
+            let names = replicas.keys().map(ReplicaName::as_str);
+            Err(unknown(Code::UnknownReplica, "replica", name.as_str(), names))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn machine(text: &str) -> Result<VmRef, Box<Answer>> {
     let parsed = text
         .split_once('/')
@@ -176,7 +205,7 @@ fn spec(ask: &FaultAsk) -> Result<FaultSpec, Box<Answer>> {
         }
         FaultAsk::Slow(ask, by) => {
             let (action, replica) = hit(ask)?;
-            let by = by.parse().map_err(|_| wrong(Code::BadDuration, format!("`{by}` is no duration")))?;
+            let by = duration(by)?;
             FaultSpec::Slow { action, replica, by }
         }
         FaultAsk::AnswerLost(ask, cut) => {

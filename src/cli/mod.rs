@@ -42,8 +42,7 @@ pub fn main() -> u8 {
                 .help("a run under way can be taken up with `lifeboat resume`; please report what was typed"),
         ),
     };
-    output.answer(&answer);
-    answer.exit as u8
+    output.answer(&answer)
 }
 
 fn logging(verbose: u8) {

@@ -1,7 +1,7 @@
 //! Results on standard output; progress, questions and findings on standard error.
 
 use super::args::{Args, Color, Command, Format};
-use crate::app::{Answer, Screen, Words};
+use crate::app::{Answer, Exit, Screen, Words};
 use crate::report::diagnostic::{self, Style};
 use crate::report::text::Options;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -75,13 +75,20 @@ impl Output {
         Options { width, room: self.room, unicode: self.style.unicode, all, steps, ..Options::default() }
     }
 
-    /// Says a command's answer.
-    pub fn answer(&self, answer: &Answer) {
+    /// Says a command's answer; returns what the process ends with.
+    pub fn answer(&self, answer: &Answer) -> u8 {
+        let Err(error) = self.say(answer) else { return answer.exit as u8 };
+        err(&format!("error: standard output cannot be written: {error}\n"));
+        // How a run ended counts for more than that its report is lost: `lifeboat report latest` says it again.
+        if answer.exit == Exit::Ok { Exit::Io as u8 } else { answer.exit as u8 }
+    }
+
+    fn say(&self, answer: &Answer) -> std::io::Result<()> {
         match self.format {
             Format::Human => {
                 let findings = diagnostic::render(&answer.findings, &answer.sources, self.style);
                 err(&findings);
-                out(&answer.human);
+                out(&answer.human)
             }
             Format::Json | Format::Jsonl => {
                 let mut whole = match &answer.json {
@@ -96,16 +103,19 @@ impl Output {
                 } else {
                     serde_json::to_string(&whole)
                 };
-                out(&(text.unwrap_or_default() + "\n"));
+                out(&(text.unwrap_or_default() + "\n"))
             }
         }
     }
 }
 
 /// A closed pipe (`| head`) is no error of ours.
-fn out(text: &str) {
+fn out(text: &str) -> std::io::Result<()> {
     let mut stream = std::io::stdout().lock();
-    drop(stream.write_all(text.as_bytes()).and_then(|()| stream.flush()));
+    match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        said => said,
+    }
 }
 
 fn err(text: &str) {
@@ -179,7 +189,8 @@ impl Screen for Terminal {
 
     fn event(&mut self, event: &Value) {
         if self.output.format == Format::Jsonl {
-            out(&format!("{}\n", json!({ "format": 1, "type": "event", "event": event })));
+            // The run goes on; the answer at its end says that nobody could hear it.
+            drop(out(&format!("{}\n", json!({ "format": 1, "type": "event", "event": event }))));
         }
     }
 

@@ -77,6 +77,7 @@ codes! {
     SharedMachine "LB0308" Error "two replicas claim one machine";
     SameMachine "LB0309" Error "a replica is its own source";
     MixedProviders "LB0310" Error "source and replica are at sites of different providers";
+    UnknownPolicy "LB0311" Error "no policy has that name";
     // The graph.
     Cycle "LB0401" Error "entries wait for each other in a circle";
     EntryTwice "LB0402" Error "a replica stands twice in a sequence";

@@ -369,3 +369,60 @@ fn a_replica_that_cannot_be_replicated_is_refused_by_its_name_and_left_alone_oth
         assert!(said.out.contains("Nothing to replicate"), "{}", said.out);
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_no_run_is_spoken_of() {
+    let place = Place::example("single");
+    for command in [&["plan", "move-web", "--out", "none/plan.json"][..], &["init", "lifeboat.yaml/sub"]] {
+        let said = place.run(command).ends(74);
+        assert!(said.err.contains("LB0808") && !said.err.contains("resume"), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_sealed_plan_names_its_own_file_as_what_comes_next() {
+    let place = Place::example("single");
+    let sealed = place.run(&["plan", "move-web", "--out", "plan.json"]).ends(0);
+    let next: Vec<&str> = sealed.out.lines().filter(|l| l.contains("Next:")).collect();
+    assert_eq!(next, ["Next: lifeboat apply plan.json"]);
+    let asked = place.run(&["apply", "plan.json"]).ends(9);
+    assert!(asked.err.contains("Next: lifeboat apply plan.json"), "{}", asked.err);
+}
+
+#[test]
+fn no_example_is_written_beside_documents() {
+    let place = Place::example("shop");
+    let said = place.run(&["init", "--format", "json"]).ends(1);
+    assert_eq!(said.codes(), ["LB0813"]);
+    place.run(&["validate"]).ends(0);
+}
+
+#[test]
+fn what_is_not_declared_is_told_as_what_it_is() {
+    let place = Place::example("shop");
+    for (command, code, near) in [
+        (&["show", "sites", "recovry"][..], "LB0302", "no site is named `recovry`"),
+        (&["show", "policy", "promise"], "LB0311", "declared: promises"),
+        (&["sim", "fault", "silent", "recovry"], "LB0302", "declared: recovery"),
+        (&["sim", "fault", "never-ready", "recovry/db-01"], "LB0302", "declared: recovery"),
+        (&["sim", "fault", "fails", "--replica", "db-1"], "LB0303", "declared: db-01"),
+        (&["sim", "advance", "5"], "LB0210", "with its unit"),
+        (&["replicate", "--label", "tier=wbe"], "LB0306", "no replica has the labels tier=wbe"),
+    ] {
+        let said = place.run(command).ends(1);
+        assert!(said.err.contains(code) && said.err.contains(near), "{command:?}: {}", said.err);
+    }
+    assert!(place.run(&["sim", "status"]).ends(0).out.contains("nothing goes wrong"));
+    place.run(&["show", "policy", "promises"]).ends(0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_nobody_gets_is_no_success() {
+    let place = Place::example("single");
+    let said = place.on_full_disk(&["status"]).ends(74);
+    assert!(said.err.contains("standard output cannot be written"), "{}", said.err);
+    place.on_full_disk(&["apply", "move-web", "--confirm", "move-web"]).ends(74);
+    place.all_are("Failover");
+    place.on_full_disk(&["plan", "nothing"]).ends(1);
+}

@@ -90,6 +90,12 @@ impl Place {
         said(command.output().unwrap())
     }
 
+    /// Runs with a full disk behind its standard output.
+    pub fn on_full_disk(&self, args: &[&str]) -> Said {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        said(self.command(args).stdout(full).output().unwrap())
+    }
+
     /// The keys of everything that the simulated world was asked to do.
     pub fn asked(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.path().join(".lifeboat/sim/world.log")).unwrap();
