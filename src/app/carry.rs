@@ -61,7 +61,11 @@ pub fn refused(refusal: Refusal) -> Box<Answer> {
                 .help(format!("`lifeboat resume {}` goes on with it", earlier.run))
                 .help(format!("`lifeboat abort {}` shows the way back", earlier.run))
                 .help(format!(
-                    "for another goal or another time: `lifeboat abort {} --close --because TEXT`, then apply that",
+                    "for another goal: `lifeboat abort {} --close --because TEXT`, then apply that",
+                    earlier.run
+                ))
+                .help(format!(
+                    "for another switchover time: `lifeboat resume {} --switchover TIME`, or `now`",
                     earlier.run
                 )),
         ),

@@ -3,34 +3,76 @@
 use super::carry::{Ready, carry, refused};
 use super::hold::{Held, hold};
 use super::{Answer, Desk, Exit, Said, Screen};
-use crate::base::RunId;
+use crate::base::{RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
 use crate::journal::{Active, Journal, Refusal};
+use crate::run::{Event, Progress, Status};
+
+/// What `resume` is asked.
+pub struct Ask {
+    /// The run.
+    pub run: Option<String>,
+    /// Another time for the switchovers that it waits for.
+    pub switchover: Option<String>,
+    /// Whether every step is shown.
+    pub steps: bool,
+}
 
 /// Carries the command out.
 ///
 /// # Errors
 /// An early end.
-pub async fn resume(desk: &Desk, run: Option<&str>, steps: bool, screen: &mut dyn Screen) -> Said {
-    let id = which(desk, run)?;
+pub async fn resume(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
+    let time = ask.switchover.as_deref().map(time).transpose()?;
+    let id = which(desk, ask.run.as_deref())?;
     let Held { world, active, found, mut journal } = hold(desk, &id)?;
     if found.torn {
         screen.line("the last record was cut off by the kill; it never counted and is taken away");
     }
     let mut progress = found.progress;
     let now = world.clock().now();
-    let events: Vec<_> = progress
-        .to_retry()
-        .map(|node| (now, by_hand(node, Word::Retry, &desk.person, "the run was resumed")))
-        .collect();
+    let again =
+        progress.to_retry().map(|node| by_hand(node, Word::Retry, &desk.person, "the run was resumed"));
+    let mut events: Vec<_> = again.map(|event| (now, event)).collect();
+    if let Some(time) = time {
+        let moved = rescheduled(&progress, time.unwrap_or(now), &desk.person);
+        if moved.is_empty() {
+            let finding =
+                Finding::new(Code::NothingToResume, format!("no switchover of run {id} waits for a time"));
+            return Err(Answer::stop(
+                Exit::Invalid,
+                finding.help(format!("`lifeboat resume {id}` goes on with it; nothing was changed")),
+            ));
+        }
+        events.extend(moved.into_iter().map(|event| (now, event)));
+    }
     if !events.is_empty() {
         journal.append(&events)?;
         for (at, event) in &events {
             progress.apply(event, *at).map_err(|e| super::runs::illegal(&id, &e))?;
         }
     }
-    carry(desk, &world, Ready { id, active, journal, progress, steps }, screen).await
+    carry(desk, &world, Ready { id, active, journal, progress, steps: ask.steps }, screen).await
+}
+
+/// A time that a person types; none is now.
+fn time(text: &str) -> Result<Option<Timestamp>, Box<Answer>> {
+    if text == "now" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        let finding = Finding::new(Code::BadTime, format!("`{text}` is no time with a zone"));
+        Answer::stop(Exit::Invalid, finding.help("write `now`, or a time like 2026-11-22T03:00:00Z"))
+    })
+}
+
+/// Another time for every switchover that is still to come.
+fn rescheduled(progress: &Progress, at: Timestamp, person: &str) -> Vec<Event> {
+    let plan = progress.plan();
+    let timed = plan.node_ids().filter(|n| plan.waits_until(*n).is_some());
+    let open = timed.filter(|n| progress.status(*n) != Status::Done);
+    open.map(|node| Event::Rescheduled { node, at, person: person.to_owned() }).collect()
 }
 
 /// The run that was named, or the only one that nobody carries on.

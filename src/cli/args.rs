@@ -105,6 +105,9 @@ pub enum Command {
     Resume {
         /// The run; the only unfinished one where none is named.
         run: Option<String>,
+        /// Switch over at another time than the run waits for: `now`, or a time as 2026-11-22T03:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        switchover: Option<String>,
         /// Show every step.
         #[arg(long)]
         steps: bool,

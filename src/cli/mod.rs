@@ -92,7 +92,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let ask = app::apply::Ask { what, confirm, switchover, steps };
             wait(app::apply::apply(desk, &ask, &mut screen))
         }
-        Command::Resume { run, steps } => wait(app::resume::resume(desk, run.as_deref(), steps, &mut screen)),
+        Command::Resume { run, switchover, steps } => {
+            let ask = app::resume::Ask { run, switchover, steps };
+            wait(app::resume::resume(desk, &ask, &mut screen))
+        }
         Command::Abort { run, confirm, close, because } => {
             let close = close.then(|| because.unwrap_or_default());
             wait(app::abort::abort(desk, &app::abort::Ask { run, confirm, close }, &mut screen))

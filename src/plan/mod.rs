@@ -17,7 +17,7 @@ pub use refusal::{Refused, RefusedWhy, RouteOffer};
 pub use violation::Violation;
 
 use crate::base::{ReplicaName, RunbookName, Timestamp};
-use crate::domain::Action;
+use crate::domain::{Action, Wait};
 use crate::inventory::FactRead;
 use crate::port::Placement;
 use serde::{Deserialize, Serialize};
@@ -114,6 +114,23 @@ impl Plan {
             loss.upto = loss.upto.map(|upto| upto.plus(passed));
         }
         aged
+    }
+
+    /// When a node's wait for a point in time is over. `None` where it is something else.
+    #[must_use]
+    pub fn waits_until(&self, id: NodeId) -> Option<Timestamp> {
+        match &self.node(id)?.work {
+            Work::Wait(Wait::Until { at }) => Some(*at),
+            Work::Wait(_) | Work::Act(_) | Work::Join => None,
+        }
+    }
+
+    /// Gives a wait for a point in time another one. Anything else stays as it is.
+    pub fn reschedule(&mut self, id: NodeId, to: Timestamp) {
+        let node = self.nodes.get_mut(id.index());
+        if let Some(Node { work: Work::Wait(Wait::Until { at }), .. }) = node {
+            *at = to;
+        }
     }
 
     /// All node ids, in order.

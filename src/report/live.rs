@@ -90,6 +90,10 @@ impl Live {
                 let name = self.plan.node_name(*node);
                 vec![line('~', format!("{name}: {person} has it tried again: {because}"))]
             }
+            Event::Rescheduled { node, at: to, person } => {
+                let name = self.plan.node_name(*node);
+                vec![line('~', format!("{name}: {person} has it wait until {to}"))]
+            }
             Event::Stopping { why: StopWhy::Asked } => {
                 vec![line('!', "stopping: nothing new starts; what is under way is finished".to_owned())]
             }

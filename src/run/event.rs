@@ -5,6 +5,7 @@ use crate::domain::Unmet;
 use crate::plan::NodeId;
 use crate::port::Failure;
 use crate::run::outcome::Outcome;
+use crate::run::progress::Status;
 use serde::{Deserialize, Serialize};
 
 /// Who runs it.
@@ -110,6 +111,15 @@ pub enum Event {
         /// Why.
         because: String,
     },
+    /// A person gave a wait for a time another one; the plan is that of the run with this time from here on.
+    Rescheduled {
+        /// The node.
+        node: NodeId,
+        /// The new time.
+        at: Timestamp,
+        /// Who.
+        person: String,
+    },
     /// Nothing new starts from here on.
     Stopping {
         /// Why.
@@ -160,8 +170,27 @@ impl Event {
             | Self::InDoubt { node, .. }
             | Self::Waiting { node }
             | Self::Met { node }
-            | Self::Reopened { node, .. } => Some(*node),
+            | Self::Reopened { node, .. }
+            | Self::Rescheduled { node, .. } => Some(*node),
             Self::Taken { .. } | Self::Stopping { .. } | Self::Ended { .. } | Self::Closed { .. } => None,
         }
     }
+}
+
+/// An event that cannot have happened at its place: the journal is not that of this plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalEvent {
+    /// Its node was not where it could have happened.
+    #[error("{node} cannot be {event} while it is {status:?}")]
+    Node {
+        /// The node.
+        node: NodeId,
+        /// The event.
+        event: &'static str,
+        /// What the node was.
+        status: Status,
+    },
+    /// The run was over by then.
+    #[error("nothing can happen in a run that is over")]
+    Over,
 }

@@ -9,6 +9,6 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, FailedWhy, How, Runner, StopWhy};
+pub use event::{Event, FailedWhy, How, IllegalEvent, Runner, StopWhy};
 pub use outcome::{NotRun, Outcome, Summary, outcome};
-pub use progress::{IllegalEvent, Next, Progress, Status};
+pub use progress::{Next, Progress, Status};

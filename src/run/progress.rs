@@ -3,7 +3,7 @@
 use crate::base::{Duration, Timestamp};
 use crate::domain::IfFailed;
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
-use crate::run::event::{Event, FailedWhy, How, StopWhy};
+use crate::run::event::{Event, FailedWhy, How, IllegalEvent, StopWhy};
 use crate::run::outcome::{NotRun, Outcome, Summary};
 use crate::run::places::Places;
 use std::collections::BTreeSet;
@@ -40,24 +40,6 @@ impl Status {
     }
 }
 
-/// An event that cannot have happened at its place: the journal is not that of this plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IllegalEvent {
-    /// Its node was not where it could have happened.
-    #[error("{node} cannot be {event} while it is {status:?}")]
-    Node {
-        /// The node.
-        node: NodeId,
-        /// The event.
-        event: &'static str,
-        /// What the node was.
-        status: Status,
-    },
-    /// The run was over by then.
-    #[error("nothing can happen in a run that is over")]
-    Over,
-}
-
 /// What may be done now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Next {
@@ -85,8 +67,7 @@ pub struct Progress {
     places: Places,
     stopping: Option<StopWhy>,
     must_stop: Option<NodeId>,
-    /// Failures that were known when the run was taken up: whoever did that goes on in spite of them. Doubts too, until they are
-    /// looked at again.
+    /// Failures that were known when the run was taken up, which goes on in spite of them; doubts too, until looked at again.
     known: BTreeSet<NodeId>,
     outcome: Option<Outcome>,
     closed: bool,
@@ -219,9 +200,7 @@ impl Progress {
             Event::Taken { .. } => self.taken(),
             Event::Intended { node, attempt } => {
                 self.legal(*node, "started", |s| matches!(s, Status::Pending | Status::Retrying(_)))?;
-                if let Some(count) = self.attempts.get_mut(node.index()) {
-                    *count = *attempt;
-                }
+                self.tried(*node, *attempt);
                 self.begin(*node, Status::Running, at);
             }
             Event::Waiting { node } => {
@@ -271,12 +250,14 @@ impl Progress {
                 let before =
                     self.legal(*node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
                 self.set(*node, Status::Pending);
-                if let Some(count) = self.attempts.get_mut(node.index()) {
-                    *count = 0;
-                }
+                self.tried(*node, 0);
                 self.known.remove(node);
                 self.by_hand.remove(node);
                 self.follow(before, |_| {});
+            }
+            Event::Rescheduled { node, at, .. } => {
+                self.legal(*node, "given another time", |s| s != Status::Done)?;
+                Arc::make_mut(&mut self.plan).reschedule(*node, *at);
             }
             Event::Stopping { why } => self.stopping = Some(why.clone()),
             Event::Ended { outcome } => self.outcome = Some(*outcome),
@@ -321,6 +302,12 @@ impl Progress {
             | Status::Done
             | Status::Blocked(_)
             | Status::NotNeeded => consequences(self),
+        }
+    }
+
+    fn tried(&mut self, node: NodeId, times: u32) {
+        if let Some(count) = self.attempts.get_mut(node.index()) {
+            *count = times;
         }
     }
 

@@ -426,3 +426,46 @@ fn a_result_that_nobody_gets_is_no_success() {
     place.all_are("Failover");
     place.on_full_disk(&["plan", "nothing"]).ends(1);
 }
+
+#[test]
+fn a_run_that_waits_for_a_switchover_is_given_another_time() {
+    let place = Place::example("single");
+    let terms = "keep: replica, failback: { switchover: { at: 2026-01-03T00:00:00Z } } }";
+    place.edit("lifeboat.yaml", "keep: replica }", terms);
+    place.apply("move-web");
+    place.run(&["sim", "fault", "fails", "--action", "protect"]).ends(0);
+    place.run(&["apply", "return-web", "--confirm", "return-web"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let unclear = place.run(&["resume", "--switchover", "tomorrow", "--format", "json"]).ends(1);
+    assert_eq!(unclear.codes(), ["LB0211"]);
+    let done = place.run(&["resume", "--switchover", "2026-01-02T00:00:00Z"]).ends(0);
+    assert!(done.err.contains("wait         until 2026-01-02T00:00:00Z"), "{}", done.err);
+    assert!(done.out.contains("tester had it wait until 2026-01-02T00:00:00Z"), "{}", done.out);
+    place.all_are("Ready");
+    // The journal tells it again.
+    let told = place.run(&["report", "latest"]).ends(0).out;
+    assert!(told.contains("Completed") && told.contains("until 2026-01-02T00:00:00Z"), "{told}");
+    place.run(&["resume", "--switchover", "now"]).ends(1);
+}
+
+#[test]
+fn a_switchover_can_be_done_now_and_only_one_that_waits() {
+    let place = Place::example("single");
+    place.edit(
+        "lifeboat.yaml",
+        "keep: replica }",
+        "keep: replica, failback: { switchover: { at: 2026-01-03T00:00:00Z } } }",
+    );
+    place.run(&["sim", "fault", "fails", "--action", "revert"]).ends(0);
+    place.run(&["apply", "move-web", "--confirm", "move-web"]).ends(3);
+    let none = place.run(&["resume", "--switchover", "now", "--format", "json"]).ends(1);
+    assert_eq!(none.codes(), ["LB0806"]);
+    place.run(&["sim", "heal"]).ends(0);
+    place.run(&["resume"]).ends(0);
+    place.run(&["sim", "fault", "fails", "--action", "protect"]).ends(0);
+    place.run(&["apply", "return-web", "--confirm", "return-web"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    place.run(&["resume", "--switchover", "now"]).ends(0);
+    let world = place.run(&["sim", "status"]).ends(0).out;
+    assert!(world.contains("2026-01-01T"), "nothing waited for a day: {world}");
+}

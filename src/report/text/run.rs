@@ -259,6 +259,9 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
             Event::Reopened { node, person, because } => {
                 format!("{}: {person} had it tried again: {because}", plan.node_name(*node))
             }
+            Event::Rescheduled { node, at, person } => {
+                format!("{}: {person} had it wait until {at}", plan.node_name(*node))
+            }
             Event::Closed { person, because } => format!("{person} closed the run: {because}"),
             Event::Stopping { why: StopWhy::Asked } => "stopped on request".to_owned(),
             Event::Stopping { why: StopWhy::Failure(node) } => {
@@ -301,7 +304,14 @@ fn closing(story: Story<'_>) -> String {
             "Completed with exceptions: look at them above. Next: lifeboat status\n".to_owned()
         }
         Some(Outcome::Stopped | Outcome::Failed) | None => {
-            format!("Next: lifeboat resume {run}   or   lifeboat abort {run}\n")
+            let progress = story.progress;
+            let waits = progress
+                .plan()
+                .node_ids()
+                .any(|n| progress.plan().waits_until(n).is_some() && progress.status(n) == Status::Waiting);
+            let now = format!("To switch over without waiting: lifeboat resume {run} --switchover now\n");
+            let now = if waits { now } else { String::new() };
+            format!("{now}Next: lifeboat resume {run}   or   lifeboat abort {run}\n")
         }
         Some(Outcome::InDoubt) => match story.progress.summary().in_doubt.first() {
             Some(node) => {
