@@ -173,6 +173,7 @@ fn a_step_in_doubt_is_settled_by_a_person() {
         .ends(1);
     assert_eq!(wrong.codes(), ["LB0807"]);
     assert!(doubt.out.contains("because web/failover/power-on is in doubt"), "{}", doubt.out);
+    assert!(doubt.out.contains("Next: once the site answers, lifeboat resume"), "{}", doubt.out);
     place
         .run(&["settle", "latest", "web/failover/power-on", "done", "--because", "seen on the console"])
         .ends(0);

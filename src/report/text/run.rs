@@ -317,7 +317,7 @@ fn closing(story: Story<'_>) -> String {
             Some(node) => {
                 let node = story.progress.plan().node_name(*node);
                 format!(
-                    "Next: look at the site, then lifeboat settle {run} {node} done|retry|failed --because TEXT\n"
+                    "Next: once the site answers, lifeboat resume {run}, which looks by itself\n      or look there yourself, then lifeboat settle {run} {node} done|retry|failed --because TEXT\n"
                 )
             }
             // A person has settled them since.
