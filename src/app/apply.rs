@@ -1,6 +1,6 @@
 //! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
 
-use super::carry::{Ready, carry, claim};
+use super::carry::{Ready, carry, claim, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
@@ -45,6 +45,7 @@ pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     if prepared.plan.is_empty() {
         return Ok(shown);
     }
+    free(desk, &prepared.plan)?;
     screen.show(&shown.human);
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
     begin(desk, prepared, ask.steps, screen).await
@@ -129,6 +130,7 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
         return Ok(Answer::ok(shown, desk.json(|| crate::report::json::plan(&sealed.plan))));
     }
     allowed(desk, &aged)?;
+    free(desk, &sealed.plan)?;
     screen.show(&shown);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);

@@ -10,9 +10,10 @@ use crate::plan::{NodeId, Plan};
 use crate::report::live::{Live, Tally};
 use crate::report::text::Options;
 use crate::report::text::run::{Story, failed_words};
+use crate::report::words::count;
 use crate::report::{json, text};
 use crate::run::{Event, Outcome, Progress};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long steps under way may take to end after a stop was asked for.
@@ -26,16 +27,24 @@ pub fn claim(
     world: &World,
     beside: Option<&RunId>,
 ) -> Result<Active, Box<Answer>> {
-    let replicas: BTreeSet<ReplicaName> = plan.members.iter().map(|m| m.replica.clone()).collect();
     let claim = Claim {
         run: run.clone(),
         purpose: plan.purpose.to_string(),
-        replicas,
+        replicas: replicas(plan),
         runner: desk.runner(),
         process: std::process::id(),
         since: world.clock().now(),
     };
     Active::claim_beside(&desk.own(), &claim, beside).map_err(refused)
+}
+
+/// Whether the replicas of a plan could be claimed now: who is shown a plan and asked for its name shall be able to carry it out.
+pub fn free(desk: &Desk, plan: &Plan) -> Result<(), Box<Answer>> {
+    Active::free(&desk.own(), &replicas(plan)).map_err(refused)
+}
+
+fn replicas(plan: &Plan) -> BTreeSet<ReplicaName> {
+    plan.members.iter().map(|m| m.replica.clone()).collect()
 }
 
 /// Why replicas cannot be claimed, with the way out.
@@ -170,31 +179,60 @@ pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<
     Ok(answer)
 }
 
-/// Steps that failed or are in doubt, each with its way out.
+/// So many reasons are findings of their own.
+const REASONS: usize = 5;
+
+/// Steps that failed or are in doubt, with their way out; those of one reason together, for a site that falls silent has one for all.
 fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> Vec<Finding> {
     let summary = progress.summary();
     let plan = progress.plan();
-    let last = |node: NodeId| {
-        events.iter().rev().find_map(|(_, event)| match event {
-            Event::Failed { node: n, why } if *n == node => Some(failed_words(plan, node, why)),
-            Event::InDoubt { node: n, why } if *n == node => Some(why.clone()),
+    let mut why: BTreeMap<NodeId, String> = BTreeMap::new();
+    for (_, event) in events {
+        match event {
+            Event::Failed { node, why: reason } => why.insert(*node, failed_words(plan, *node, reason)),
+            Event::InDoubt { node, why: reason } => why.insert(*node, reason.clone()),
             _ => None,
-        })
+        };
+    }
+    let together = |nodes: &[NodeId]| {
+        let mut groups: Vec<(String, Vec<NodeId>)> = Vec::new();
+        for node in nodes {
+            let reason = why.get(node).cloned().unwrap_or_default();
+            match groups.iter_mut().find(|(other, _)| *other == reason) {
+                Some((_, nodes)) => nodes.push(*node),
+                None => groups.push((reason, vec![*node])),
+            }
+        }
+        if groups.len() > REASONS {
+            let others = groups.split_off(REASONS).into_iter().flat_map(|(_, nodes)| nodes).collect();
+            groups.push((format!("`lifeboat report {run} --steps` tells why each"), others));
+        }
+        groups
     };
-    let failed = summary.failed.iter().map(|node| {
-        let name = plan.node_name(*node);
-        let why = last(*node).unwrap_or_default();
-        Finding::new(Code::StepFailed, format!("`{name}` failed: {why}")).about(format!("run {run}")).help(
-            format!("`lifeboat resume {run}` tries it again, `lifeboat abort {run}` shows the way back"),
+    let named = |nodes: &[NodeId]| {
+        let name = nodes.first().map(|n| plan.node_name(*n)).unwrap_or_default();
+        let more = nodes.len().saturating_sub(1);
+        (
+            if more == 0 {
+                format!("`{name}`")
+            } else {
+                format!("`{name}` and {}", count(more, "more step"))
+            },
+            name,
         )
+    };
+    let failed = together(&summary.failed).into_iter().map(|(why, nodes)| {
+        let (names, _) = named(&nodes);
+        Finding::new(Code::StepFailed, format!("{names} failed: {why}"))
+            .about(format!("run {run}"))
+            .help(format!("`lifeboat resume {run}` tries again, `lifeboat abort {run}` shows the way back"))
     });
-    let doubtful = summary.in_doubt.iter().map(|node| {
-        let name = plan.node_name(*node);
-        let why = last(*node).unwrap_or_default();
-        Finding::new(Code::StepInDoubt, format!("whether `{name}` took effect is not known: {why}"))
+    let doubtful = together(&summary.in_doubt).into_iter().map(|(why, nodes)| {
+        let (names, first) = named(&nodes);
+        Finding::new(Code::StepInDoubt, format!("whether {names} took effect is not known: {why}"))
             .about(format!("run {run}"))
             .help("once its site answers, `lifeboat resume` looks by itself")
-            .help(format!("otherwise look there, and say `lifeboat settle {run} {name} done|retry|failed --because TEXT`"))
+            .help(format!("otherwise look there, and say `lifeboat settle {run} {first} done|retry|failed --because TEXT`"))
     });
     failed.chain(doubtful).collect()
 }

@@ -112,6 +112,22 @@ impl Active {
         Ok(Self { path, _file: file })
     }
 
+    /// Whether a new run over some replicas would be refused, asked before anybody thinks about its plan. Only a claim makes sure.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn free(own: &Path, replicas: &BTreeSet<ReplicaName>) -> Result<(), Refusal> {
+        for (other, held) in Self::all(own)? {
+            let Some(shared) = other.replicas.intersection(replicas).next().cloned() else { continue };
+            let other = Box::new(other);
+            return Err(match held {
+                true => Refusal::Held { shared, holder: other },
+                false => Refusal::Unfinished { shared, earlier: other },
+            });
+        }
+        Ok(())
+    }
+
     /// All claims by their runs' names, with whether their runner lives.
     ///
     /// # Errors

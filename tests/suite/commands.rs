@@ -470,3 +470,18 @@ fn a_switchover_can_be_done_now_and_only_one_that_waits() {
     let world = place.run(&["sim", "status"]).ends(0).out;
     assert!(world.contains("2026-01-01T"), "nothing waited for a day: {world}");
 }
+
+#[test]
+fn a_site_that_falls_silent_is_one_finding_for_all_its_steps() {
+    let place = Place::example("estate");
+    let fault = ["sim", "fault", "answer-lost", "--action", "power-on", "--replica", "portal-05", "--cut"];
+    place.run(&fault).ends(0);
+    let said = place.run(&["apply", "evacuate-hall-a", "--confirm", "evacuate-hall-a"]).ends(8);
+    let errors = said.err.lines().filter(|l| l.starts_with("error[")).count();
+    assert!((1..13).contains(&errors), "{}", said.err);
+    assert!(said.out.lines().count() < 300, "{}", said.out);
+    // Nobody is asked to confirm what cannot be begun.
+    place.run(&["sim", "heal"]).ends(0);
+    let again = place.run(&["apply", "evacuate-hall-a"]).ends(7);
+    assert!(again.err.contains("LB0802") && !again.err.contains("wave"), "{}", again.err);
+}

@@ -19,6 +19,9 @@ pub struct Story<'a> {
     pub events: &'a [(Timestamp, Event)],
 }
 
+/// So many lines of one kind are shown unless every step is.
+const LINES: usize = 12;
+
 /// The report of one run.
 #[must_use]
 pub fn run_report(story: Story<'_>, options: &Options) -> String {
@@ -33,9 +36,15 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
         ("Exceptions", exceptions(story, plan)),
         ("Runners", runners(story)),
     ] {
-        if !lines.is_empty() {
-            text.push_str(&format!("\n{title}\n"));
-            text.extend(lines.into_iter().map(|l| format!("  {l}\n")));
+        if lines.is_empty() {
+            continue;
+        }
+        let more = if options.steps { 0 } else { lines.len().saturating_sub(LINES) };
+        let shown = lines.len() - more;
+        text.push_str(&format!("\n{title}\n"));
+        text.extend(lines.into_iter().take(shown).map(|l| format!("  {l}\n")));
+        if more > 0 {
+            text.push_str(&format!("  and {more} more (lifeboat report {} --steps)\n", story.run));
         }
     }
     text.push_str(&format!("\n{}", closing(story)));
