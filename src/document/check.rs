@@ -115,8 +115,11 @@ fn kind_of(root: &Node, whole: bool, findings: &mut Vec<Finding>) -> Option<Kind
     let text = kind.text().unwrap_or_default();
     let found = Kind::ALL.iter().find(|k| k.name() == text).copied();
     if found.is_none() {
-        let mut finding = Finding::new(Code::UnknownKind, format!("the kind `{text}` is not known"))
-            .at(Some(kind.span), "here");
+        let message = match kind.text() {
+            Some(text) => format!("the kind `{text}` is not known"),
+            None => "the kind is no word".to_owned(),
+        };
+        let mut finding = Finding::new(Code::UnknownKind, message).at(Some(kind.span), "here");
         finding = match nearest(text, Kind::ALL.iter().map(|k| k.name())) {
             Some(near) => finding.help(format!("a kind with a similar name: {near}")),
             None => finding.help(format!("the kinds are {}", names())),

@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Node {
         // An alias inside of its own anchor has no value yet.
-        let Some(node) = self.anchors.get(&anchor) else { return self.unknown_anchor("it", span) };
+        let Some(node) = self.anchors.get(&anchor) else { return self.unknown_anchor(self.name_at(span), span) };
         self.added += node.count();
         if self.added > MOST {
             let finding =
@@ -212,6 +212,12 @@ impl<'a> Reader<'a> {
             return Node { span, value: Value::Broken };
         }
         node.clone()
+    }
+
+    /// The name of an alias, as it stands in the text.
+    fn name_at(&self, span: Span) -> &'a str {
+        let (from, to) = (span.start as usize - self.base, span.end as usize - self.base);
+        self.text.get(from..to).unwrap_or("").trim_start_matches('*')
     }
 
     fn unknown_anchor(&mut self, name: &str, span: Span) -> Node {

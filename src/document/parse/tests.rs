@@ -46,6 +46,13 @@ fn aliases_and_merge_keys_work_and_bombs_do_not() {
 }
 
 #[test]
+fn an_alias_within_its_own_anchor_is_named() {
+    let (_, findings) = one("x: 1\ny: &loop [*loop]\n");
+    assert_eq!((findings.len(), findings[0].code), (1, Code::UnknownAnchor));
+    assert!(findings[0].message.contains("`loop`"), "{}", findings[0].message);
+}
+
+#[test]
 fn a_faulty_document_does_not_silence_the_next_one() {
     let (trees, findings) = all("a: [1, 2\n---\nb: 1\n---\nc: 1\nc: 2\n---\nd: 1\n");
     assert_eq!(trees.iter().map(|t| t.whole).collect::<Vec<_>>(), [false, true, true, true]);
