@@ -50,8 +50,9 @@ fn observed(workspace: &Workspace) -> Inventory {
             placement: Placement { source: r.source.clone(), replica: r.replica.clone(), target: None },
         })
         .collect();
-    let sites = workspace.sites.iter().map(|(name, site)| match &site.provider {
-        ProviderSpec::Simulator(spec) => (name.clone(), spec.clone()),
+    let sites = workspace.sites.iter().filter_map(|(name, site)| match &site.provider {
+        ProviderSpec::Simulator(spec) => Some((name.clone(), spec.clone())),
+        ProviderSpec::Libvirt(_) => None,
     });
     let replicas = subjects.iter().map(|s| (s.replica.clone(), ReplicaSetup::new(s, Vec::new())));
     let setup = Setup { sites: sites.collect(), replicas: replicas.collect() };

@@ -50,7 +50,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
 ];
 
 /// Third-party crates, and things of the standard library, with the only modules that may name them.
-const ADDRESSES: [(&str, &[&str]); 12] = [
+const ADDRESSES: [(&str, &[&str]); 14] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("granit_parser", &["document"]),
@@ -60,9 +60,11 @@ const ADDRESSES: [(&str, &[&str]); 12] = [
     ("petgraph", &["plan", "planner", "model", "checker"]),
     ("terminal_size", &["cli"]),
     ("rayon", &["checker", "document", "model", "planner", "provider"]),
+    ("quick_xml", &["provider"]),
+    ("rustix", &["provider"]),
     ("mimalloc", &["main"]),
     ("std::env", &["cli"]),
-    ("std::process", &["cli", "app", "main"]),
+    ("std::process", &["cli", "app", "main", "provider"]),
 ];
 
 const LONGEST_FILE: usize = 600;

@@ -84,7 +84,7 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
         active.release()?;
         return Err(stale);
     }
-    let setup = serde_json::to_value(&world.setup).map_err(|e| JournalError::io(&desk.own())(e.into()))?;
+    let setup = serde_json::to_value(&world.settings).map_err(|e| JournalError::io(&desk.own())(e.into()))?;
     let frozen = Frozen { format: VERSION, run: id.clone(), plan, setup, documents };
     let journal = match runs.create(&frozen) {
         Ok(journal) => journal,
@@ -119,7 +119,7 @@ pub async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
 
 async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) -> Said {
     let (sealed, _) = seal::read(path)?;
-    let world = World::from_setup(desk, sealed.setup)?;
+    let world = World::from_settings(desk, sealed.setup)?;
     still_fits(&sealed.plan, &world).await?;
     let next = Some(format!("lifeboat apply {}", super::shown(path)));
     let view = text::Options { now: Some(world.clock().now()), next, ..desk.view.clone() };

@@ -133,7 +133,7 @@ pub async fn carry(
     })
     .await;
     signals.abort();
-    world.simulator.close()?;
+    world.close()?;
     let ended = ended.map_err(|error| engine_failed(error, &id))?;
     screen.tally(None);
     let mut answer = report(desk, &id, ended.outcome)?;

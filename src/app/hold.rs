@@ -1,13 +1,12 @@
 //! Taking an unfinished run in hand: only one that is neither over nor damaged, and only by one at a time.
 
 use super::carry::claim;
-use super::world::World;
+use super::world::{Settings, World};
 use super::{Answer, Desk, Exit};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
 use crate::journal::{Active, Journal, LocalJournal, Runs, local::Found};
 use crate::plan::{Plan, Purpose};
-use crate::provider::sim::Setup;
 use crate::run::Event;
 
 /// An unfinished run, held for as long as this is kept.
@@ -71,7 +70,7 @@ pub fn hold_as_it_is(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
     if found.progress.is_over() {
         return Err(over(run));
     }
-    let world = World::from_setup(desk, setup(&found.frozen.setup)?)?;
+    let world = World::from_settings(desk, settings(&found.frozen.setup)?)?;
     let before = before(desk, &found.frozen.plan)?;
     let active = claim(desk, run, &found.frozen.plan, &world, before.as_ref())?;
     if let Some(before) = &before {
@@ -119,7 +118,7 @@ pub fn over(run: &RunId) -> Box<Answer> {
 }
 
 /// The providers' settings of a frozen run.
-fn setup(value: &serde_json::Value) -> Result<Setup, Box<Answer>> {
+fn settings(value: &serde_json::Value) -> Result<Settings, Box<Answer>> {
     serde_json::from_value(value.clone()).map_err(|error| {
         let finding =
             Finding::new(Code::JournalDamaged, format!("the run's settings cannot be read: {error}"));

@@ -1,11 +1,11 @@
 //! Sealed plans: a plan in a file, with all that it was made from and a digest over the whole.
 
 use super::prepare::Prepared;
+use super::world::Settings;
 use super::{Answer, Exit, shown};
 use crate::base::Digest;
 use crate::diag::{Code, Finding};
 use crate::plan::Plan;
-use crate::provider::sim::Setup;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub struct Sealed {
     /// The documents' digests.
     pub documents: Vec<(String, Digest)>,
     /// The providers' settings.
-    pub setup: Setup,
+    pub setup: Settings,
     /// The plan.
     pub plan: Plan,
 }
@@ -35,7 +35,7 @@ pub fn write(path: &Path, prepared: &Prepared) -> Result<Digest, Box<Answer>> {
         lifeboat_plan: VERSION,
         made_by: env!("CARGO_PKG_VERSION").to_owned(),
         documents: prepared.loaded.documents.clone(),
-        setup: prepared.world.setup.clone(),
+        setup: prepared.world.settings.clone(),
         plan: prepared.plan.clone(),
     };
     let (text, seal) = close(&sealed).map_err(|e| super::unwritten(path, &e.into()))?;

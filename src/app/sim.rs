@@ -66,31 +66,32 @@ pub fn sim(desk: &Desk, ask: &Ask) -> Said {
     }
     let loaded = documents(desk)?;
     let world = World::open(desk, &loaded.workspace)?;
+    let simulator = world.simulator()?;
     let said = match ask {
         Ask::Status | Ask::Reset => String::new(),
         Ask::Advance(text) => {
             let by = duration(text)?;
-            world.simulator.advance(by)?;
+            simulator.advance(by)?;
             format!("{by} passed.\n")
         }
         Ask::Fault(fault) => {
             let fault = spec(fault)?;
             declared(&fault, &world)?;
-            world.simulator.set_fault(fault)?;
+            simulator.set_fault(fault)?;
             String::new()
         }
         Ask::Heal => {
-            world.simulator.heal()?;
+            simulator.heal()?;
             String::new()
         }
         Ask::Power(vm, to) => {
             let vm = existing(&world, vm)?;
-            world.simulator.set_power(&vm, *to)?;
+            simulator.set_power(&vm, *to)?;
             format!("{vm} is {}.\n", if *to == Power::On { "on" } else { "off" })
         }
         Ask::Disk(vm) => return disk(&world, vm),
     };
-    let (now, faults) = (world.simulator.now()?, world.simulator.faults()?);
+    let (now, faults) = (simulator.now()?, simulator.faults()?);
     let mut human = format!("{said}In the simulated world it is {now}.\n");
     human.extend(faults.iter().map(|f| format!("  goes wrong: {}\n", words(f))));
     if faults.is_empty() {
@@ -112,7 +113,7 @@ fn reset(desk: &Desk) -> Said {
 
 fn disk(world: &World, vm: &str) -> Said {
     let vm = existing(world, vm)?;
-    let blocks = world.simulator.disk(&vm)?.unwrap_or_default();
+    let blocks = world.simulator()?.disk(&vm)?.unwrap_or_default();
     let mut sessions: BTreeMap<u64, (usize, u64)> = BTreeMap::new();
     for block in blocks.iter() {
         let (count, last) = sessions.entry(block.session).or_default();
@@ -170,7 +171,7 @@ fn machine(text: &str) -> Result<VmRef, Box<Answer>> {
 
 fn existing(world: &World, text: &str) -> Result<VmRef, Box<Answer>> {
     let vm = machine(text)?;
-    match world.simulator.disk(&vm)? {
+    match world.simulator()?.disk(&vm)? {
         Some(_) => Ok(vm),
         None => Err(wrong(Code::BadName, format!("there is no machine {vm} in the simulated world"))),
     }

@@ -1,29 +1,53 @@
-//! The sites behind the documents: today all of them are simulated, in one world.
+//! The sites behind the documents: simulated ones, all in one world, or hosts of libvirt.
 
-use super::{Answer, Desk};
-use crate::base::ReplicaName;
+use super::{Answer, Desk, Exit};
+use crate::base::{ReplicaName, SiteName};
+use crate::diag::{Code, Finding};
 use crate::domain::FailbackTarget;
 use crate::inventory::Inventory;
 use crate::model::{Desired, Workspace};
-use crate::port::{Clock, Placement, Provider, ProviderSpec, Subject};
+use crate::port::{Clock, LibvirtSpec, Placement, Provider, ProviderSpec, Subject};
+use crate::provider::clock::SystemClock;
+use crate::provider::libvirt::Libvirt;
 use crate::provider::sim::{ReplicaSetup, Setup, Simulator};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What the sites are made from; frozen with every run and sealed with every plan, so that carrying it out needs no documents.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The simulated sites, and the replicas.
+    #[serde(flatten)]
+    pub setup: Setup,
+    /// The hosts of libvirt.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub libvirt: BTreeMap<SiteName, LibvirtSpec>,
+}
+
 /// The sites.
 pub struct World {
-    /// The simulator.
-    pub simulator: Arc<Simulator>,
-    /// What it was made from; frozen with every run, so that resuming needs no documents.
-    pub setup: Setup,
+    provider: Arc<dyn Provider>,
+    clock: Arc<dyn Clock>,
+    simulator: Option<Arc<Simulator>>,
+    /// What it was made from.
+    pub settings: Settings,
 }
 
 impl World {
     /// The sites of a workspace.
     pub fn open(desk: &Desk, workspace: &Workspace) -> Result<Self, Box<Answer>> {
-        let sites = workspace.sites.iter().map(|(name, site)| match &site.provider {
-            ProviderSpec::Simulator(spec) => (name.clone(), spec.clone()),
-        });
+        let mut settings = Settings::default();
+        for (name, site) in &workspace.sites {
+            match &site.provider {
+                ProviderSpec::Simulator(spec) => {
+                    settings.setup.sites.insert(name.clone(), spec.clone());
+                }
+                ProviderSpec::Libvirt(spec) => {
+                    settings.libvirt.insert(name.clone(), spec.clone());
+                }
+            }
+        }
         let replicas = workspace.replicas.values().map(|r| {
             let setup = ReplicaSetup {
                 source: r.source.clone(),
@@ -32,28 +56,57 @@ impl World {
             };
             (r.name.clone(), setup)
         });
-        Self::from_setup(desk, Setup { sites: sites.collect(), replicas: replicas.collect() })
+        settings.setup.replicas = replicas.collect();
+        Self::from_settings(desk, settings)
     }
 
     /// The sites as a run froze them.
-    pub fn from_setup(desk: &Desk, setup: Setup) -> Result<Self, Box<Answer>> {
-        let simulator = Simulator::open(&desk.own().join("sim"), setup.clone())?;
-        Ok(Self { simulator: Arc::new(simulator), setup })
+    pub fn from_settings(desk: &Desk, settings: Settings) -> Result<Self, Box<Answer>> {
+        if !settings.libvirt.is_empty() {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let provider = Arc::new(Libvirt::new(&settings.libvirt, Arc::clone(&clock)));
+            return Ok(Self { provider, clock, simulator: None, settings });
+        }
+        let simulator = Arc::new(Simulator::open(&desk.own().join("sim"), settings.setup.clone())?);
+        let provider = Arc::clone(&simulator) as Arc<dyn Provider>;
+        Ok(Self { provider, clock: simulator.clock(), simulator: Some(simulator), settings })
     }
 
     /// The provider.
     pub fn provider(&self) -> Arc<dyn Provider> {
-        Arc::clone(&self.simulator) as Arc<dyn Provider>
+        Arc::clone(&self.provider)
     }
 
     /// The time.
     pub fn clock(&self) -> Arc<dyn Clock> {
-        self.simulator.clock()
+        Arc::clone(&self.clock)
+    }
+
+    /// The simulator, to look into and to break.
+    ///
+    /// # Errors
+    /// Sites that are real.
+    pub fn simulator(&self) -> Result<&Simulator, Box<Answer>> {
+        self.simulator.as_deref().ok_or_else(|| {
+            let finding = Finding::new(Code::NotSimulated, "the sites of this workspace are not simulated");
+            Answer::stop(
+                Exit::Invalid,
+                finding.help("`lifeboat sim` is for sites of the provider simulator alone"),
+            )
+        })
+    }
+
+    /// Says that nothing more is done here.
+    pub fn close(&self) -> Result<(), Box<Answer>> {
+        match &self.simulator {
+            Some(simulator) => Ok(simulator.close()?),
+            None => Ok(()),
+        }
     }
 
     /// Looks at some replicas.
     pub async fn observe(&self, subjects: &[Subject]) -> Inventory {
-        self.simulator.observe(subjects).await
+        self.provider.observe(subjects).await
     }
 
     /// The subjects of a frozen plan: the machines that it names, and for the others those of the setup.
@@ -64,7 +117,7 @@ impl World {
                 Placement { source: setup.source.clone(), replica: setup.replica.clone(), target };
             Subject { replica: name.clone(), placement }
         };
-        self.setup.replicas.iter().map(one).collect()
+        self.settings.setup.replicas.iter().map(one).collect()
     }
 }
 

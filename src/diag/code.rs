@@ -78,6 +78,7 @@ codes! {
     SameMachine "LB0309" Error "a replica is its own source";
     MixedProviders "LB0310" Error "source and replica are at sites of different providers";
     UnknownPolicy "LB0311" Error "no policy has that name";
+    MixedWorkspace "LB0312" Error "some sites of a workspace are simulated and some are real";
     // The graph.
     Cycle "LB0401" Error "entries wait for each other in a circle";
     EntryTwice "LB0402" Error "a replica stands twice in a sequence";
@@ -123,6 +124,7 @@ codes! {
     UnknownCode "LB0812" Error "no finding has that code";
     WorkspaceExists "LB0813" Error "there is a workspace already";
     SimulatorDamaged "LB0814" Error "the simulator's world cannot be read";
+    NotSimulated "LB0815" Error "the sites are not simulated";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

@@ -6,7 +6,9 @@ pub mod spec;
 
 pub use clock::{Busy, Clock};
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Subject};
-pub use spec::{ClockSpec, FaultSpec, ProviderSpec, SimVm, SimulatorSpec};
+pub use spec::{
+    ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimVm, SimulatorSpec, SshSpec,
+};
 
 use std::future::Future;
 use std::pin::Pin;

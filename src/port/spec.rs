@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum ProviderSpec {
     /// The built-in simulator.
     Simulator(SimulatorSpec),
+    /// A host of libvirt and QEMU.
+    Libvirt(LibvirtSpec),
 }
 
 impl ProviderSpec {
@@ -18,8 +20,65 @@ impl ProviderSpec {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Simulator(_) => "simulator",
+            Self::Libvirt(_) => "libvirt",
         }
     }
+}
+
+/// How a host of libvirt and QEMU is reached, and where it keeps what is Lifeboat's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LibvirtSpec {
+    /// The URI that libvirt's own tools take, as `qemu+ssh://root@kvm-a/system`.
+    pub uri: String,
+    /// How a command is run on the host.
+    pub run: RunOn,
+    /// Where the other host reaches the disks that this one serves while they are copied.
+    pub data: DataPath,
+    /// The folder on the host for restore points, and for scratch files while a machine here is copied.
+    pub folder: String,
+    /// After how long without any sign of progress something counts as hanging.
+    pub silence: Duration,
+    /// How many copies this host takes part in at once.
+    pub copies: u32,
+}
+
+/// How a command is run on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RunOn {
+    /// The host is the machine that Lifeboat runs on.
+    Local,
+    /// Over ssh, with one connection that is kept open.
+    Ssh(SshSpec),
+    /// Behind these arguments.
+    Prefix(Vec<String>),
+}
+
+/// Where ssh goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SshSpec {
+    /// The destination, as `root@kvm-a` or a name of the user's ssh configuration.
+    pub to: String,
+    /// The port, where it is not the configured one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The file of the private key, where it is not the configured one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Where a host serves disks while they are copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataPath {
+    /// The address at which the other host reaches it.
+    pub address: std::net::IpAddr,
+    /// The first port of the range.
+    pub first: u16,
+    /// The last port of the range.
+    pub last: u16,
 }
 
 /// How the simulated world's clock runs.

@@ -1,3 +1,5 @@
 //! Floor 5: those who run virtual machines.
 
+pub mod clock;
+pub mod libvirt;
 pub mod sim;

@@ -1,6 +1,7 @@
 //! `kind: Site`.
 
 use super::bounds::{Bounded, Speed};
+use super::libvirt::Libvirt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::num::NonZeroU32;
@@ -22,6 +23,8 @@ pub struct SiteSpec {
 pub struct Provider {
     /// The built-in simulator.
     pub simulator: Option<Simulator>,
+    /// A host of libvirt and QEMU.
+    pub libvirt: Option<Libvirt>,
 }
 
 /// How many replicas at once at a site, over all plans.

@@ -1,4 +1,4 @@
-//! Source and replica are at sites of one provider.
+//! Source and replica are at sites of one provider, and so are all sites of a workspace: they share a clock.
 
 use crate::diag::{Code, Finding};
 use crate::document::{Key, Kind};
@@ -6,6 +6,33 @@ use crate::model::{Origins, Workspace};
 
 /// Finds replicas whose sites are of different providers.
 pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
+    let before = findings.len();
+    replicas(workspace, origins, findings);
+    if findings.len() == before {
+        sites(workspace, origins, findings);
+    }
+}
+
+fn sites(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
+    let Some(first) = workspace.sites.values().next() else { return };
+    let (one, at) = (first.provider.name(), |site: &crate::model::Site| {
+        origins.at(Kind::Site, site.name.as_str(), &[Key::Name("spec"), Key::Name("provider")])
+    });
+    if let Some(odd) = workspace.sites.values().find(|s| s.provider.name() != one) {
+        let other = odd.provider.name();
+        findings.push(
+            Finding::new(
+                Code::MixedWorkspace,
+                format!("`{}` is a site of {other}, `{}` one of {one}", odd.name, first.name),
+            )
+            .at(at(odd), format!("a site of {other}"))
+            .at(at(first), format!("a site of {one}"))
+            .help("put them into two workspaces: simulated sites have a clock of their own"),
+        );
+    }
+}
+
+fn replicas(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
     for replica in workspace.replicas.values() {
         let sites = (workspace.sites.get(&replica.source.site), workspace.sites.get(&replica.replica.site));
         let (Some(source), Some(recovery)) = sites else { continue };

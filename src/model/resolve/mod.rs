@@ -4,6 +4,7 @@
 //! mistake is one error.
 
 mod failover_plan;
+mod libvirt;
 mod policy;
 mod reader;
 mod replica;

@@ -1,5 +1,6 @@
 //! `kind: Site`.
 
+use super::libvirt;
 use super::reader::Reader;
 use crate::base::{Duration, SiteName, VmName};
 use crate::diag::{Code, Finding};
@@ -19,14 +20,19 @@ const SIMULATOR: [Key<'static>; 3] = [Key::Name("spec"), Key::Name("provider"), 
 pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
     let name = reader.own_name(&raw.metadata);
     let spec = &raw.spec;
+    let raw = &spec.provider;
     reader.one_of(
-        &[("simulator", spec.provider.simulator.is_some())],
+        &[("simulator", raw.simulator.is_some()), ("libvirt", raw.libvirt.is_some())],
         &[Key::Name("spec"), Key::Name("provider")],
     )?;
-    let simulator = simulator(reader, spec.provider.simulator.as_ref()?);
+    let provider = match (&raw.simulator, &raw.libvirt) {
+        (Some(raw), _) => ProviderSpec::Simulator(simulator(reader, raw)),
+        (None, Some(raw)) => ProviderSpec::Libvirt(libvirt::resolve(reader, raw)?),
+        (None, None) => return None,
+    };
     let site = Site {
         name: name?,
-        provider: ProviderSpec::Simulator(simulator),
+        provider,
         start_limit: spec.limits.start.map(NonZeroU32::get),
         undo_limit: spec.limits.undo.map(NonZeroU32::get),
     };

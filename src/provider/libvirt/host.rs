@@ -1,0 +1,293 @@
+//! A host: its libvirt, asked by `virsh`, and commands that are run on it. Each call has a limit on the time without progress.
+
+use super::exec::{Call, ExecError, Output, run};
+use crate::base::{Duration, SiteName};
+use crate::port::{LibvirtSpec, RunOn};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How many questions a host is asked at once: enough to hide the way there, too few to fill its daemon's 20 workers.
+const CALLS: usize = 8;
+/// How long a host may take to answer a question that changes nothing.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// Why a host did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// It was not reached, or fell silent: whatever was asked for may have happened or not.
+    #[error("host of site {site} does not answer: {why}")]
+    Unreachable {
+        /// The site.
+        site: SiteName,
+        /// What the tool that went there said.
+        why: String,
+    },
+    /// It answered that it did not do it.
+    #[error("on the host of site {site}, {what} failed: {why}")]
+    Failed {
+        /// The site.
+        site: SiteName,
+        /// What was asked for.
+        what: String,
+        /// What it said.
+        why: String,
+    },
+}
+
+/// A host of libvirt and QEMU.
+#[derive(Debug)]
+pub struct Host {
+    /// Its site.
+    pub site: SiteName,
+    /// How it is reached.
+    pub spec: LibvirtSpec,
+    calls: Semaphore,
+    copies: Semaphore,
+    busy: Mutex<BTreeSet<u16>>,
+}
+
+/// A port of a host that nobody else of this process serves at while this is kept.
+#[derive(Debug)]
+pub struct Port<'a> {
+    host: &'a Host,
+    /// Its number.
+    pub number: u16,
+}
+
+impl Drop for Port<'_> {
+    fn drop(&mut self) {
+        self.host.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+    }
+}
+
+impl Host {
+    /// A host with nothing under way.
+    #[must_use]
+    pub fn new(site: SiteName, spec: LibvirtSpec) -> Self {
+        let copies = Semaphore::new(usize::try_from(spec.copies).unwrap_or(1));
+        Self { site, spec, calls: Semaphore::new(CALLS), copies, busy: Mutex::default() }
+    }
+
+    /// Asks libvirt a question that changes nothing.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn ask(&self, arguments: &[&str]) -> Result<String, HostError> {
+        self.libvirt(arguments, "", ANSWER.min(self.spec.silence)).await
+    }
+
+    /// Tells libvirt to do something.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn virsh(&self, arguments: &[&str]) -> Result<String, HostError> {
+        self.libvirt(arguments, "", self.spec.silence).await
+    }
+
+    /// Tells libvirt to do something with a description, which it reads where `/dev/stdin` stands among the arguments.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn virsh_with(&self, arguments: &[&str], xml: &str) -> Result<String, HostError> {
+        self.libvirt(arguments, xml, self.spec.silence).await
+    }
+
+    async fn libvirt(&self, arguments: &[&str], xml: &str, silence: Duration) -> Result<String, HostError> {
+        let head = ["virsh", "-q", "-k", "5", "-K", "3", "-c", self.spec.uri.as_str()];
+        let argv = head.iter().chain(arguments).map(|a| (*a).to_owned()).collect();
+        let what = format!("virsh {}", arguments.first().copied().unwrap_or_default());
+        let call = Call { argv, input: xml.as_bytes().to_vec(), silence, ..Call::default() };
+        let output = self.call(call, &what).await?;
+        if output.code == Some(0) {
+            return Ok(output.out);
+        }
+        let why = reason(&output);
+        // Texts of libvirt 9 to 11 in the C locale; all mean that the connection is not there, or not any more.
+        let gone = [
+            "failed to connect to the hypervisor",
+            "annot recv data",
+            "End of file while reading data",
+            "client socket is closed",
+            "onnection closed due to keepalive timeout",
+            "internal error: received hangup",
+        ];
+        Err(if gone.iter().any(|text| output.err.contains(text)) {
+            HostError::Unreachable { site: self.site.clone(), why }
+        } else {
+            HostError::Failed { site: self.site.clone(), what, why }
+        })
+    }
+
+    /// Runs a command on the host.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn exec(&self, argv: &[&str]) -> Result<String, HostError> {
+        let call = Call { argv: self.there(argv), silence: self.spec.silence, ..Call::default() };
+        self.end(call, argv.first().copied().unwrap_or_default()).await
+    }
+
+    /// Runs a command on the host that works for long, and into a file whose growth is a sign of progress.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn exec_long(&self, argv: &[&str], input: String, grows: &str) -> Result<String, HostError> {
+        let sign = Some(self.there(&["stat", "-c", "%b %Y", grows]));
+        let silence = self.spec.silence;
+        let call = Call { argv: self.there(argv), input: input.into_bytes(), silence, sign };
+        self.end(call, argv.get(..2).unwrap_or(argv).join(" ").as_str()).await
+    }
+
+    async fn end(&self, call: Call, what: &str) -> Result<String, HostError> {
+        let ssh = matches!(self.spec.run, RunOn::Ssh(_));
+        let output = self.call(call, what).await?;
+        match output.code {
+            Some(0) => Ok(output.out),
+            // ssh's own code for its own troubles.
+            Some(255) if ssh => Err(HostError::Unreachable { site: self.site.clone(), why: reason(&output) }),
+            _ => Err(HostError::Failed {
+                site: self.site.clone(),
+                what: what.to_owned(),
+                why: reason(&output),
+            }),
+        }
+    }
+
+    async fn call(&self, call: Call, what: &str) -> Result<Output, HostError> {
+        let short = call.sign.is_none();
+        // Copies have places of their own; they must not keep questions from being asked.
+        let _place = if short { self.calls.acquire().await.ok() } else { None };
+        run(call).await.map_err(|error| match error {
+            ExecError::Silent { .. } => {
+                HostError::Unreachable { site: self.site.clone(), why: error.to_string() }
+            }
+            ExecError::Start { .. } | ExecError::TooMuch { .. } => {
+                HostError::Failed { site: self.site.clone(), what: what.to_owned(), why: error.to_string() }
+            }
+        })
+    }
+
+    /// The argument vector that runs another one on the host.
+    fn there(&self, argv: &[&str]) -> Vec<String> {
+        let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        match &self.spec.run {
+            RunOn::Local => owned(argv),
+            RunOn::Prefix(words) => words.iter().cloned().chain(owned(argv)).collect(),
+            RunOn::Ssh(ssh) => {
+                let mut words = owned(&[
+                    "ssh",
+                    "-oBatchMode=yes",
+                    "-oConnectTimeout=10",
+                    "-oServerAliveInterval=5",
+                    "-oServerAliveCountMax=3",
+                    "-oControlMaster=auto",
+                    "-oControlPersist=60",
+                    "-oControlPath=~/.ssh/lifeboat-%C",
+                ]);
+                words.extend(ssh.port.map(|port| format!("-p{port}")));
+                if let Some(key) = &ssh.key {
+                    words.extend(["-oIdentitiesOnly=yes".to_owned(), format!("-i{key}")]);
+                }
+                words.extend(["--".to_owned(), ssh.to.clone(), "LC_ALL=C".to_owned()]);
+                // What ssh gets is joined by spaces and read by the shell of the other side: the one place with a shell in the way.
+                words.extend(argv.iter().map(|word| quoted(word)));
+                words
+            }
+        }
+    }
+
+    /// A place among the copies that the host takes part in at once.
+    pub async fn copy_place(&self) -> Option<SemaphorePermit<'_>> {
+        self.copies.acquire().await.ok()
+    }
+
+    /// A free port of the range, other than those that turned out to be taken; `None` where there is none.
+    #[must_use]
+    pub fn port(&self, taken: &BTreeSet<u16>) -> Option<Port<'_>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, last) = (self.spec.data.first, self.spec.data.last);
+        let number = (first..=last).find(|n| !busy.contains(n) && !taken.contains(n))?;
+        busy.insert(number);
+        Some(Port { host: self, number })
+    }
+}
+
+/// A word as a POSIX shell reads it back unchanged.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The reason in what a tool said: its last complaint, without the word that begins it.
+fn reason(output: &Output) -> String {
+    let lines = || output.err.lines().map(str::trim).filter(|l| !l.is_empty());
+    let text = lines().map(|l| l.strip_prefix("error: ").unwrap_or(l)).collect::<Vec<_>>().join("; ");
+    match (text.is_empty(), output.code) {
+        (false, _) => text,
+        (true, Some(code)) => format!("it ended with code {code}"),
+        (true, None) => "a signal ended it".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::{DataPath, SshSpec};
+
+    fn host(run: RunOn) -> Host {
+        let data = DataPath { address: "127.0.0.1".parse().unwrap(), first: 7, last: 8 };
+        let spec = LibvirtSpec {
+            uri: "qemu:///system".to_owned(),
+            run,
+            data,
+            folder: "/srv".to_owned(),
+            silence: Duration::from_secs(5),
+            copies: 1,
+        };
+        Host::new(SiteName::fixed("here"), spec)
+    }
+
+    #[tokio::test]
+    async fn words_arrive_as_they_are_said_also_through_a_shell() {
+        let words = ["", "a b", "it's", "$(date)", "`x`", "a;b|c&d", "\\", "\"", "ü*?~"];
+        let line = words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ");
+        let out = host(RunOn::Local).exec(&["sh", "-c", &format!("printf '%s|' {line}")]).await;
+        assert_eq!(out, Ok(words.map(|w| format!("{w}|")).concat()));
+    }
+
+    #[test]
+    fn a_command_goes_the_way_of_its_host() {
+        assert_eq!(host(RunOn::Local).there(&["ls", "a b"]), ["ls", "a b"]);
+        let prefix = RunOn::Prefix(vec!["in".to_owned(), "b".to_owned()]);
+        assert_eq!(host(prefix).there(&["ls", "a b"]), ["in", "b", "ls", "a b"]);
+        let ssh = SshSpec { to: "root@b".to_owned(), port: Some(2222), key: Some("/k".to_owned()) };
+        let words = host(RunOn::Ssh(ssh)).there(&["ls", "a b"]);
+        assert!(words.contains(&"-p2222".to_owned()) && words.contains(&"-i/k".to_owned()));
+        assert_eq!(words[words.len() - 5..], ["--", "root@b", "LC_ALL=C", "ls", "'a b'"]);
+    }
+
+    #[test]
+    fn a_port_is_given_once_and_comes_back() {
+        let host = host(RunOn::Local);
+        let none = BTreeSet::new();
+        let (first, second) = (host.port(&none).unwrap(), host.port(&none).unwrap());
+        assert_eq!((first.number, second.number), (7, 8));
+        assert!(host.port(&none).is_none());
+        drop(first);
+        assert!(host.port(&BTreeSet::from([7])).is_none());
+        assert_eq!(host.port(&none).map(|p| p.number), Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_libvirt_that_is_not_there_is_unreachable() {
+        let mut host = host(RunOn::Local);
+        host.spec.uri = "qemu+unix:///system?socket=/nowhere".to_owned();
+        let error = host.ask(&["list"]).await.unwrap_err();
+        let missing = matches!(&error, HostError::Failed { why, .. } if why.contains("cannot be started"));
+        assert!(missing || matches!(error, HostError::Unreachable { .. }), "{error}");
+    }
+}

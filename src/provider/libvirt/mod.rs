@@ -1,0 +1,42 @@
+//! Hosts of libvirt and QEMU.
+//!
+//! Everything is done with what libvirt and QEMU offer: checkpoints and backups in pull mode, qcow2 layers, `qemu-img`, block commit. There is
+//! no data plane of our own, and nothing is stored at the runner.
+//!
+//! ```text
+//!   source's host                              recovery host
+//!     db-01.qcow2  ──── copy (module pull) ───►  FOLDER/db/vda.p1.qcow2 ◄─ vda.p2.qcow2 ◄─ vda.p3.qcow2   restore points
+//!       ▲                                                                        ▲
+//!     db-01.qcow2.lifeboat-1.qcow2 ◄─ copy ───────────────────────── vda.~running.qcow2                   what the replica writes
+//!       ▲                                                                        ▲
+//!     db-01.qcow2.lifeboat-2.qcow2 ◄─ copy ──────────────────────────────────────┘                        a failback's two phases
+//! ```
+//!
+//! | module | does |
+//! |---|---|
+//! | [`exec`] | runs a program: arguments, limit on silence, nothing left running |
+//! | [`host`] | one host: its libvirt by `virsh`, commands on it, ports, how much at once |
+//! | [`xml`], [`machine`] | descriptions of machines, read and rendered |
+//! | [`record`] | what stands beside a replica, in its own machine's metadata |
+//! | [`sight`], [`case`] | looking: machines, layers, and both together for one replica |
+//! | [`pull`] | the one way in which data moves |
+//! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
+//! | [`probe`] | questions to guests |
+//! | [`provider`] | the port |
+
+pub mod case;
+pub mod exec;
+pub mod failback;
+pub mod failover;
+pub mod host;
+pub mod machine;
+pub mod power;
+pub mod probe;
+pub mod provider;
+pub mod pull;
+pub mod record;
+pub mod replicate;
+pub mod sight;
+pub mod xml;
+
+pub use provider::Libvirt;

@@ -1,0 +1,177 @@
+//! Power: on, off, and on only so that a machine's disks can be read.
+
+use super::case::{Case, Trouble};
+use super::host::{Host, HostError};
+use super::machine::Run;
+use super::replicate::owner;
+use super::sight::run_of;
+use crate::base::Duration;
+use crate::domain::Role;
+use tokio::time::Instant;
+
+/// How often it is looked whether a guest has shut down.
+const EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+/// After how long a guest is asked again to shut down: it may have been too early in its boot to hear.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Shuts the guest down, and powers off what still runs after the time.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn shut_down(case: &mut Case<'_>, role: Role, within: Duration) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    keep_off(case, role).await?;
+    let began = Instant::now();
+    let mut asked: Option<Instant> = None;
+    loop {
+        match run_of(host, &name).await? {
+            None | Some(Run::Off) => return Ok(()),
+            // A guest that stands still cannot shut down.
+            Some(Run::Paused) => return destroy(host, &name).await,
+            Some(Run::On) => {}
+        }
+        if began.elapsed() >= within.to_std() {
+            return destroy(host, &name).await;
+        }
+        if asked.is_none_or(|at| at.elapsed() >= AGAIN) {
+            asked = Some(Instant::now());
+            if let Err(why) = host.virsh(&["shutdown", "--domain", &name]).await {
+                tracing::warn!(machine = name, %why, "the guest was not asked to shut down");
+            }
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Powers a machine off at once.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn off(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    keep_off(case, role).await?;
+    destroy(host, &name).await
+}
+
+/// Powers a machine off; a QEMU that ends by itself writes its bitmaps down first.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn destroy(host: &Host, name: &str) -> Result<(), Trouble> {
+    if matches!(run_of(host, name).await?, None | Some(Run::Off)) {
+        return Ok(());
+    }
+    let gracefully = host.virsh(&["destroy", "--domain", name, "--graceful"]).await;
+    if let Err(HostError::Failed { .. }) = &gracefully
+        && !matches!(run_of(host, name).await?, None | Some(Run::Off))
+    {
+        host.virsh(&["destroy", "--domain", name]).await?;
+        return Ok(());
+    }
+    match gracefully {
+        Err(error @ HostError::Unreachable { .. }) => Err(error.into()),
+        Err(HostError::Failed { .. }) | Ok(_) => Ok(()),
+    }
+}
+
+/// A machine that was stopped on purpose must not come back with its host. That it did so before is written down.
+async fn keep_off(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    if role == Role::Replica || case.seen(role).machine().is_none() {
+        return Ok(());
+    }
+    let info = host.ask(&["dominfo", "--domain", &name]).await?;
+    let starts = info.lines().any(|l| l.starts_with("Autostart:") && l.trim_end().ends_with("enable"));
+    if starts {
+        let vm = case.vm(role);
+        if !case.record.autostart.contains(&vm) {
+            case.record.autostart.push(vm);
+            case.write().await?;
+        }
+        host.virsh(&["autostart", "--domain", &name, "--disable"]).await?;
+    }
+    Ok(())
+}
+
+/// Powers a machine on. A replica, or a failback's target, gets a checkpoint before its first cycle: what it writes is then known.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn on(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    let trace = match role {
+        Role::Replica => (!case.record.traced).then_some("delta"),
+        Role::Target => {
+            let target = case.record.target.as_ref();
+            target.is_some_and(|t| t.checkpoint.is_none()).then_some("switched")
+        }
+        Role::Source => None,
+    };
+    if run_of(host, &name).await? == Some(Run::Off) {
+        let mut command = vec!["start", "--domain", name.as_str()];
+        command.extend(trace.is_some().then_some("--paused"));
+        host.virsh(&command).await?;
+    }
+    if run_of(host, &name).await? == Some(Run::Paused) {
+        if let Some(word) = trace {
+            let checkpoint = format!("{}.{word}", owner(case));
+            trace_from_now(case, role, &checkpoint).await?;
+        }
+        host.virsh(&["resume", "--domain", &name]).await?;
+    }
+    let vm = case.vm(role);
+    if case.record.autostart.contains(&vm) {
+        host.virsh(&["autostart", "--domain", &name]).await?;
+        case.record.autostart.retain(|v| *v != vm);
+    }
+    Ok(())
+}
+
+/// Makes the checkpoint and writes it down, while the machine stands still.
+async fn trace_from_now(case: &mut Case<'_>, role: Role, checkpoint: &str) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    if !super::pull::checkpoints(host, &name).await?.iter().any(|c| c == checkpoint) {
+        host.virsh(&["checkpoint-create-as", "--domain", &name, "--name", checkpoint]).await?;
+    }
+    match (role, &mut case.record.target) {
+        (Role::Target, Some(target)) => target.checkpoint = Some(checkpoint.to_owned()),
+        (Role::Replica, _) => case.record.traced = true,
+        (Role::Target | Role::Source, _) => {}
+    }
+    case.write().await
+}
+
+/// Puts a machine that is off on without letting its processors run, so that its disks can be read. That is written down first:
+/// whoever finds it so knows that it does not serve.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn open(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    if case.record.paused != Some(role) {
+        case.record.paused = Some(role);
+        case.write().await?;
+    }
+    match run_of(host, &name).await? {
+        Some(Run::Off) => drop(host.virsh(&["start", "--domain", &name, "--paused"]).await?),
+        Some(Run::Paused) => {}
+        Some(Run::On) | None => {
+            return Err(Trouble::InTheWay(format!("{} is not off any more", case.vm(role))));
+        }
+    }
+    Ok(())
+}
+
+/// Puts it off again.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn close(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let (host, name) = case.place(role)?;
+    if run_of(host, &name).await? == Some(Run::On) {
+        return Err(Trouble::InTheWay(format!("{} was started while its disks were read", case.vm(role))));
+    }
+    destroy(host, &name).await?;
+    case.record.paused = None;
+    case.write().await
+}

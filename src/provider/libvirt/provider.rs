@@ -1,0 +1,246 @@
+//! libvirt's hosts as a provider. Each action is: look, do, and write down what holds now; what an action does to the facts is said once,
+//! in `domain::effect`.
+
+use super::case::{Case, Hosts, Trouble, concerns, host_of};
+use super::host::Host;
+use super::machine::Run;
+use super::sight::{Roll, bear_out, layers};
+use super::{failback, failover, power, probe, replicate};
+use crate::base::{SiteName, Timestamp};
+use crate::domain::{
+    Action, Facts, Operation, Probe, Relation, ReplicaDisk, Replication, Role, Settled, Sight, VmRef, effect,
+    requires, settled,
+};
+use crate::inventory::{Inventory, Observed, SiteSight, Typical};
+use crate::port::{Clock, Failure, Later, LibvirtSpec, Look, Order, Provider, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Hosts of libvirt and QEMU.
+pub struct Libvirt {
+    hosts: Arc<Hosts>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What one host was seen to have.
+type Seen = Result<(Roll, BTreeSet<String>), String>;
+
+impl Libvirt {
+    /// The hosts of some sites. Nothing is asked of them yet.
+    #[must_use]
+    pub fn new(sites: &BTreeMap<SiteName, LibvirtSpec>, clock: Arc<dyn Clock>) -> Self {
+        let host =
+            |(site, spec): (&SiteName, &LibvirtSpec)| (site.clone(), Host::new(site.clone(), spec.clone()));
+        Self { hosts: Arc::new(sites.iter().map(host).collect()), clock }
+    }
+
+    /// Asks all hosts at once what they have. One that does not answer holds nobody else up.
+    async fn rolls(&self) -> BTreeMap<SiteName, Seen> {
+        let mut tasks = JoinSet::new();
+        for site in self.hosts.keys().cloned() {
+            let hosts = Arc::clone(&self.hosts);
+            tasks.spawn(async move {
+                let seen = match hosts.get(&site) {
+                    Some(host) => tokio::try_join!(Roll::call(host), layers(host)).map_err(|e| e.to_string()),
+                    None => Err("the site is not known".to_owned()),
+                };
+                (site, seen)
+            });
+        }
+        let mut rolls = BTreeMap::new();
+        while let Some(done) = tasks.join_next().await {
+            rolls.extend(done.ok());
+        }
+        rolls
+    }
+
+    async fn case(&self, order: &Order) -> Result<Case<'_>, Trouble> {
+        let also = concerns(&order.step.action);
+        Case::read(&self.hosts, &order.step.replica, &order.placement, also).await
+    }
+
+    async fn carry_out(&self, order: &Order) -> Result<(), Failure> {
+        let mut case = self.case(order).await?;
+        let action = &order.step.action;
+        let facts = case.facts();
+        if already(action, &case, &facts) == Settled::Done {
+            return Ok(());
+        }
+        requires(action, &facts).map_err(Failure::Refused)?;
+        let now = self.clock.now();
+        if action.machine().is_some() {
+            // Power is seen without any record. What goes with it is written down before, or it would be lost with us.
+            case.record.follow(&effect(action, facts, now));
+            case.write().await?;
+            change(&mut case, action, now).await?;
+            return Ok(case.write().await?);
+        }
+        let at = change(&mut case, action, now).await?;
+        // The facts of the record as it is now: an action may have written to it.
+        case.record.follow(&effect(action, case.facts(), at));
+        match action {
+            Action::Begin { .. } if case.own.machine().is_none() => Ok(replicate::define(&mut case).await?),
+            _ => Ok(case.write().await?),
+        }
+    }
+
+    async fn is_there(&self, order: &Order) -> Result<Settled, Trouble> {
+        let case = self.case(order).await?;
+        let facts = case.facts_on_disk().await?;
+        Ok(already(&order.step.action, &case, &facts))
+    }
+}
+
+/// Whether an action is there already. Two of them are not done as soon as the facts say so: a machine whose processors stand still is on and
+/// does not run, and points that are gone from the chain may still have to be merged.
+fn already(action: &Action, case: &Case<'_>, facts: &Facts) -> Settled {
+    match action {
+        Action::Retain { .. } if replicate::merging(&case.record) => Settled::NotDone,
+        Action::PowerOn { vm } if case.seen(*vm).machine().is_some_and(|m| m.run == Run::Paused) => {
+            Settled::NotDone
+        }
+        _ => settled(action, facts),
+    }
+}
+
+/// Does what the action says to machines and disks; returns the moment that counts as its own.
+async fn change(case: &mut Case<'_>, action: &Action, now: Timestamp) -> Result<Timestamp, Trouble> {
+    match action {
+        Action::CreatePoint { point, .. } => return replicate::create_point(case, point, now).await,
+        Action::Retain { keep } => replicate::retain(case, *keep).await?,
+        Action::ShutDown { vm, within } => power::shut_down(case, *vm, *within).await?,
+        Action::PowerOff { vm } => power::off(case, *vm).await?,
+        Action::PowerOn { vm } => power::on(case, *vm).await?,
+        Action::StartDelta => failover::start_delta(case).await?,
+        Action::DropDelta => failover::drop_delta(case).await?,
+        Action::Connect { links } => failover::connect(case, links).await?,
+        Action::Merge => failover::merge(case).await?,
+        Action::CreateTarget => failback::create_target(case).await?,
+        Action::SnapshotTarget { phase } => failback::snapshot_target(case, *phase).await?,
+        Action::SendChanges { phase } => failback::send(case, *phase).await?,
+        Action::RevertTarget => failback::revert_target(case).await?,
+        Action::Unprotect => failback::unprotect(case).await?,
+        Action::KeepProtective { point } => failback::keep_protective(case, point).await?,
+        // The replica that begins to be copied has a machine from then on, that its record stands in.
+        Action::Begin { operation: Operation::Replicate { .. } } if case.own.machine().is_none() => {}
+        // The target's layers are merged when the failback is committed, while it serves: until then it can become again what it was. What
+        // protects the replica is its running delta, which nobody writes to while it is off.
+        Action::MergeTarget | Action::Protect { .. } | Action::RevertReplica => {}
+        Action::Reassign => case.record.baseline = None,
+        Action::Begin { .. }
+        | Action::Hold
+        | Action::Resume
+        | Action::Exclude
+        | Action::Revert { .. }
+        | Action::SetSwitchover { .. }
+        | Action::Conclude { .. } => {}
+    }
+    Ok(now)
+}
+
+/// A replica where nothing was ever replicated to.
+fn unprotected(subject: &Subject, source: Sight) -> Facts {
+    Facts {
+        source,
+        replica: Sight::Absent,
+        target: None,
+        points: Vec::new(),
+        disk: ReplicaDisk::default(),
+        relation: Relation {
+            source: subject.placement.source.clone(),
+            source_links: Vec::new(),
+            replication: Replication::Active,
+            source_stopped: false,
+            failed_over_at: None,
+            switched_at: None,
+            intent: None,
+            failback: None,
+        },
+    }
+}
+
+/// The facts of one replica; `None` where the recovery host, or the record there, tells nothing.
+async fn facts(hosts: &Hosts, rolls: &BTreeMap<SiteName, Seen>, subject: &Subject) -> Option<Facts> {
+    let recovery = rolls.get(&subject.placement.replica.site)?.as_ref().ok()?;
+    let whose = (&subject.replica, &subject.placement);
+    let read = Case::with(hosts, whose, &recovery.0, &[]).await;
+    let mut case = match read {
+        Ok(case) => case,
+        Err(why) => {
+            tracing::warn!(replica = %subject.replica, %why, "the replica cannot be observed");
+            return None;
+        }
+    };
+    let (source, target) = (case.vm(Role::Source), case.target.is_some().then(|| case.vm(Role::Target)));
+    case.source = seen(hosts, rolls, &source).await;
+    if let Some(vm) = target {
+        case.target = Some(seen(hosts, rolls, &vm).await);
+    }
+    let mut facts = case.facts();
+    if case.own.machine().is_none() {
+        return Some(Facts { target: facts.target, ..unprotected(subject, facts.source) });
+    }
+    bear_out(&case.record, &case.layers().ok()?, &recovery.1, &mut facts);
+    Some(facts)
+}
+
+async fn seen(hosts: &Hosts, rolls: &BTreeMap<SiteName, Seen>, vm: &VmRef) -> super::case::Look {
+    let roll = rolls.get(&vm.site).and_then(|seen| seen.as_ref().ok());
+    let (Some((roll, _)), Ok(host)) = (roll, host_of(hosts, vm)) else { return super::case::Look::Unseen };
+    match roll.machine(host, vm.vm.as_str()).await {
+        Ok(Some(machine)) => super::case::Look::There(Box::new(machine)),
+        Ok(None) => super::case::Look::Absent,
+        Err(why) => {
+            tracing::warn!(%why, machine = %vm, "a machine could not be looked at");
+            super::case::Look::Unseen
+        }
+    }
+}
+
+impl Provider for Libvirt {
+    fn observe<'a>(&'a self, subjects: &'a [Subject]) -> Later<'a, Inventory> {
+        Box::pin(async move {
+            let rolls = Arc::new(self.rolls().await);
+            let at = self.clock.now();
+            let sight = |seen: &Seen| SiteSight { at, silent: seen.as_ref().err().cloned() };
+            let sites = rolls.iter().map(|(site, seen)| (site.clone(), sight(seen))).collect();
+            let mut tasks = JoinSet::new();
+            for subject in subjects.iter().cloned() {
+                let (hosts, rolls) = (Arc::clone(&self.hosts), Arc::clone(&rolls));
+                tasks.spawn(async move {
+                    let facts = facts(&hosts, &rolls, &subject).await;
+                    (subject.replica, Observed { facts, typical: Typical::default() })
+                });
+            }
+            let mut replicas = BTreeMap::new();
+            while let Some(done) = tasks.join_next().await {
+                replicas.extend(done.ok());
+            }
+            Inventory { at, sites, replicas }
+        })
+    }
+
+    fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>> {
+        Box::pin(self.carry_out(order))
+    }
+
+    fn look<'a>(&'a self, order: &'a Order) -> Later<'a, Look> {
+        Box::pin(async move {
+            let there = self.is_there(order).await.unwrap_or_else(|why| {
+                tracing::warn!(%why, key = %order.key, "it cannot be told whether a step is done");
+                Settled::CannotTell
+            });
+            Look::Settled(there)
+        })
+    }
+
+    fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool> {
+        Box::pin(async move {
+            match host_of(&self.hosts, vm) {
+                Ok(host) => probe::answers(host, vm.vm.as_str(), probe).await,
+                Err(_) => false,
+            }
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! The one way in which data moves: the state of a machine at one moment becomes a new layer at another host. Replication and failback
+//! are the same thing in two directions.
+//!
+//! The machine's own host serves the state of that moment over NBD (libvirt: a backup in pull mode, begun in one step with a checkpoint for
+//! all its disks); the other host's `qemu-img` and `qemu-io` read it. A layer exists once it has its final name; whatever is called `*.part` is
+//! rubbish.
+
+use super::case::Trouble;
+use super::host::{Host, HostError, Port};
+use super::xml::{Element, parse};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::io::Write;
+
+/// One request of `qemu-io`: small enough to give a sign of progress often, large enough to cost no time (study: 8 to 64 MiB).
+const CHUNK: u64 = 32 << 20;
+
+/// What is to be copied, from where to where.
+#[derive(Debug)]
+pub struct Pull<'a> {
+    /// The machine's host.
+    pub from: &'a Host,
+    /// The machine, which is on.
+    pub domain: &'a str,
+    /// The host that gets the layers.
+    pub to: &'a Host,
+    /// Whose work it is: the beginning of the names of checkpoints and exports.
+    pub owner: &'a str,
+    /// The checkpoint since which changes are sent; everything is compared where there is none.
+    pub since: Option<&'a str>,
+    /// The checkpoint that is made in the same moment.
+    pub new: &'a str,
+    /// Checkpoints of the owner that must stay. Others are left over and are deleted.
+    pub keep: &'a [&'a str],
+    /// The disks.
+    pub disks: Vec<Layer>,
+}
+
+/// One disk of a copy.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Its device in the machine.
+    pub dev: String,
+    /// The file of the new layer.
+    pub file: String,
+    /// The layer below it, with its format; a full copy where there is none.
+    pub below: Option<(String, String)>,
+}
+
+/// How much of a disk is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// What changed since the checkpoint.
+    Changes,
+    /// What differs from the layer below, found by reading both.
+    Differences,
+}
+
+/// A stretch of a disk, as `qemu-img map` tells it.
+#[derive(Debug, Deserialize)]
+struct Extent {
+    start: u64,
+    length: u64,
+    data: bool,
+}
+
+impl Pull<'_> {
+    /// Copies all disks. All layers are there when it returns, and the machine's host serves nothing any more.
+    ///
+    /// # Errors
+    /// [`Trouble`]; layers that are not whole have no final name.
+    pub async fn run(&self) -> Result<(), Trouble> {
+        let _from = self.from.copy_place().await;
+        let _to = self.to.copy_place().await;
+        end_job(self.from, self.domain, self.owner).await?;
+        self.tidy_checkpoints().await?;
+        self.from.exec(&["mkdir", "-p", &self.from.spec.folder]).await?;
+        for layer in &self.disks {
+            let folder = layer.file.rsplit_once('/').map_or("/", |(folder, _)| folder);
+            self.to.exec(&["mkdir", "-p", folder]).await?;
+        }
+        let (port, mode) = self.begin().await?;
+        let copied = self.copy(&port, mode).await;
+        let ended = end_job(self.from, self.domain, self.owner).await;
+        copied.and(ended)
+    }
+
+    /// Deletes what is left over of the owner's checkpoints. Deleting one merges what it knows into the one before: nothing is lost.
+    async fn tidy_checkpoints(&self) -> Result<(), Trouble> {
+        for name in checkpoints(self.from, self.domain).await? {
+            let ours = name.strip_prefix(self.owner).is_some_and(|rest| rest.starts_with('.'));
+            if ours && !self.keep.contains(&name.as_str()) {
+                delete_checkpoint(self.from, self.domain, &name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the backup together with the new checkpoint, at a free port.
+    async fn begin(&self) -> Result<(Port<'_>, Mode), Trouble> {
+        let known = match self.since {
+            Some(since) => checkpoints(self.from, self.domain).await?.iter().any(|c| c == since),
+            None => false,
+        };
+        let mut since = self.since.filter(|_| known);
+        let mut taken = BTreeSet::new();
+        loop {
+            let port = self.from.port(&taken).ok_or_else(|| {
+                let (first, last) = (self.from.spec.data.first, self.from.spec.data.last);
+                Trouble::InTheWay(format!("no port of {first} to {last} is free at site {}", self.from.site))
+            })?;
+            let why = match self.ask_for_backup(since, port.number).await {
+                Ok(_) => return Ok((port, if since.is_some() { Mode::Changes } else { Mode::Differences })),
+                Err(HostError::Failed { why, .. }) => why,
+                Err(error) => return Err(error.into()),
+            };
+            let in_use = ["Address already in use", "Failed to bind"].iter().any(|t| why.contains(t));
+            let broken =
+                ["missing or broken bitmap", "inconsistent", "Bitmap"].iter().any(|t| why.contains(t));
+            match since {
+                _ if in_use => {
+                    taken.insert(port.number);
+                }
+                // The machine's QEMU died with its bitmaps. What changed is found by comparing instead.
+                Some(name) if broken => {
+                    tracing::warn!(machine = self.domain, %why, "changes are not known any more; disks are compared");
+                    delete_checkpoint(self.from, self.domain, name).await?;
+                    since = None;
+                }
+                _ => return Err(Trouble::InTheWay(format!("{} cannot be copied: {why}", self.domain))),
+            }
+        }
+    }
+
+    async fn ask_for_backup(&self, since: Option<&str>, port: u16) -> Result<String, HostError> {
+        let disks = |attribute: (&str, &str), scratch: bool| {
+            self.disks.iter().fold(Element::new("disks"), |all, layer| {
+                let disk =
+                    Element::new("disk").with("name", layer.dev.as_str()).with(attribute.0, attribute.1);
+                all.and(if scratch {
+                    let file = format!("{}/scratch.{}.{}", self.from.spec.folder, self.owner, layer.dev);
+                    disk.with("type", "file")
+                        .with("exportname", self.export(layer))
+                        .and(Element::new("scratch").with("file", file))
+                } else {
+                    disk
+                })
+            })
+        };
+        let checkpoint = Element::new("domaincheckpoint")
+            .and(Element::new("name").saying(self.new))
+            .and(disks(("checkpoint", "bitmap"), false));
+        let mut backup = Element::new("domainbackup").with("mode", "pull");
+        if let Some(since) = since {
+            backup = backup.and(Element::new("incremental").saying(since));
+        }
+        let address = self.from.spec.data.address.to_string();
+        let server = Element::new("server").with("transport", "tcp").with("name", address);
+        backup = backup.and(server.with("port", port.to_string())).and(disks(("backup", "yes"), true));
+        let failed = |why: std::io::Error| HostError::Failed {
+            site: self.from.site.clone(),
+            what: "writing a checkpoint's description".to_owned(),
+            why: why.to_string(),
+        };
+        let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+        file.write_all(checkpoint.render().as_bytes()).map_err(failed)?;
+        let path = file.path().to_string_lossy().into_owned();
+        let command =
+            ["backup-begin", "--domain", self.domain, "--backupxml", "/dev/stdin", "--checkpointxml", &path];
+        self.from.virsh_with(&command, &backup.render()).await
+    }
+
+    /// The name under which a disk is served; it is also the mark of whose work the backup is.
+    fn export(&self, layer: &Layer) -> String {
+        format!("{}.{}", self.new, layer.dev)
+    }
+
+    async fn copy(&self, port: &Port<'_>, mode: Mode) -> Result<(), Trouble> {
+        for layer in &self.disks {
+            let part = format!("{}.part", layer.file);
+            self.to.exec(&["rm", "-f", &part]).await?;
+            match &layer.below {
+                None => self.whole(layer, port, &part).await?,
+                Some(below) => self.above(layer, (port, mode), below, &part).await?,
+            }
+        }
+        let parts: Vec<String> = self.disks.iter().map(|l| format!("{}.part", l.file)).collect();
+        let words: Vec<&str> = ["sync"].into_iter().chain(parts.iter().map(String::as_str)).collect();
+        self.to.exec(&words).await?;
+        for (layer, part) in self.disks.iter().zip(&parts) {
+            self.to.exec(&["mv", "-f", part, &layer.file]).await?;
+        }
+        Ok(())
+    }
+
+    fn address(&self, layer: &Layer, port: &Port<'_>) -> String {
+        let address = match self.from.spec.data.address {
+            std::net::IpAddr::V4(address) => address.to_string(),
+            std::net::IpAddr::V6(address) => format!("[{address}]"),
+        };
+        format!("nbd://{address}:{}/{}", port.number, self.export(layer))
+    }
+
+    async fn whole(&self, layer: &Layer, port: &Port<'_>, part: &str) -> Result<(), Trouble> {
+        let nbd = self.address(layer, port);
+        let command = ["qemu-img", "convert", "-p", "-W", "-f", "raw", "-O", "qcow2", &nbd, part];
+        self.to.exec_long(&command, String::new(), part).await?;
+        Ok(())
+    }
+
+    async fn above(
+        &self,
+        layer: &Layer,
+        how: (&Port<'_>, Mode),
+        below: &(String, String),
+        part: &str,
+    ) -> Result<(), Trouble> {
+        let (port, mode) = how;
+        let nbd = self.address(layer, port);
+        let (file, format) = below;
+        self.to.exec(&["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", &nbd, part]).await?;
+        if mode == Mode::Differences {
+            let command = ["qemu-img", "rebase", "-p", "-f", "qcow2", "-F", format, "-b", file, part];
+            self.to.exec_long(&command, String::new(), part).await?;
+            return Ok(());
+        }
+        let script = script(&self.changed(layer, port).await?);
+        if !script.is_empty() {
+            let said = self.to.exec_long(&["qemu-io", "-C", "-f", "qcow2", part], script, part).await?;
+            if said.contains("failed") {
+                return Err(Trouble::InTheWay(format!("reading {} broke off", layer.dev)));
+            }
+        }
+        let command = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", format, "-b", file, part];
+        self.to.exec(&command).await?;
+        Ok(())
+    }
+
+    /// What changed, as the machine's host tells it.
+    async fn changed(&self, layer: &Layer, port: &Port<'_>) -> Result<Vec<Extent>, Trouble> {
+        let options = format!(
+            "driver=nbd,server.type=inet,server.host={},server.port={},export={},x-dirty-bitmap=qemu:dirty-bitmap:backup-{}",
+            self.from.spec.data.address,
+            port.number,
+            self.export(layer),
+            layer.dev,
+        );
+        let text = self.to.exec(&["qemu-img", "map", "--output=json", "--image-opts", &options]).await?;
+        let extents: Vec<Extent> = serde_json::from_str(&text)
+            .map_err(|e| Trouble::InTheWay(format!("qemu-img does not tell what changed: {e}")))?;
+        // Seen through a bitmap, what is dirty shows as a hole.
+        Ok(extents.into_iter().filter(|e| !e.data).collect())
+    }
+}
+
+/// What `qemu-io` is told to read.
+fn script(extents: &[Extent]) -> String {
+    let mut text = String::new();
+    for extent in extents {
+        let end = extent.start + extent.length;
+        let mut at = extent.start;
+        while at < end {
+            let length = CHUNK.min(end - at);
+            text.push_str(&format!("r {at} {length}\n"));
+            at += length;
+        }
+    }
+    text
+}
+
+/// The checkpoints of a machine.
+///
+/// # Errors
+/// [`HostError`].
+pub async fn checkpoints(host: &Host, domain: &str) -> Result<Vec<String>, HostError> {
+    let text = host.ask(&["checkpoint-list", "--domain", domain, "--name", "--topological"]).await?;
+    Ok(text.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect())
+}
+
+/// Deletes a checkpoint, also one whose bitmaps are gone.
+///
+/// # Errors
+/// [`HostError`].
+pub async fn delete_checkpoint(host: &Host, domain: &str, name: &str) -> Result<(), HostError> {
+    let command = ["checkpoint-delete", "--domain", domain, "--checkpointname", name];
+    let deleted = host.virsh(&command).await;
+    if matches!(deleted, Err(HostError::Failed { .. }))
+        && checkpoints(host, domain).await?.iter().any(|c| c == name)
+    {
+        host.virsh(&[&command[..], &["--metadata"]].concat()).await?;
+    }
+    Ok(())
+}
+
+/// Ends a backup of the owner's that runs on a machine, whoever began it.
+///
+/// # Errors
+/// [`Trouble`], also where another job runs there.
+pub async fn end_job(host: &Host, domain: &str, owner: &str) -> Result<(), Trouble> {
+    for _ in 0..50 {
+        let text = match host.ask(&["backup-dumpxml", "--domain", domain]).await {
+            Ok(text) => text,
+            // No backup, or the machine is off, which ends them all.
+            Err(HostError::Failed { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let exports: Vec<String> = parse(&text)
+            .map(|backup| {
+                let disks = backup.child("disks").into_iter().flat_map(Element::elements);
+                disks.filter_map(|d| d.attribute("exportname")).map(str::to_owned).collect()
+            })
+            .unwrap_or_default();
+        let ours = |name: &String| name.strip_prefix(owner).is_some_and(|rest| rest.starts_with('.'));
+        if !exports.iter().any(ours) {
+            return Err(Trouble::InTheWay(format!(
+                "another backup runs on {domain}; wait for its end, or end it with `virsh domjobabort {domain}`"
+            )));
+        }
+        // It ends a moment after it is told to.
+        if let Err(why) = host.virsh(&["domjobabort", "--domain", domain]).await {
+            tracing::debug!(%why, "a backup ended by itself");
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    Err(Trouble::InTheWay(format!("the backup on {domain} does not end")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_stretches_are_read_in_pieces() {
+        let extent = |start, length| Extent { start, length, data: false };
+        let text = script(&[extent(0, 512), extent(CHUNK, 2 * CHUNK + 1)]);
+        let expected = [
+            "r 0 512".to_owned(),
+            format!("r {CHUNK} {CHUNK}"),
+            format!("r {} {CHUNK}", 2 * CHUNK),
+            format!("r {} 1", 3 * CHUNK),
+        ];
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+}

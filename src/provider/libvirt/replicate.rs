@@ -1,0 +1,204 @@
+//! Replication: a new restore point, and retention.
+
+use super::case::{Case, Trouble, host_of};
+use super::machine::{Machine, Rendering, Run};
+use super::power;
+use super::pull::{Layer, Pull, checkpoints, end_job};
+use super::record::{Baseline, DiskFile, Record, Still};
+use super::sight::{Layers, devices};
+use super::xml::parse;
+use crate::base::{PointId, Timestamp};
+use crate::domain::Role;
+
+/// The beginning of the names of a replica's checkpoints and exports.
+#[must_use]
+pub fn owner(case: &Case<'_>) -> String {
+    format!("lifeboat.{}", case.replica)
+}
+
+/// Makes the replica's machine, off and with no disks yet, so that its record has a place.
+///
+/// # Errors
+/// [`Trouble`], also where the source cannot be replicated.
+pub async fn define(case: &mut Case<'_>) -> Result<(), Trouble> {
+    let source = case.machine(Role::Source)?.clone();
+    fit(case, &source)?;
+    case.record.source_xml = source.tree.render();
+    redefine(case, &source.links()).await
+}
+
+fn fit(case: &Case<'_>, source: &Machine) -> Result<(), Trouble> {
+    let vm = case.vm(Role::Source);
+    match source.unfit() {
+        Some(why) => Err(Trouble::InTheWay(format!("{vm} cannot be replicated: {why}"))),
+        None => Ok(()),
+    }
+}
+
+/// Defines the replica's machine from what is recorded of its source, with the record in it. Its disks are those that it writes to when it
+/// serves; while it does not, they are not there, and nobody can start it by mistake.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn redefine(case: &Case<'_>, links: &[crate::domain::Link]) -> Result<(), Trouble> {
+    let failed = |e: super::xml::XmlError| Trouble::InTheWay(format!("the source's description: {e}"));
+    let source = Machine::read(&case.record.source_xml, Run::Off).map_err(failed)?;
+    let layers = case.layers()?;
+    let disks: Vec<DiskFile> = devices(&case.record)
+        .into_iter()
+        .map(|dev| DiskFile { path: layers.running(&dev), dev, format: "qcow2".to_owned() })
+        .collect();
+    let (host, name) = case.place(Role::Replica)?;
+    // At the host of the source there is a machine with its identity already.
+    let same_uuid = case.vm(Role::Source).site != case.vm(Role::Replica).site;
+    let how =
+        Rendering { name: &name, same_uuid, disks: &disks, links: Some(links), record: Some(&case.record) };
+    host.virsh_with(&["define", "--file", "/dev/stdin"], &source.render(&how)).await?;
+    Ok(())
+}
+
+/// Makes a restore point; returns the moment of the source that it holds.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn create_point(
+    case: &mut Case<'_>,
+    point: &PointId,
+    now: Timestamp,
+) -> Result<Timestamp, Trouble> {
+    let source = case.machine(Role::Source)?.clone();
+    fit(case, &source)?;
+    let was_off = source.run == Run::Off || case.record.paused == Some(Role::Source);
+    if was_off {
+        power::open(case, Role::Source).await?;
+    }
+    let checkpoint = format!("{}.{point}", owner(case));
+    let at = match finished(case, &source, point, &checkpoint).await? {
+        Some(at) => at,
+        None => {
+            copy(case, &source, point, &checkpoint).await?;
+            now
+        }
+    };
+    if was_off {
+        power::close(case, Role::Source).await?;
+    }
+    // The checkpoint before it is deleted by the next copy: until this one is written down, either would do.
+    case.record.baseline = Some(Baseline { checkpoint, point: point.clone() });
+    case.record.source_xml = source.tree.render();
+    case.record.still = match was_off {
+        true => Some(Still { point: point.clone(), files: files(case, &source.disks()).await? }),
+        false => None,
+    };
+    Ok(at)
+}
+
+async fn copy(case: &Case<'_>, source: &Machine, point: &PointId, checkpoint: &str) -> Result<(), Trouble> {
+    let layers = case.layers()?;
+    let (from, domain) = case.place(Role::Source)?;
+    let latest = case.record.points.last().map(|p| p.id.as_str());
+    let layer = |disk: DiskFile| Layer {
+        file: layers.point(&disk.dev, point.as_str()),
+        below: latest.map(|latest| (Layers::name(&disk.dev, latest), "qcow2".to_owned())),
+        dev: disk.dev,
+    };
+    // Only above a point that is written down, and that the checkpoint is as old as or older than, do changes since it say all.
+    let known = |b: &&Baseline| case.record.points.iter().any(|p| p.id == b.point);
+    let baseline = case.record.baseline.as_ref().filter(known).map(|b| b.checkpoint.as_str());
+    let pull = Pull {
+        from,
+        domain: &domain,
+        to: case.host(Role::Replica)?,
+        owner: &owner(case),
+        since: baseline,
+        new: checkpoint,
+        keep: &baseline.into_iter().collect::<Vec<_>>(),
+        disks: source.disks().into_iter().map(layer).collect(),
+    };
+    pull.run().await
+}
+
+/// Whether an earlier attempt came as far as that all layers are there, with the checkpoint of their moment, and only was not written down;
+/// the moment.
+async fn finished(
+    case: &Case<'_>,
+    source: &Machine,
+    point: &PointId,
+    checkpoint: &str,
+) -> Result<Option<Timestamp>, Trouble> {
+    let (from, domain) = case.place(Role::Source)?;
+    if !checkpoints(from, &domain).await?.iter().any(|c| c == checkpoint) {
+        return Ok(None);
+    }
+    let layers = case.layers()?;
+    let found = super::sight::layers(case.host(Role::Replica)?).await?;
+    if !source.disks().iter().all(|d| found.contains(&layers.point(&d.dev, point.as_str()))) {
+        return Ok(None);
+    }
+    end_job(from, &domain, &owner(case)).await?;
+    let command = ["checkpoint-dumpxml", "--domain", &domain, "--checkpointname", checkpoint, "--no-domain"];
+    let text = from.ask(&command).await?;
+    let seconds = parse(&text).ok().and_then(|c| c.child("creationTime")?.text().trim().parse::<i64>().ok());
+    Ok(seconds.map(|s| Timestamp::from_millis(s.saturating_mul(1000))))
+}
+
+/// Inode, size and time of change of the source's disk files.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn files(case: &Case<'_>, disks: &[DiskFile]) -> Result<Vec<String>, Trouble> {
+    let head = ["stat", "-L", "-c", "%i %s %y"];
+    let words: Vec<&str> = head.into_iter().chain(disks.iter().map(|d| d.path.as_str())).collect();
+    let text = host_of(case.hosts, &case.vm(Role::Source))?.exec(&words).await?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// Drops restore points until no more than these are left. Those that go are written down as expired first, since their files are not whole
+/// from the first byte that is merged into them.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn retain(case: &mut Case<'_>, keep: u32) -> Result<(), Trouble> {
+    let excess = case.record.points.len().saturating_sub(keep as usize);
+    if excess > 0 {
+        let gone: Vec<PointId> = case.record.points.drain(..excess).map(|p| p.id).collect();
+        case.record.expired.extend(gone);
+        case.write().await?;
+    }
+    merge_expired(case).await
+}
+
+/// Merges expired points into the ones after them, the oldest first. One that was merged half before is merged again: the layer above it
+/// is whole all the time.
+async fn merge_expired(case: &mut Case<'_>) -> Result<(), Trouble> {
+    let host = case.host(Role::Replica)?;
+    let layers = case.layers()?;
+    while let Some(old) = case.record.expired.first().cloned() {
+        let next = case.record.expired.get(1).or_else(|| case.record.points.first().map(|p| &p.id)).cloned();
+        let found = super::sight::layers(host).await?;
+        for dev in devices(&case.record) {
+            let below = layers.point(&dev, old.as_str());
+            if !found.contains(&below) {
+                continue;
+            }
+            match &next {
+                Some(next) => {
+                    let above = layers.point(&dev, next.as_str());
+                    let command = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", above.as_str()];
+                    host.exec_long(&command, String::new(), &below).await?;
+                    host.exec(&["mv", "-f", &below, &above]).await?;
+                }
+                None => drop(host.exec(&["rm", "-f", &below]).await?),
+            }
+        }
+        case.record.expired.remove(0);
+        case.write().await?;
+    }
+    Ok(())
+}
+
+/// The record's own part of a Retain: whether points are being merged.
+#[must_use]
+pub fn merging(record: &Record) -> bool {
+    !record.expired.is_empty()
+}
