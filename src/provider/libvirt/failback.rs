@@ -9,7 +9,7 @@ use super::pull::{Layer, Pull, checkpoints, delete_checkpoint};
 use super::record::{Baseline, DiskFile, TargetDisks};
 use super::replicate::{files, owner};
 use super::sight::{Layers, devices, run_of};
-use crate::base::PointId;
+use crate::base::{PointId, Timestamp};
 use crate::domain::{FailbackTarget, Role};
 
 /// The layer of a phase above one of the target's disks.
@@ -71,7 +71,7 @@ pub async fn snapshot_target(case: &mut Case<'_>, phase: u8) -> Result<(), Troub
                 ours.join(", ")
             )));
         }
-        case.record.target = Some(TargetDisks { disks, checkpoint: None });
+        case.record.target = Some(TargetDisks { disks, checkpoint: None, read: None });
         case.write().await?;
     }
     let host = case.host(Role::Target)?;
@@ -111,7 +111,7 @@ async fn drop_work(case: &Case<'_>) -> Result<(), Trouble> {
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn send(case: &mut Case<'_>, phase: u8) -> Result<(), Trouble> {
+pub async fn send(case: &mut Case<'_>, phase: u8, now: Timestamp) -> Result<(), Trouble> {
     let (from, domain) = case.place(Role::Replica)?;
     let was_off = run_of(from, &domain).await? == Some(Run::Off) || case.record.paused == Some(Role::Replica);
     if was_off {
@@ -139,6 +139,9 @@ pub async fn send(case: &mut Case<'_>, phase: u8) -> Result<(), Trouble> {
     pull.run().await?;
     if was_off {
         power::close(case, Role::Replica).await?;
+    }
+    if let Some(target) = &mut case.record.target {
+        target.read = Some(now);
     }
     Ok(())
 }
@@ -215,11 +218,12 @@ pub async fn unprotect(case: &mut Case<'_>) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Commits: the layers are merged into the target's disks, and the replica's running delta becomes a restore point.
+/// Commits: the layers are merged into the target's disks, and the replica's running delta becomes a restore point. Returns the moment that
+/// it holds, where that is written down.
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<(), Trouble> {
+pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<Option<Timestamp>, Trouble> {
     merge_target(case).await?;
     let host = case.host(Role::Replica)?;
     let own = case.layers()?;
@@ -240,13 +244,15 @@ pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<(),
         host.exec(&["mv", "-f", &running, &own.point(&dev, point.as_str())]).await?;
     }
     forget_checkpoints(case).await?;
-    let switched = case.record.target.take().and_then(|t| t.checkpoint);
+    let target = case.record.target.take();
+    let read = target.as_ref().and_then(|t| t.read);
+    let switched = target.and_then(|t| t.checkpoint);
     let switched = switched.map(|checkpoint| Baseline { checkpoint, point: point.clone() });
     // Without it the checkpoint from before the failover still knows all that changed since, and more.
     let before = case.record.baseline.take().filter(|_| case.target.is_none());
     case.record.baseline = switched.or(before);
     (case.record.still, case.record.traced) = (None, false);
-    Ok(())
+    Ok(read)
 }
 
 /// Merges the layers above the target's disks into these.

@@ -26,9 +26,9 @@ pub async fn shut_down(case: &mut Case<'_>, role: Role, within: Duration) -> Res
     loop {
         match run_of(host, &name).await? {
             None | Some(Run::Off) => return Ok(()),
-            // A guest that stands still cannot shut down.
-            Some(Run::Paused) => return destroy(host, &name).await,
-            Some(Run::On) => {}
+            // A guest that stands still cannot shut down. One that was asked stands still in the moment before its QEMU ends by itself.
+            Some(Run::Paused) if asked.is_none() => return destroy(host, &name).await,
+            Some(Run::Paused | Run::On) => {}
         }
         if began.elapsed() >= within.to_std() {
             return destroy(host, &name).await;
@@ -53,25 +53,30 @@ pub async fn off(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
     destroy(host, &name).await
 }
 
-/// Powers a machine off; a QEMU that ends by itself writes its bitmaps down first.
+/// Powers a machine off. A QEMU that ends by itself writes its bitmaps down; one that is killed loses them, so that is the last resort.
 ///
 /// # Errors
 /// [`Trouble`].
 pub async fn destroy(host: &Host, name: &str) -> Result<(), Trouble> {
-    if matches!(run_of(host, name).await?, None | Some(Run::Off)) {
-        return Ok(());
+    let is_off = async || run_of(host, name).await.map(|run| matches!(run, None | Some(Run::Off)));
+    for _ in 0..3 {
+        if is_off().await? {
+            return Ok(());
+        }
+        match host.virsh(&["destroy", "--domain", name, "--graceful"]).await {
+            Ok(_) => return Ok(()),
+            Err(HostError::Failed { why, .. }) => {
+                tracing::debug!(machine = name, %why, "it does not end yet")
+            }
+            Err(error @ HostError::Unreachable { .. }) => return Err(error.into()),
+        }
+        // It may be ending already.
+        tokio::time::sleep(EVERY * 4).await;
     }
-    let gracefully = host.virsh(&["destroy", "--domain", name, "--graceful"]).await;
-    if let Err(HostError::Failed { .. }) = &gracefully
-        && !matches!(run_of(host, name).await?, None | Some(Run::Off))
-    {
+    if !is_off().await? {
         host.virsh(&["destroy", "--domain", name]).await?;
-        return Ok(());
     }
-    match gracefully {
-        Err(error @ HostError::Unreachable { .. }) => Err(error.into()),
-        Err(HostError::Failed { .. }) | Ok(_) => Ok(()),
-    }
+    Ok(())
 }
 
 /// A machine that was stopped on purpose must not come back with its host. That it did so before is written down.

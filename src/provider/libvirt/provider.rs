@@ -118,10 +118,12 @@ async fn change(case: &mut Case<'_>, action: &Action, now: Timestamp) -> Result<
         Action::Merge => failover::merge(case).await?,
         Action::CreateTarget => failback::create_target(case).await?,
         Action::SnapshotTarget { phase } => failback::snapshot_target(case, *phase).await?,
-        Action::SendChanges { phase } => failback::send(case, *phase).await?,
+        Action::SendChanges { phase } => failback::send(case, *phase, now).await?,
         Action::RevertTarget => failback::revert_target(case).await?,
         Action::Unprotect => failback::unprotect(case).await?,
-        Action::KeepProtective { point } => failback::keep_protective(case, point).await?,
+        Action::KeepProtective { point } => {
+            return Ok(failback::keep_protective(case, point).await?.unwrap_or(now));
+        }
         // The replica that begins to be copied has a machine from then on, that its record stands in.
         Action::Begin { operation: Operation::Replicate { .. } } if case.own.machine().is_none() => {}
         // The target's layers are merged when the failback is committed, while it serves: until then it can become again what it was. What

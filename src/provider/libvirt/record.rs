@@ -2,7 +2,7 @@
 //! libvirt writes it whole or not at all.
 
 use super::xml::{Element, Node};
-use crate::base::{PointId, ReplicaName};
+use crate::base::{PointId, ReplicaName, Timestamp};
 use crate::domain::{Facts, Relation, ReplicaDisk, Replication, RestorePoint, Role, VmRef};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,9 @@ pub struct TargetDisks {
     /// The checkpoint on the target from before its first cycle after the switchover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// When phase 2 read the replica, which had stopped: the moment that its layer holds as a restore point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<Timestamp>,
 }
 
 /// A disk of a machine.
