@@ -1,6 +1,7 @@
 //! Questions to guests: to the agent through libvirt, to a port from where Lifeboat runs.
 
 use super::host::Host;
+use super::machine::Run;
 use crate::domain::Probe;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,6 +14,12 @@ const CONNECT: Duration = Duration::from_secs(3);
 pub async fn answers(host: &Host, name: &str, probe: &Probe) -> bool {
     match probe {
         Probe::Guest => {
+            match super::sight::machine(host, name).await {
+                // Nobody in there can be asked; that it runs is all that can be known. Documents that want more name a port.
+                Ok(Some(machine)) if !machine.has_agent() => return machine.run == Run::On,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return false,
+            }
             let command = [
                 "qemu-agent-command",
                 "--domain",
