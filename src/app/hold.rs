@@ -97,7 +97,7 @@ fn before(desk: &Desk, plan: &Plan) -> Result<Option<RunId>, Box<Answer>> {
 fn hand_over(desk: &Desk, before: &RunId, to: &RunId) -> Result<(), Box<Answer>> {
     let runs = Runs::new(&desk.own());
     let frozen = runs.read(before)?.frozen;
-    let world = World::from_setup(desk, setup(&frozen.setup)?)?;
+    let world = World::from_settings(desk, settings(&frozen.setup)?)?;
     let active = claim(desk, before, &frozen.plan, &world, Some(to))?;
     let (found, journal) = runs.open(before)?;
     if found.progress.is_over() {

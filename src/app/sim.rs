@@ -142,7 +142,7 @@ fn duration(text: &str) -> Result<Duration, Box<Answer>> {
 
 /// A fault of something that is not there would never be felt, and a drill would prove nothing.
 fn declared(fault: &FaultSpec, world: &World) -> Result<(), Box<Answer>> {
-    let Setup { sites, replicas } = &world.setup;
+    let Setup { sites, replicas } = &world.settings.setup;
     match fault {
         FaultSpec::Silent { site } | FaultSpec::NeverReady { site, .. } if !sites.contains_key(site) => {
             Err(unknown(Code::UnknownSite, "site", site.as_str(), sites.keys().map(SiteName::as_str)))

@@ -29,8 +29,9 @@ fn action(action: &Action, typical: &Typical) -> (Duration, Duration) {
         // The limit leaves time to power off what did not shut down.
         Action::ShutDown { within, .. } => (typical.shutdown.min(*within), within.plus(STEP)),
         Action::Merge | Action::MergeTarget => (typical.merge, MERGE),
+        // They move data where points are layers: as much as a point holds, or as a failback sent.
+        Action::Retain { .. } | Action::KeepProtective { .. } => (typical.step, MERGE),
         Action::Begin { .. }
-        | Action::Retain { .. }
         | Action::PowerOff { .. }
         | Action::PowerOn { .. }
         | Action::Hold
@@ -48,7 +49,6 @@ fn action(action: &Action, typical: &Typical) -> (Duration, Duration) {
         | Action::Unprotect
         | Action::SetSwitchover { .. }
         | Action::Reassign
-        | Action::KeepProtective { .. }
         | Action::Conclude { .. } => (typical.step, STEP),
     }
 }

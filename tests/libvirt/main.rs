@@ -2,9 +2,13 @@
 //! themselves and leave nothing behind. What is missing on the machine is named, and is a failure.
 
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
 mod lab;
+mod machine;
 mod selfcheck;
+mod stories;
+mod workspace;
 
 use lab::Lab;
 use libtest_mimic::{Arguments, Trial};
@@ -35,13 +39,13 @@ fn main() -> ExitCode {
     };
     // Two processors are not enough for the guests of two tests at once.
     arguments.test_threads = Some(1);
-    let trial = |(name, test): (&'static str, fn(&Lab) -> Result<(), String>)| {
+    let trial = |(name, test): stories::Test| {
         let lab = Arc::clone(&lab);
         Trial::test(name, move || match &*lab {
             Some(lab) => test(lab).map_err(Into::into),
             None => Ok(()),
         })
     };
-    let trials = selfcheck::TESTS.into_iter().map(trial).collect();
+    let trials = selfcheck::TESTS.into_iter().chain(stories::TESTS).map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,0 +1,148 @@
+//! A workspace for the machines of a test, and Lifeboat run in it.
+
+use crate::lab::Lab;
+use crate::lab::site::Site;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// The workspace.
+pub struct Workspace {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code; -1 where it was killed.
+    pub code: i32,
+    /// Both its streams.
+    pub text: String,
+}
+
+impl Said {
+    /// It ended as it should.
+    #[track_caller]
+    pub fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "\n{}", self.text);
+        self
+    }
+
+    /// It said this.
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        assert!(self.text.contains(words), "it does not say {words:?}:\n{}", self.text);
+        self
+    }
+}
+
+fn site(name: &str, site: &Site) -> String {
+    let prefix = serde_json::to_string(&site.prefix()).unwrap();
+    format!(
+        "---\napiVersion: lifeboat/v1\nkind: Site\nmetadata: {{ name: {name} }}\nspec:\n  provider:\n    libvirt:\n      uri: \"{}\"\n      \
+         run: {{ prefix: {prefix} }}\n      data: {{ address: {} }}\n      silence: 8s\n",
+        site.uri(),
+        site.design.address
+    )
+}
+
+impl Workspace {
+    /// A workspace with these machines, one failover plan over all, and a runbook for each state.
+    pub fn new(lab: &Lab, names: &[&str], ready: &str) -> Self {
+        let mut text = site("production", &lab.production) + &site("recovery", &lab.recovery);
+        for name in names {
+            text.push_str(&format!(
+                "---\napiVersion: lifeboat/v1\nkind: Replica\nmetadata: {{ name: {name} }}\nspec:\n  source: {{ site: production, vm: {name} }}\n  \
+                 replica: {{ site: recovery }}\n  retention: 4\n  networks: [{{ from: prod, to: dr }}]\n  {ready}\n"
+            ));
+        }
+        let names: Vec<String> = names.iter().map(|n| format!("{{ replica: {n}, delay: 0s }}")).collect();
+        text.push_str(&format!(
+            "---\napiVersion: lifeboat/v1\nkind: FailoverPlan\nmetadata: {{ name: all }}\nspec: {{ sequence: [{}] }}\n",
+            names.join(", ")
+        ));
+        for (name, desired) in [
+            ("evacuate", "state: Failover, via: planned"),
+            ("lost", "state: Failover, via: unplanned"),
+            ("undo", "state: Ready, keep: source"),
+            ("go-back", "state: Failback, failback: { target: original, switchover: automatic }"),
+            ("stay", "state: Failover, keep: replica"),
+            ("return", "state: Ready, keep: replica, failback: { target: original, switchover: automatic }"),
+            ("commit", "state: Ready, keep: source"),
+            ("forever", "state: Permanent, irreversible: true"),
+        ] {
+            text.push_str(&format!(
+                "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: {{ name: {name} }}\nspec: {{ desired: [{{ plan: all, {desired} }}] }}\n"
+            ));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("workspace.yaml"), text).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.arg("-C").arg(self.folder.path()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs Lifeboat.
+    pub fn lifeboat(&self, arguments: &[&str]) -> Said {
+        let output = self.command(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = text + &String::from_utf8_lossy(&output.stderr);
+        Said { code: output.status.code().unwrap_or(-1), text }
+    }
+
+    /// Carries a runbook out.
+    #[track_caller]
+    pub fn apply(&self, runbook: &str) -> Said {
+        self.lifeboat(&["apply", runbook, "--confirm", runbook, "--steps"]).ends(0)
+    }
+
+    /// Makes a restore point of every machine.
+    #[track_caller]
+    pub fn replicate(&self) {
+        self.lifeboat(&["replicate", "--all"]).ends(0);
+    }
+
+    /// Carries a runbook out and kills Lifeboat a moment after it began its n-th step; whether it came so far.
+    pub fn apply_and_kill(&self, runbook: &str, step: usize, after: std::time::Duration) -> bool {
+        let mut child = self
+            .command(&["apply", runbook, "--confirm", runbook, "--steps"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A step's line is indented; those of legs and waits have a mark.
+        let begins = |line: &std::io::Result<String>| line.as_ref().is_ok_and(|l| l.contains("Z   "));
+        let reader = BufReader::new(child.stderr.take().unwrap());
+        let reached = reader.lines().filter(begins).nth(step).is_some();
+        if reached {
+            std::thread::sleep(after);
+        }
+        // It may have ended by itself.
+        drop(child.kill());
+        child.wait().unwrap();
+        reached
+    }
+
+    /// The state of a replica, as `status` tells it.
+    #[track_caller]
+    pub fn state(&self, name: &str) -> String {
+        let said = self.lifeboat(&["status", "--format", "json"]).ends(0);
+        let json: serde_json::Value =
+            serde_json::from_str(&said.text).unwrap_or_else(|e| panic!("{e}: {}", said.text));
+        let replicas = json["replicas"].as_array().unwrap();
+        let found = replicas.iter().find(|r| r["replica"] == name);
+        found.unwrap_or_else(|| panic!("{json}"))["condition"]["text"].as_str().unwrap_or("?").to_owned()
+    }
+
+    /// The restore points of a replica, oldest first.
+    #[track_caller]
+    pub fn points(&self, name: &str) -> Vec<String> {
+        let said = self.lifeboat(&["status", name]).ends(0);
+        let lines = said.text.lines().skip_while(|l| !l.starts_with("Restore points"));
+        let words = lines.filter_map(|l| l.strip_prefix("  ")).filter_map(|l| l.split_whitespace().next());
+        words.map(str::to_owned).collect()
+    }
+}
