@@ -203,7 +203,9 @@ impl<'a> Reader<'a> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Node {
         // An alias inside of its own anchor has no value yet.
-        let Some(node) = self.anchors.get(&anchor) else { return self.unknown_anchor(self.name_at(span), span) };
+        let Some(node) = self.anchors.get(&anchor) else {
+            return self.unknown_anchor(self.name_at(span), span);
+        };
         self.added += node.count();
         if self.added > MOST {
             let finding =
