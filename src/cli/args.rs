@@ -123,7 +123,7 @@ pub enum Command {
         #[arg(long, requires = "because", conflicts_with = "confirm")]
         close: bool,
         /// Why it is closed.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = words)]
         because: Option<String>,
     },
     /// Say what became of a step in doubt.
@@ -135,7 +135,7 @@ pub enum Command {
         /// What became of it.
         verdict: Verdict,
         /// How you know.
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = words)]
         because: String,
     },
     /// One replication run, as from cron or a systemd timer.
@@ -192,6 +192,11 @@ pub enum Command {
 fn label(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     pair.map(|(k, v)| (k.to_owned(), v.to_owned())).ok_or_else(|| "write KEY=VALUE".to_owned())
+}
+
+/// A reason stands in the record for good, so it is not empty.
+fn words(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("say in words why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// What became of a step.

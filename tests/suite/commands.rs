@@ -313,6 +313,16 @@ fn every_code_is_listed_and_explained() {
 }
 
 #[test]
+fn a_reason_that_says_nothing_is_no_reason() {
+    let place = Place::example("single");
+    place.run(&["sim", "fault", "fails", "--action", "power-on"]).ends(0);
+    place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(3);
+    place.run(&["settle", "latest", "web/failover/power-on", "done", "--because", ""]).ends(64);
+    place.run(&["abort", "latest", "--close", "--because", " "]).ends(64);
+    assert!(place.run(&["status"]).ends(0).out.contains("is not finished"), "nothing was settled or closed");
+}
+
+#[test]
 fn one_mistake_is_one_error_however_much_it_hides() {
     let place = Place::example("single");
     // The name stands behind the error, so nobody can know which replica this was going to be.
