@@ -160,7 +160,7 @@ pub fn confirm(plan: &Plan, said: Option<&str>, screen: &mut dyn Screen) -> Resu
     match typed.as_deref().map(str::trim) {
         Some(typed) if typed == name => Ok(()),
         Some(typed) => refuse(format!("`{typed}` is not the name of what is to be done, `{name}`")),
-        None => refuse("the plan was not confirmed, and there is no terminal to ask at".to_owned()),
+        None => refuse("the plan was not confirmed: its name was neither given nor typed".to_owned()),
     }
 }
 

@@ -313,6 +313,18 @@ fn every_code_is_listed_and_explained() {
 }
 
 #[test]
+fn who_confirms_nothing_is_told_so_whether_or_not_there_is_a_terminal() {
+    let place = Place::example("single");
+    let said = place.run(&["apply", "failover-web"]).ends(9);
+    assert!(
+        said.err.contains("neither given nor typed") && !said.err.contains("no terminal"),
+        "{}",
+        said.err
+    );
+    assert!(!place.path().join(".lifeboat").exists());
+}
+
+#[test]
 fn a_reason_that_says_nothing_is_no_reason() {
     let place = Place::example("single");
     place.run(&["sim", "fault", "fails", "--action", "power-on"]).ends(0);
