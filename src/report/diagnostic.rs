@@ -1,6 +1,6 @@
 //! Findings for people and for machines. The frames are drawn by miette; what is said, and in which order, is decided here.
 
-use crate::diag::{Applicability, Finding, Label, Severity, Sources, Span};
+use crate::diag::{Applicability, Finding, Label, Severity, SourceFile, Sources, Span};
 use crate::report::words::count;
 use miette::{
     Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
@@ -11,6 +11,9 @@ use std::fmt;
 
 /// How many findings are shown at length; the rest is a count, because nobody reads the four-hundredth.
 const SHOWN: usize = 50;
+
+/// A longer line (in bytes) is not drawn, only its place is named.
+const LONGEST: usize = 1000;
 
 /// How findings are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +144,10 @@ fn frames(finding: &Finding, sources: &Sources, style: Style) -> String {
             left.into_iter().partition(|l| l.span.file == first.span.file);
         left = rest;
         let Some(file) = sources.get(first.span.file) else { continue };
+        if here.iter().any(|label| too_long(file, label.span)) {
+            text.extend(here.iter().map(|label| place_line(file, label)));
+            continue;
+        }
         let frame = Frame { labels: here, file: Text { file } };
         let handler = GraphicalReportHandler::new_themed(theme(style))
             .with_width(style.width)
@@ -158,6 +165,19 @@ fn frames(finding: &Finding, sources: &Sources, style: Style) -> String {
     text
 }
 
+/// Whether a frame around this would show a line that pushes everything else off the screen.
+fn too_long(file: &SourceFile, span: Span) -> bool {
+    let (first, last) = (file.position(span.start as usize).line, file.position(span.end as usize).line);
+    let shown = (first.saturating_sub(1).max(1)..=first + 1).chain(last.saturating_sub(1).max(1)..=last + 1);
+    shown.filter(|line| *line <= file.line_count()).any(|line| file.line(line).len() > LONGEST)
+}
+
+/// What stands in for a frame.
+fn place_line(file: &SourceFile, label: &Label) -> String {
+    let at = file.position(label.span.start as usize);
+    format!("  {}:{}:{}: {}\n", file.name, at.line, at.column, label.text)
+}
+
 /// The line of the frame's message, which the header stands for.
 fn bare_bullet(line: &str) -> bool {
     matches!(line.trim(), "×" | "x" | "\u{1b}[31m×\u{1b}[0m" | "\u{1b}[31mx\u{1b}[0m")
@@ -173,7 +193,7 @@ fn theme(style: Style) -> GraphicalTheme {
 /// A file as miette reads it. Only the lines around a label are touched, so that a file of 100,000 lines costs no more than a short one.
 #[derive(Debug)]
 struct Text<'a> {
-    file: &'a crate::diag::SourceFile,
+    file: &'a SourceFile,
 }
 
 impl SourceCode for Text<'_> {
@@ -208,7 +228,7 @@ impl SourceCode for Text<'_> {
     }
 }
 
-fn line_start(file: &crate::diag::SourceFile, line: usize) -> usize {
+fn line_start(file: &SourceFile, line: usize) -> usize {
     // `line` is a slice of `text`, so the difference of their addresses is its place.
     let slice = file.line(line);
     (slice.as_ptr() as usize).saturating_sub(file.text.as_ptr() as usize).min(file.text.len())

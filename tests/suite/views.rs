@@ -442,3 +442,13 @@ fn the_bar_counts_whole_seconds() {
     let text = tally.words(noon().after(Duration::from_millis(2193)));
     assert!(text.ends_with("waiting 2s, at most 4m57s more, for app"), "{text}");
 }
+
+#[test]
+fn a_huge_line_is_not_drawn_and_its_place_is_named() {
+    let mut sources = Sources::default();
+    let file = sources.add("a.yaml", format!("one: 1\ntwo: {}\n", "[".repeat(100_000)));
+    let span = Some(lifeboat::diag::Span { file, start: 262, end: 263 });
+    let finding = Finding::new(Code::YamlSyntax, "this is no YAML").at(span, "reading stopped here");
+    let shown = diagnostic::render(&[finding], &sources, Style::default());
+    assert!(shown.contains("  a.yaml:2:256: reading stopped here\n") && shown.len() < 300, "{shown}");
+}
