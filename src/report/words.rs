@@ -225,7 +225,8 @@ pub fn span(duration: crate::base::Duration) -> String {
     let millis = duration.as_millis();
     match millis {
         0..10_000 if !millis.is_multiple_of(1000) => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
-        0..60_000 => format!("{} s", duration.rounded().as_millis() / 1000),
+        // From half a second before a minute on it is rounded to one.
+        0..59_500 => format!("{} s", duration.rounded().as_millis() / 1000),
         _ => duration.rounded().to_string(),
     }
 }

@@ -452,3 +452,40 @@ fn a_huge_line_is_not_drawn_and_its_place_is_named() {
     let shown = diagnostic::render(&[finding], &sources, Style::default());
     assert!(shown.contains("  a.yaml:2:256: reading stopped here\n") && shown.len() < 300, "{shown}");
 }
+
+#[test]
+fn a_report_calls_an_exception_only_what_its_outcome_counts_as_one() {
+    let (progress, mut events) = story(case(&three(), ready).plan("evacuate").unwrap());
+    events.push((noon(), Event::Stopping { why: lifeboat::run::StopWhy::Asked }));
+    let run: RunId = "20260101T120000Z".parse().unwrap();
+    let story = Story { run: &run, progress: &progress, events: &events };
+    let text = text::run_report(story, &Options::default());
+    assert!(text.contains("\nOn the way\n  12:00:00Z stopped on request\n"), "{text}");
+    assert!(!text.contains("Exceptions"), "{text}");
+}
+
+#[test]
+fn almost_a_minute_is_told_as_one() {
+    let span = |millis| lifeboat::report::words::span(lifeboat::base::Duration::from_millis(millis));
+    assert_eq!([59_400, 59_700, 60_000].map(span), ["59 s", "1m", "1m"]);
+}
+
+#[test]
+fn whoever_asks_for_the_steps_is_told_every_replica_that_did_not_run() {
+    let names: Vec<String> = (1..=5).map(|n| format!("web-{n}")).collect();
+    let mut progress = Progress::new(Arc::new(case(&names, ready).plan("evacuate").unwrap()));
+    let runner = Runner { person: "ann".to_owned(), host: "ops".to_owned(), version: "0.1.0".to_owned() };
+    let stopping = Event::Stopping { why: lifeboat::run::StopWhy::Asked };
+    let ended = Event::Ended { outcome: Outcome::Stopped };
+    let events: Vec<(Timestamp, Event)> =
+        [Event::Taken { runner }, stopping, ended].map(|e| (noon(), e)).into();
+    for (at, event) in &events {
+        progress.apply(event, *at).unwrap();
+    }
+    let run: RunId = "20260101T120000Z".parse().unwrap();
+    let story = Story { run: &run, progress: &progress, events: &events };
+    let brief = text::run_report(story, &Options::default());
+    assert!(brief.contains(&format!("web-3 and 2 more (lifeboat report {run} --steps)")), "{brief}");
+    let whole = text::run_report(story, &Options { steps: true, ..Options::default() });
+    assert!(whole.contains("of web-1, web-2, web-3, web-4, web-5 because"), "{whole}");
+}

@@ -31,9 +31,10 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
     text.extend(replicas(story, plan, options).into_iter().map(|l| l + "\n"));
     for (title, lines) in [
         ("Steps", if options.steps { steps(story, plan, options) } else { Vec::new() }),
-        ("Failed", failures(story, plan)),
-        ("Did not run", not_run(story, plan)),
-        ("Exceptions", exceptions(story, plan)),
+        ("Failed", failures(story, plan, Status::Failed)),
+        ("In doubt", failures(story, plan, Status::InDoubt)),
+        ("Did not run", not_run(story, plan, options)),
+        (special(story), exceptions(story, plan)),
         ("Runners", runners(story)),
     ] {
         if lines.is_empty() {
@@ -207,7 +208,8 @@ pub fn failure_words(failure: &Failure) -> String {
     }
 }
 
-fn failures(story: Story<'_>, plan: &Plan) -> Vec<String> {
+/// The steps that ended so, each with what was said of it last.
+fn failures(story: Story<'_>, plan: &Plan, ended: Status) -> Vec<String> {
     let mut last: BTreeMap<NodeId, String> = BTreeMap::new();
     for (at, event) in story.events {
         match event {
@@ -219,17 +221,16 @@ fn failures(story: Story<'_>, plan: &Plan) -> Vec<String> {
             }
             Event::InDoubt { node, why } => {
                 let name = plan.node_name(*node);
-                last.insert(*node, format!("{} {name}: in doubt, {why}", at.clock()));
+                last.insert(*node, format!("{} {name}: {why}", at.clock()));
             }
             _ => {}
         }
     }
-    let bad = |node: &NodeId| matches!(story.progress.status(*node), Status::Failed | Status::InDoubt);
-    last.into_iter().filter(|(node, _)| bad(node)).map(|(_, line)| line).collect()
+    last.into_iter().filter(|(node, _)| story.progress.status(*node) == ended).map(|(_, line)| line).collect()
 }
 
 /// What did not run, together by what kept it.
-fn not_run(story: Story<'_>, plan: &Plan) -> Vec<String> {
+fn not_run(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
     let mut groups: BTreeMap<Option<NodeId>, (usize, BTreeSet<&ReplicaName>)> = BTreeMap::new();
     let summary = story.progress.summary();
     for one in &summary.not_run {
@@ -246,16 +247,24 @@ fn not_run(story: Story<'_>, plan: &Plan) -> Vec<String> {
             Some(node) => format!("because {} failed", plan.node_name(node)),
             None => "because the run ended before".to_owned(),
         };
-        format!("{} of {} {why}", words::count(n, "step"), some_names(&replicas, story.run))
+        format!("{} of {} {why}", words::count(n, "step"), some_names(&replicas, story.run, options))
     };
     groups.into_iter().map(line).collect()
 }
 
-fn some_names(names: &BTreeSet<&ReplicaName>, run: &RunId) -> String {
-    let shown: Vec<&str> = names.iter().take(3).map(|n| n.as_str()).collect();
+fn some_names(names: &BTreeSet<&ReplicaName>, run: &RunId, options: &Options) -> String {
+    let most = if options.steps { usize::MAX } else { 3 };
+    let shown: Vec<&str> = names.iter().take(most).map(|n| n.as_str()).collect();
     let more = names.len().saturating_sub(shown.len());
     let text = shown.join(", ");
     if more == 0 { text } else { format!("{text} and {more} more (lifeboat report {run} --steps)") }
+}
+
+/// What people and failures did to the run's course is an exception only where its outcome counts it as one.
+fn special(story: Story<'_>) -> &'static str {
+    let counted = story.progress.outcome() == Some(Outcome::CompletedWithExceptions)
+        || !story.progress.summary().exceptions.is_empty();
+    if counted { "Exceptions" } else { "On the way" }
 }
 
 fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
