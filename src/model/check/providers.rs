@@ -8,8 +8,29 @@ use crate::model::{Origins, Workspace};
 pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
     let before = findings.len();
     replicas(workspace, origins, findings);
+    retention(workspace, origins, findings);
     if findings.len() == before {
         sites(workspace, origins, findings);
+    }
+}
+
+/// libvirt cannot start a machine whose disk has many more layers than this, and each restore point is one.
+const LAYERS: u32 = 20;
+
+fn retention(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
+    let layered = |r: &&crate::model::Replica| {
+        workspace.sites.get(&r.replica.site).is_some_and(|s| s.provider.name() == "libvirt")
+    };
+    for replica in workspace.replicas.values().filter(layered).filter(|r| r.retention > LAYERS) {
+        let at =
+            origins.at(Kind::Replica, replica.name.as_str(), &[Key::Name("spec"), Key::Name("retention")]);
+        let message =
+            format!("{} restore points are more than the {LAYERS} of a libvirt site", replica.retention);
+        findings.push(
+            Finding::new(Code::OutOfRange, message)
+                .at(at, "here")
+                .help("each is a layer of a disk, and libvirt starts no machine with some 28 of them"),
+        );
     }
 }
 

@@ -10,6 +10,12 @@ use super::xml::parse;
 use crate::base::{PointId, Timestamp};
 use crate::domain::Role;
 
+/// So many restore points are dropped down to, once there are [`DEEP`]. No replica may be told to keep more (`model::check::providers`).
+const MOST: u32 = 20;
+/// Planned failovers and commits add points without dropping any. libvirt cannot start a machine whose disk has some 28 layers: QEMU tells of
+/// them one inside the other, and libvirt's reader of JSON ends at 32 levels ("nesting too deep", libvirt 11).
+const DEEP: usize = 23;
+
 /// The beginning of the names of a replica's checkpoints and exports.
 #[must_use]
 pub fn owner(case: &Case<'_>) -> String {
@@ -68,6 +74,9 @@ pub async fn create_point(
 ) -> Result<Timestamp, Trouble> {
     let source = case.machine(Role::Source)?.clone();
     fit(case, &source)?;
+    if case.record.points.len() >= DEEP || merging(&case.record) {
+        retain(case, if case.record.points.len() >= DEEP { MOST } else { u32::MAX }).await?;
+    }
     let was_off = source.run == Run::Off || case.record.paused == Some(Role::Source);
     if was_off {
         power::open(case, Role::Source).await?;
