@@ -12,11 +12,12 @@ use std::time::Duration;
 pub type Test = (&'static str, fn(&Lab) -> Result<(), String>);
 
 /// The stories.
-pub const TESTS: [Test; 7] = [
+pub const TESTS: [Test; 8] = [
     ("a_guest_goes_there_and_back_and_nothing_is_lost", there_and_back),
     ("a_lost_source_costs_what_was_promised_and_is_brought_back_by_comparison", lost_source),
     ("a_failover_is_undone_and_one_is_made_permanent", undone_and_permanent),
     ("a_failback_is_undone_and_tried_again", failback_undone),
+    ("a_merge_that_was_begun_before_is_ended", merge_begun),
     ("retention_keeps_what_the_points_say", retention),
     ("a_site_that_is_cut_off_is_said_to_be_silent", cut_off),
     ("killed_at_any_step_it_is_resumed_to_the_goal", killed),
@@ -153,6 +154,23 @@ fn failback_undone(lab: &Lab) -> Result<(), String> {
     workspace.apply("return");
     workspace.apply("evacuate");
     in_step(lab, &workspace, vm.name, &["vda", "vdb"], "after the second failback");
+    virsh(b, &["destroy", &vm.replica()]);
+    Ok(())
+}
+
+/// A runner was killed while it merged: the job runs on in the machine's QEMU and waits to be ended.
+fn merge_begun(lab: &Lab) -> Result<(), String> {
+    let (vm, workspace) = blank(lab, "vm8", 8);
+    let (a, b) = (&lab.production, &lab.recovery);
+    workspace.apply("evacuate");
+    write(b, &vm.replica(), 0, (3, 12, 1));
+    workspace.apply("go-back");
+    let base = "/var/lib/libvirt/images/vm8-vda.qcow2";
+    virsh(a, &["blockcommit", vm.name, "vda", "--base", base, "--active", "--wait", "--verbose"]);
+    workspace.apply("commit");
+    is(a, vm.name, &workspace, ("running", "Ready"));
+    workspace.apply("evacuate");
+    in_step(lab, &workspace, vm.name, &["vda", "vdb"], "after a merge in two pieces");
     virsh(b, &["destroy", &vm.replica()]);
     Ok(())
 }

@@ -67,7 +67,7 @@ impl Workspace {
             ("go-back", "state: Failback, failback: { target: original, switchover: automatic }"),
             ("stay", "state: Failover, keep: replica"),
             ("return", "state: Ready, keep: replica, failback: { target: original, switchover: automatic }"),
-            ("commit", "state: Ready, keep: source"),
+            ("commit", "state: Ready"),
             ("forever", "state: Permanent, irreversible: true"),
         ] {
             text.push_str(&format!(

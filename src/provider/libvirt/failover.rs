@@ -122,8 +122,7 @@ pub async fn commit(host: &Host, name: &str, disk: (&str, &str), base: &str) -> 
     if source_of(host, name, dev).await?.as_deref() == Some(base) {
         return Ok(());
     }
-    let running = host.ask(&["blockjob", "--domain", name, "--path", dev, "--info"]).await?;
-    if running.trim().is_empty() {
+    if job_of(host, name, dev).await?.is_empty() {
         let command = [
             "blockcommit",
             "--domain",
@@ -151,8 +150,8 @@ async fn pivot(host: &Host, name: &str, dev: &str, base: &str) -> Result<(), Tro
             return Ok(());
         }
         let Err(why) = pivoted else { continue };
-        let now = host.ask(&["blockjob", "--domain", name, "--path", dev, "--info"]).await?;
-        if now.trim().is_empty() {
+        let now = job_of(host, name, dev).await?;
+        if now.is_empty() {
             return Err(why.into());
         }
         if now != before {
@@ -162,6 +161,12 @@ async fn pivot(host: &Host, name: &str, dev: &str, base: &str) -> Result<(), Tro
         }
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
+}
+
+/// The job on a machine's disk with how far it has come; empty where there is none. The form for people goes to standard error.
+async fn job_of(host: &Host, name: &str, dev: &str) -> Result<String, Trouble> {
+    let text = host.ask(&["blockjob", "--domain", name, "--path", dev, "--info", "--raw"]).await?;
+    Ok(text.trim().to_owned())
 }
 
 /// The file that a machine's disk is at this moment.
