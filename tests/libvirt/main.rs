@@ -1,5 +1,6 @@
 //! Tests on real guests: `cargo test --test libvirt`, as root, on a machine with libvirt and QEMU. They bring up two libvirt hosts
-//! themselves and leave nothing behind. What is missing on the machine is named, and is a failure.
+//! themselves and leave nothing behind. What is missing on the machine is named, and is a failure. The long one, which kills Lifeboat at every
+//! step, takes twenty minutes and is asked for by itself: `cargo test --test libvirt -- --ignored`.
 
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
@@ -41,10 +42,11 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let trial = |(name, test): stories::Test| {
         let lab = Arc::clone(&lab);
-        Trial::test(name, move || match &*lab {
+        let run = move || match &*lab {
             Some(lab) => test(lab).map_err(Into::into),
             None => Ok(()),
-        })
+        };
+        Trial::test(name, run).with_ignored_flag(name == stories::LONG)
     };
     let trials = selfcheck::TESTS.into_iter().chain(stories::TESTS).map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()

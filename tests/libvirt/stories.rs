@@ -11,6 +11,9 @@ use std::time::Duration;
 /// A name and what it tells.
 pub type Test = (&'static str, fn(&Lab) -> Result<(), String>);
 
+/// The one that takes twenty minutes.
+pub const LONG: &str = "killed_at_any_step_it_is_resumed_to_the_goal";
+
 /// The stories.
 pub const TESTS: [Test; 8] = [
     ("a_guest_goes_there_and_back_and_nothing_is_lost", there_and_back),
@@ -20,7 +23,7 @@ pub const TESTS: [Test; 8] = [
     ("a_merge_that_was_begun_before_is_ended", merge_begun),
     ("retention_keeps_what_the_points_say", retention),
     ("a_site_that_is_cut_off_is_said_to_be_silent", cut_off),
-    ("killed_at_any_step_it_is_resumed_to_the_goal", killed),
+    (LONG, killed),
 ];
 
 const HTTP: &str = "ready: { all: [{ tcp: { port: 80 } }], every: 500ms, within: 90s }";
