@@ -4,12 +4,14 @@ use super::apply::{begin_back, confirm, still_fits};
 use super::hold::{hold_as_it_is, over};
 use super::prepare::{Asked, documents, prepare};
 use super::{Answer, Desk, Exit, Said, Screen};
-use crate::base::RunId;
-use crate::diag::{Code, Finding};
+use crate::base::{PlanName, ReplicaName, RunId};
+use crate::diag::{Code, Finding, Sources};
 use crate::domain::{Condition, State};
 use crate::journal::{Active, JournalError, Runs};
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Member, Plan, Purpose};
+use crate::port::Placement;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `abort` is asked.
 pub struct Ask {
@@ -34,8 +36,8 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     if found.progress.is_over() {
         return Err(over(&id));
     }
-    let loaded = documents(desk)?;
-    let desired = back(&found.frozen.plan, &loaded.workspace);
+    let mut loaded = documents(desk)?;
+    let desired = back(&id, &found.frozen.plan, &mut loaded.workspace)?;
     let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true };
     let prepared = prepare(desk, loaded, &asked).await?;
     let shown = super::plan::shown(desk, &prepared, false);
@@ -51,45 +53,86 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
 }
 
 /// The states before the run. What the replicas wrote goes where they stood by before; where they served, it stays.
-fn back(plan: &Plan, workspace: &Workspace) -> Vec<Desired> {
-    let before = |member: &Member| match &member.now {
+///
+/// The failover plans give the order, but only the replicas of the run go back: the plans of the workspace lose the others.
+fn back(run: &RunId, plan: &Plan, workspace: &mut Workspace) -> Result<Vec<Desired>, Box<Answer>> {
+    declared(run, plan, workspace)?;
+    let mut states: BTreeMap<&PlanName, BTreeSet<State>> = BTreeMap::new();
+    let mut through: BTreeMap<&PlanName, BTreeSet<&ReplicaName>> = BTreeMap::new();
+    for member in &plan.members {
+        if let Some(name) = &member.plan {
+            states.entry(name).or_default().insert(before(member));
+            through.entry(name).or_default().insert(&member.replica);
+        }
+    }
+    let mut ordered: BTreeMap<PlanName, BTreeSet<ReplicaName>> = BTreeMap::new();
+    for (name, group) in &mut workspace.plans {
+        let went = through.remove(name).filter(|_| states.get(name).is_some_and(|s| s.len() == 1));
+        let went = went.unwrap_or_default();
+        for entry in &mut group.sequence {
+            entry.replicas.retain(|r| went.contains(r));
+            ordered.entry(name.clone()).or_default().extend(entry.replicas.iter().cloned());
+        }
+    }
+    let mut desired: Vec<Desired> = Vec::new();
+    let mut named: BTreeSet<&PlanName> = BTreeSet::new();
+    for member in &plan.members {
+        let group =
+            member.plan.as_ref().filter(|p| ordered.get(*p).is_some_and(|o| o.contains(&member.replica)));
+        match group {
+            Some(name) if named.insert(name) => {
+                desired.push(as_before(Subject::Plan(name.clone()), before(member)));
+            }
+            Some(_) => {}
+            None => desired.push(as_before(Subject::Replicas(vec![member.replica.clone()]), before(member))),
+        }
+    }
+    Ok(desired)
+}
+
+/// The state in which a replica was, or from which what it was found in goes.
+fn before(member: &Member) -> State {
+    let state = match &member.now {
         Condition::Whole(state) => *state,
         Condition::PartWay(operation) => crate::domain::state::begins_from(operation.kind()),
         Condition::Foreign(_) | Condition::Unseen => State::Ready,
     };
-    let mut desired: Vec<Desired> = Vec::new();
-    for member in &plan.members {
-        let state = match before(member) {
-            State::Unprotected => State::Ready,
-            state => state,
-        };
-        let whole = member.plan.as_ref().filter(|name| {
-            workspace.plans.contains_key(*name)
-                && plan
-                    .members
-                    .iter()
-                    .filter(|m| m.plan.as_ref() == Some(name))
-                    .all(|m| before(m) == before(member))
-        });
-        let subject = match whole {
-            Some(name) => Subject::Plan(name.clone()),
-            None => Subject::Replicas(vec![member.replica.clone()]),
-        };
-        if desired.iter().any(|d| d.subject == subject) {
-            continue;
-        }
-        let keep = if state == State::Ready { Keep::Source } else { Keep::Replica };
-        desired.push(Desired {
-            subject,
-            state,
-            via: Via::Planned,
-            point: PointChoice::Latest,
-            keep: Some(keep),
-            irreversible: false,
-            failback: FailbackTerms::default(),
-        });
+    if state == State::Unprotected { State::Ready } else { state }
+}
+
+fn as_before(subject: Subject, state: State) -> Desired {
+    Desired {
+        subject,
+        state,
+        via: Via::Planned,
+        point: PointChoice::Latest,
+        keep: Some(if state == State::Ready { Keep::Source } else { Keep::Replica }),
+        irreversible: false,
+        failback: FailbackTerms::default(),
     }
-    desired
+}
+
+/// The way back is planned from the documents: a replica that they do not name any more, or as another machine, would stay where the
+/// run left it, and nobody would hold it.
+fn declared(run: &RunId, plan: &Plan, workspace: &Workspace) -> Result<(), Box<Answer>> {
+    let one = |(name, placement): (&ReplicaName, &Placement)| {
+        let what = match workspace.replicas.get(name).map(|r| &r.replica) {
+            Some(vm) if *vm == placement.replica => return None,
+            Some(vm) => format!("`{name}` is {} in the run, and {vm} in the documents", placement.replica),
+            None => format!("`{name}` is in the run, and no document declares it any more"),
+        };
+        Some(
+            Finding::new(Code::UnknownReplica, what)
+                .about(format!("run {run}"))
+                .help("the way back needs its document as it was when the run began; nothing was changed")
+                .help(format!("or bring it back by hand, and `lifeboat abort {run} --close --because TEXT`")),
+        )
+    };
+    let findings: Vec<Finding> = plan.placements.iter().filter_map(one).collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(Answer::with(Exit::Invalid, findings, Sources::default())))
 }
 
 fn close(desk: &Desk, run: &RunId, because: &str) -> Said {

@@ -122,3 +122,69 @@ fn a_step_whose_way_back_has_begun_is_not_settled_forward() {
     place.run(&["resume"]).ends(10);
     place.all_are("Failover");
 }
+
+/// The shop with a virtual clock, and a runbook for each of two failovers: of one machine, and of the plan.
+fn shop() -> Place {
+    let place = Place::example("shop");
+    place.edit("sites.yaml", "clock: { speed: 40 }", "clock: virtual");
+    let runbook = |name: &str, subject: &str| {
+        let head = format!("apiVersion: lifeboat/v1\nkind: Runbook\nmetadata: {{ name: {name} }}\n");
+        let spec = format!("spec: {{ desired: [{{ {subject}, state: Failover, via: unplanned }}] }}\n");
+        place.write(&format!("{name}.yaml"), &(head + &spec));
+    };
+    runbook("cache-lost", "replica: cache-01");
+    runbook("lost", "plan: shop");
+    place
+}
+
+#[test]
+fn the_way_back_from_a_run_leaves_what_was_there_before_it() {
+    let place = shop();
+    place.apply("cache-lost");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "app-01"]).ends(0);
+    place.run(&["apply", "lost", "--confirm", "lost"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let run = holders(&place).remove(0);
+    let shown = place.run(&["abort", &run]).ends(9).err;
+    assert!(shown.contains("db-01") && !shown.contains("cache-01 loses"), "{shown}");
+    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    let served: Vec<_> = place.states().into_iter().filter(|(_, s)| s != "Ready").collect();
+    assert_eq!(served, [("cache-01".to_owned(), "Failover".to_owned())], "it was there before the run");
+}
+
+#[test]
+fn a_replica_that_left_its_plan_meanwhile_goes_back_all_the_same() {
+    let place = shop();
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "app-01"]).ends(0);
+    place.run(&["apply", "lost", "--confirm", "lost"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    place.edit("plan.yaml", "    - { replica: cache-01 }\n", "");
+    place.edit(
+        "plan.yaml",
+        "        - { replica: cache-01, is: started, plus: 5s, ifFailed: continue }\n",
+        "",
+    );
+    let run = holders(&place).remove(0);
+    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    place.all_are("Ready");
+}
+
+#[test]
+fn a_run_whose_replica_is_not_declared_any_more_is_not_called_unchanged() {
+    let (place, run) = failed();
+    let sound = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    place.edit("lifeboat.yaml", "metadata: { name: web }", "metadata: { name: shop }");
+    place.edit("lifeboat.yaml", "replica: web,", "replica: shop,");
+    for other in [None, Some(("vm: web_replica", "vm: other_replica"))] {
+        if let Some((old, new)) = other {
+            place.write("lifeboat.yaml", &sound);
+            place.edit("lifeboat.yaml", old, new);
+        }
+        let args = ["abort", &run, "--confirm", &format!("abort-{run}"), "--format", "json"];
+        assert_eq!(place.run(&args).ends(1).codes(), ["LB0303"]);
+        assert_eq!(holders(&place), std::slice::from_ref(&run), "it is still held");
+    }
+    place.write("lifeboat.yaml", &sound);
+    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    place.all_are("Ready");
+}
