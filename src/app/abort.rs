@@ -36,6 +36,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     if found.progress.is_over() {
         return Err(over(&id));
     }
+    at_rest(desk, &id)?;
     let mut loaded = documents(desk)?;
     let desired = back(&id, &found.frozen.plan, &mut loaded.workspace)?;
     let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true };
@@ -149,9 +150,15 @@ fn end(desk: &Desk, run: &RunId, because: &str) -> Result<(), Box<Answer>> {
         // What cannot be read today, for want of rights or by an older version, may be sound tomorrow.
         Err(error) => return Err(error.into()),
     }
-    if Active::all(&desk.own())?.iter().any(|(claim, held)| claim.run == *run && *held) {
-        let finding = Finding::new(Code::Locked, format!("run {run} is under way"));
-        return Err(Answer::stop(Exit::Locked, finding.help("stop it with Ctrl-C where it runs")));
-    }
+    at_rest(desk, run)?;
     Ok(Active::forget(&desk.own(), run)?)
+}
+
+/// Nobody carries the run on.
+fn at_rest(desk: &Desk, run: &RunId) -> Result<(), Box<Answer>> {
+    if !Active::is_held(&desk.own(), run)? {
+        return Ok(());
+    }
+    let finding = Finding::new(Code::Locked, format!("run {run} is under way"));
+    Err(Answer::stop(Exit::Locked, finding.help("stop it with Ctrl-C where it runs; nothing was changed")))
 }

@@ -166,15 +166,15 @@ pub fn confirm(plan: &Plan, said: Option<&str>, screen: &mut dyn Screen) -> Resu
 
 /// A name for a new run: when it began, and a few letters that keep two of one moment apart.
 fn new_run(runs: &Runs, at: Timestamp) -> Result<RunId, Box<Answer>> {
-    let taken = runs.list()?;
+    let count = runs.list()?.len();
     let second = Timestamp::from_millis(at.as_millis().div_euclid(1000) * 1000);
-    let salt = format!("{at} {} {}", std::process::id(), taken.len());
+    let salt = format!("{at} {} {count}", std::process::id());
     for attempt in 0u32.. {
         let digest = Digest::of(format!("{salt} {attempt}").as_bytes()).to_string();
         let letters: String = digest.chars().take(4).collect();
         let id = RunId::new(&format!("{}-{letters}", second.compact()));
         match id {
-            Ok(id) if !taken.contains(&id) => return Ok(id),
+            Ok(id) if !runs.is_taken(&id) => return Ok(id),
             _ => {}
         }
     }

@@ -141,6 +141,20 @@ impl Active {
         others(own, &folder)
     }
 
+    /// Whether the runner of a run lives, whatever the claims say.
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    pub fn is_held(own: &Path, run: &RunId) -> Result<bool, JournalError> {
+        let folder = own.join("active");
+        if !folder.exists() {
+            return Ok(false);
+        }
+        let _gate = Gate::look_in(&folder)?;
+        let path = folder.join(format!("{run}.json"));
+        Ok(open(&path)?.is_some_and(|(_, held)| held))
+    }
+
     /// Lets go of the replicas for good: the run is over.
     ///
     /// # Errors
@@ -205,12 +219,7 @@ fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError>
         let path = entry.map_err(JournalError::io(folder))?.path();
         let run = path.file_stem().and_then(|n| n.to_str()).and_then(|n| RunId::new(n).ok());
         let Some(run) = run.filter(|_| path.extension().is_some_and(|e| e == "json")) else { continue };
-        let mut file = OpenOptions::new().read(true).open(&path).map_err(JournalError::io(&path))?;
-        let held = match file.try_lock_shared() {
-            Ok(()) => false,
-            Err(TryLockError::WouldBlock) => true,
-            Err(TryLockError::Error(error)) => return Err(JournalError::io(&path)(error)),
-        };
+        let Some((mut file, held)) = open(&path)? else { continue };
         if !held && is_nothing(own, &run) {
             // It means nothing, whether it can be taken away or not.
             drop(std::fs::remove_file(&path));
@@ -221,6 +230,20 @@ fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError>
     }
     found.sort_by(|a, b| a.0.run.cmp(&b.0.run));
     Ok(found)
+}
+
+/// The file of a claim, and whether its runner lives. `None` where it is gone: of several who look, one may just have taken it away.
+fn open(path: &Path) -> Result<Option<(File, bool)>, JournalError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(JournalError::io(path)(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Some((file, false))),
+        Err(TryLockError::WouldBlock) => Ok(Some((file, true))),
+        Err(TryLockError::Error(error)) => Err(JournalError::io(path)(error)),
+    }
 }
 
 /// Whether a runner was killed between claiming and beginning, or between the end of its run and letting go.

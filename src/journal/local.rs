@@ -88,6 +88,12 @@ impl Runs {
         self.folder.join(run.as_str()).join("run.json").exists()
     }
 
+    /// Whether a name is taken: by a run, or by what a kill left behind of one that never began.
+    #[must_use]
+    pub fn is_taken(&self, run: &RunId) -> bool {
+        self.folder.join(run.as_str()).exists()
+    }
+
     /// Begins a run: its folder, its frozen plan, an empty journal, all durable.
     ///
     /// # Errors
@@ -156,7 +162,15 @@ impl Runs {
             return Err(JournalError::Damaged { path, record: 0, what });
         }
         let journal = folder.join("journal.jsonl");
-        let bytes = std::fs::read(&journal).map_err(JournalError::io(&journal))?;
+        let bytes = match std::fs::read(&journal) {
+            Ok(bytes) => bytes,
+            // It is there before the plan is: a run without it has lost it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let what = "the journal is gone".to_owned();
+                return Err(JournalError::Damaged { path: journal, record: 0, what });
+            }
+            Err(error) => return Err(JournalError::io(&journal)(error)),
+        };
         read_records(&journal, &bytes, frozen, Digest::of(&text))
     }
 

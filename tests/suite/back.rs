@@ -188,3 +188,14 @@ fn a_run_whose_replica_is_not_declared_any_more_is_not_called_unchanged() {
     place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
     place.all_are("Ready");
 }
+
+#[test]
+fn a_run_that_is_under_way_is_not_aborted_and_nobody_is_shown_how() {
+    let (place, run) = failed();
+    let runner = std::fs::File::open(own(&place, &format!("active/{run}.json"))).unwrap();
+    runner.lock().unwrap();
+    for more in [&[][..], &["--confirm", &format!("abort-{run}")], &["--close", "--because", "x"]] {
+        let said = place.run(&[&["abort", &run], more].concat()).ends(6);
+        assert!(!said.err.contains("Way back") && !said.out.contains("Way back"), "{}{}", said.out, said.err);
+    }
+}
