@@ -6,7 +6,7 @@ use crate::journal::{Journal, JournalError};
 use crate::plan::Plan;
 use crate::run::{Event, Progress};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,8 +70,7 @@ impl Runs {
         let mut runs = Vec::new();
         for entry in entries {
             let entry = entry.map_err(JournalError::io(&self.folder))?;
-            // A folder without its frozen plan is what a kill left behind before the run began: there never was such a run.
-            if let Ok(frozen) = entry.path().join("run.json").metadata() {
+            if let Some(frozen) = trace(&entry.path()) {
                 let name = entry.file_name().to_str().and_then(|n| RunId::new(n).ok());
                 runs.extend(name.map(|name| (frozen.modified().ok(), name)));
             }
@@ -85,7 +84,7 @@ impl Runs {
     /// Whether there is such a run, readable or not.
     #[must_use]
     pub fn exists(&self, run: &RunId) -> bool {
-        self.folder.join(run.as_str()).join("run.json").exists()
+        trace(&self.folder.join(run.as_str())).is_some()
     }
 
     /// Whether a name is taken: by a run, or by what a kill left behind of one that never began.
@@ -152,7 +151,11 @@ impl Runs {
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(JournalError::Unknown(run.to_string()));
+                if trace(&folder).is_none() {
+                    return Err(JournalError::Unknown(run.to_string()));
+                }
+                let what = "the plan is gone".to_owned();
+                return Err(JournalError::Damaged { path, record: 0, what });
             }
             Err(error) => return Err(JournalError::io(&path)(error)),
         };
@@ -191,6 +194,13 @@ impl Runs {
         let (tip, length) = (found.tip, found.length);
         Ok((found, LocalJournal { path, file, seq, token, tip, length, broken: false }))
     }
+}
+
+/// What says that a run is there: its plan or, where that is lost, a journal in which something happened. A folder with neither is what
+/// a kill left behind before the run began: there never was such a run.
+fn trace(folder: &Path) -> Option<Metadata> {
+    let journal = || folder.join("journal.jsonl").metadata().ok().filter(|m| m.len() > 0);
+    folder.join("run.json").metadata().ok().or_else(journal)
 }
 
 fn read_frozen(path: &Path, text: &[u8]) -> Result<Frozen, JournalError> {

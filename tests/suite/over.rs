@@ -157,24 +157,22 @@ fn a_duration_in_a_document_is_ten_years_at_most() {
 
 #[test]
 fn a_run_whose_files_are_gone_is_damaged_and_can_be_closed() {
-    let place = Place::example("single");
-    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web"]).ends(0);
-    place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(3);
-    place.run(&["sim", "heal"]).ends(0);
-    std::fs::remove_file(journal(&place)).unwrap();
-    assert_eq!(place.run(&["resume", "latest", "--format", "json"]).ends(74).codes(), ["LB0803"]);
-    // Neither does its claim say anything any more.
-    for claim in place.path().join(".lifeboat/active").read_dir().unwrap().map(|e| e.unwrap().path()) {
-        std::fs::write(claim, "").unwrap();
+    for file in ["journal.jsonl", "run.json"] {
+        let place = Place::example("single");
+        place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web"]).ends(0);
+        place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(3);
+        place.run(&["sim", "heal"]).ends(0);
+        std::fs::remove_file(journal(&place).with_file_name(file)).unwrap();
+        assert_eq!(place.run(&["resume", "latest", "--format", "json"]).ends(74).codes(), ["LB0803"]);
+        place.run(&["apply", "failover-web", "--confirm", "failover-web"]).ends(7);
+        // Neither does its claim say anything any more.
+        for claim in place.path().join(".lifeboat/active").read_dir().unwrap().map(|e| e.unwrap().path()) {
+            std::fs::write(claim, "").unwrap();
+        }
+        let args = ["apply", "failover-web", "--confirm", "failover-web", "--format", "json"];
+        assert_eq!(place.run(&args).ends(74).codes(), ["LB0803"]);
+        place.run(&["abort", "latest", "--close", "--because", "looked at"]).ends(0);
+        place.apply("failover-web");
+        place.all_are("Failover");
     }
-    assert_eq!(
-        place
-            .run(&["apply", "failover-web", "--confirm", "failover-web", "--format", "json"])
-            .ends(74)
-            .codes(),
-        ["LB0803"]
-    );
-    place.run(&["abort", "latest", "--close", "--because", "looked at"]).ends(0);
-    place.apply("failover-web");
-    place.all_are("Failover");
 }
