@@ -206,6 +206,23 @@ pub struct Relation {
     pub failback: Option<FailbackFacts>,
 }
 
+impl Relation {
+    /// The relation of a replica that nothing has happened to yet.
+    #[must_use]
+    pub const fn new(source: VmRef) -> Self {
+        Self {
+            source,
+            source_links: Vec::new(),
+            replication: Replication::Active,
+            source_stopped: false,
+            failed_over_at: None,
+            switched_at: None,
+            intent: None,
+            failback: None,
+        }
+    }
+}
+
 /// All that was seen of one replica, by a recovery site that answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {

@@ -8,8 +8,8 @@ use super::sight::{Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
 use crate::base::{SiteName, Timestamp};
 use crate::domain::{
-    Action, Facts, Operation, Probe, Relation, ReplicaDisk, Replication, Role, Settled, Sight, VmRef, effect,
-    requires, settled,
+    Action, Facts, Operation, Probe, Relation, ReplicaDisk, Role, Settled, Sight, VmRef, effect, requires,
+    settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{Clock, Failure, Later, LibvirtSpec, Look, Order, Provider, Subject};
@@ -149,16 +149,7 @@ fn unprotected(subject: &Subject, source: Sight) -> Facts {
         target: None,
         points: Vec::new(),
         disk: ReplicaDisk::default(),
-        relation: Relation {
-            source: subject.placement.source.clone(),
-            source_links: Vec::new(),
-            replication: Replication::Active,
-            source_stopped: false,
-            failed_over_at: None,
-            switched_at: None,
-            intent: None,
-            failback: None,
-        },
+        relation: Relation::new(subject.placement.source.clone()),
     }
 }
 

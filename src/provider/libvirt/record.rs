@@ -3,7 +3,7 @@
 
 use super::xml::{Element, Node};
 use crate::base::{PointId, ReplicaName, Timestamp};
-use crate::domain::{Facts, Relation, ReplicaDisk, Replication, RestorePoint, Role, VmRef};
+use crate::domain::{Facts, Relation, ReplicaDisk, RestorePoint, Role, VmRef};
 use serde::{Deserialize, Serialize};
 
 /// The XML namespace of the record.
@@ -113,16 +113,7 @@ impl Record {
         Self {
             format: FORMAT,
             replica,
-            relation: Relation {
-                source,
-                source_links: Vec::new(),
-                replication: Replication::Active,
-                source_stopped: false,
-                failed_over_at: None,
-                switched_at: None,
-                intent: None,
-                failback: None,
-            },
+            relation: Relation::new(source),
             points: Vec::new(),
             disk: ReplicaDisk::default(),
             expired: Vec::new(),

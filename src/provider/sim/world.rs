@@ -5,8 +5,7 @@ use super::machine::{Blocks, Machine, Version, written};
 use super::setup::{Born, Index, Setup, links};
 use crate::base::{Digest, Duration, PointId, ReplicaName, SiteName, Timestamp, VmName};
 use crate::domain::{
-    Action, Facts, Power, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, VmFacts, VmRef,
-    effect,
+    Action, Facts, Power, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts, VmRef, effect,
 };
 use crate::port::{FaultSpec, Placement, SimVm};
 use serde::{Deserialize, Serialize};
@@ -122,16 +121,7 @@ impl State {
             points: Vec::new(),
             point_blocks: Vec::new(),
             disk: ReplicaDisk::default(),
-            relation: Relation {
-                source: VmRef { site: SiteName::fixed("nowhere"), vm: VmName::fixed("nothing") },
-                source_links: Vec::new(),
-                replication: Replication::Active,
-                source_stopped: false,
-                failed_over_at: None,
-                switched_at: None,
-                intent: None,
-                failback: None,
-            },
+            relation: Relation::new(VmRef { site: SiteName::fixed("nowhere"), vm: VmName::fixed("nothing") }),
             protective: None,
         }
     }
