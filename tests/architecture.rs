@@ -50,7 +50,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
 ];
 
 /// Third-party crates, and things of the standard library, with the only modules that may name them.
-const ADDRESSES: [(&str, &[&str]); 14] = [
+const ADDRESSES: [(&str, &[&str]); 16] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("granit_parser", &["document"]),
@@ -62,6 +62,8 @@ const ADDRESSES: [(&str, &[&str]); 14] = [
     ("rayon", &["checker", "document", "model", "planner", "provider"]),
     ("quick_xml", &["provider"]),
     ("rustix", &["provider"]),
+    ("hyper", &["provider"]),
+    ("hyper_util", &["provider"]),
     ("mimalloc", &["main"]),
     ("std::env", &["cli"]),
     ("std::process", &["cli", "app", "main", "provider"]),

@@ -235,7 +235,20 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
         E::Constant { expected_value } => {
             vec![unknown_value(last, here, node, std::slice::from_ref(expected_value.as_ref()))]
         }
+        E::AnyOf { context } if optional(context).is_some() => {
+            optional(context).into_iter().flatten().flat_map(|e| explain(root, schema, e)).collect()
+        }
         E::AnyOf { .. } | E::OneOfNotValid { .. } => vec![choice(schema, error, (last, here), node)],
+        E::Pattern { .. } => {
+            let text = node.and_then(Node::text).unwrap_or_default();
+            let found =
+                finding(Code::UnknownValue, format!("`{last}` cannot be `{text}`")).at(Some(here), "here");
+            let example = part(schema, error).and_then(|s| s.pointer("/examples/0")?.as_str());
+            vec![match example {
+                Some(example) => found.help(format!("write it like {example}")),
+                None => found,
+            }]
+        }
         E::Minimum { limit } | E::ExclusiveMinimum { limit } => {
             vec![
                 finding(Code::OutOfRange, format!("`{last}` must be at least {limit}"))
@@ -252,6 +265,18 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
             finding(Code::WrongType, format!("`{last}` is not as it must be: {error}"))
                 .at(Some(here), "here"),
         ],
+    }
+}
+
+/// What is wrong with a value that may be left out: a choice between itself and nothing. `None` for other choices.
+fn optional<'a, 'e>(context: &'a [Vec<ValidationError<'e>>]) -> Option<&'a [ValidationError<'e>]> {
+    let is_nothing = |errors: &[ValidationError<'_>]| {
+        let null = serde_json::json!("null");
+        matches!(errors, [one] if matches!(one.kind(), E::Type { kind: TypeKind::Single(t) } if null == t.to_string()))
+    };
+    match context {
+        [one, nothing] if is_nothing(nothing) => Some(one),
+        _ => None,
     }
 }
 
@@ -349,7 +374,7 @@ fn choice(schema: &Json, error: &ValidationError<'_>, at: (&str, Span), node: Op
     part(schema, error).into_iter().for_each(|s| alternatives(s, &mut words));
     let is = node.map_or("something else", describe);
     let finding = Finding::new(Code::UnknownValue, format!("`{key}` is none of what it can be"))
-        .at(Some(here), format!("this {is} is not known here"));
+        .at(Some(here), format!("this is {is}"));
     if words.is_empty() { finding } else { finding.help(format!("one of: {}", words.join(", "))) }
 }
 

@@ -15,6 +15,16 @@ pub enum Probe {
         /// The port.
         port: u16,
     },
+    /// A web server answers.
+    Http {
+        /// The port.
+        port: u16,
+        /// What it is asked for, as `/healthz`.
+        path: String,
+        /// The status that it answers with; any of success, 200 to 299, where nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+    },
 }
 
 impl std::fmt::Display for Probe {
@@ -22,6 +32,8 @@ impl std::fmt::Display for Probe {
         match self {
             Self::Guest => f.write_str("guest"),
             Self::Tcp { port } => write!(f, "tcp {port}"),
+            Self::Http { port, path, status: None } => write!(f, "http {port}{path}"),
+            Self::Http { port, path, status: Some(status) } => write!(f, "http {port}{path} ({status})"),
         }
     }
 }

@@ -35,7 +35,7 @@ spec:
   objectives: { rpo: 15m }
   networks: [{ from: a, to: b }]
   addresses: [{ from: 10.0.0.0/8, to: 11.0.0.0/8, gateway: 11.0.0.1 }]
-  ready: { all: [{ tcp: { port: 443 }, stable: 1s }, { guest: {} }], stable: 1s, every: 1s, within: 1m }
+  ready: { all: [{ tcp: { port: 443 }, stable: 1s }, { http: { port: 80, path: /, status: 200 } }, { guest: {} }], stable: 1s, every: 1s, within: 1m }
   shutdown: { within: 1m }
   bothMayRun: { because: it may }
 ---
@@ -159,4 +159,25 @@ proptest! {
             prop_assert!(validator.is_valid(&json), "{:?} in {json}", validator.iter_errors(&json).next().map(|e| e.to_string()));
         }
     }
+}
+
+#[test]
+fn what_is_wrong_in_a_part_that_may_be_left_out_is_said_at_its_place() {
+    let (kind, mut root) = documents().remove(1);
+    for node in 1..200 {
+        let mut left = node;
+        let Some(found) = nth(&mut root, &mut left) else { break };
+        if found.text() == Some("/") {
+            found.value = Value::Text("healthz".into(), false);
+            let span = found.span;
+            let mut findings = Vec::new();
+            CHECKER.explain(kind, &root, &mut findings);
+            let said: Vec<(&str, Span)> =
+                findings.iter().map(|f| (f.message.as_str(), f.labels[0].span)).collect();
+            assert_eq!(said, [("`path` cannot be `healthz`", span)]);
+            assert_eq!(findings[0].help, ["write it like /healthz"]);
+            return;
+        }
+    }
+    panic!("the document has no path");
 }

@@ -43,6 +43,45 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Bounded<MIN, MAX> {
     }
 }
 
+/// What a web server is asked for: it begins with a slash and has no spaces.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HttpPath(String);
+
+impl HttpPath {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for HttpPath {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.starts_with('/') && text.chars().all(|c| c.is_ascii_graphic()) {
+            Ok(Self(text))
+        } else {
+            Err(format!("`{text}` is no path of a web server; write it like /healthz"))
+        }
+    }
+}
+
+impl JsonSchema for HttpPath {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "HttpPath".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^/[!-~]*$", "examples": ["/healthz"] })
+    }
+}
+
 /// How many times as fast as the wall's a clock runs: a number above zero.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(try_from = "f64")]

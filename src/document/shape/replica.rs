@@ -1,6 +1,6 @@
 //! `kind: Replica`.
 
-use super::bounds::Bounded;
+use super::bounds::{Bounded, HttpPath};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::num::NonZeroU16;
@@ -97,12 +97,14 @@ pub struct Ready {
     pub within: Option<String>,
 }
 
-/// A question; exactly one of `tcp` and `guest`.
+/// A question; exactly one of `tcp`, `http` and `guest`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
     /// A TCP port answers.
     pub tcp: Option<Tcp>,
+    /// A web server answers, without TLS.
+    pub http: Option<Http>,
     /// The guest answers: its agent or heartbeat.
     pub guest: Option<Guest>,
     /// For so long without a break.
@@ -115,6 +117,18 @@ pub struct Probe {
 pub struct Tcp {
     /// The port.
     pub port: NonZeroU16,
+}
+
+/// A web server.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// The port. Default 80.
+    pub port: Option<NonZeroU16>,
+    /// What it is asked for. Default `/`.
+    pub path: Option<HttpPath>,
+    /// The status that it must answer with. By default any from 200 to 299. It is not followed anywhere else.
+    pub status: Option<Bounded<100, 599>>,
 }
 
 /// The guest.

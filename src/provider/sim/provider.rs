@@ -390,6 +390,10 @@ impl Provider for Simulator {
                     && match probe {
                         Probe::Guest => true,
                         Probe::Tcp { port } => m.spec.ports.contains(port),
+                        // A simulated web server is content with whatever it is asked for.
+                        Probe::Http { port, status, .. } => {
+                            m.spec.ports.contains(port) && status.is_none_or(|s| s == 200)
+                        }
                     }
             };
             !silent && world.machine(vm).as_ref().is_some_and(up)
