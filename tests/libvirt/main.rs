@@ -8,6 +8,7 @@
 mod lab;
 mod machine;
 mod selfcheck;
+mod shop;
 mod stories;
 mod workspace;
 
@@ -48,6 +49,6 @@ fn main() -> ExitCode {
         };
         Trial::test(name, run).with_ignored_flag(name == stories::LONG)
     };
-    let trials = selfcheck::TESTS.into_iter().chain(stories::TESTS).map(trial).collect();
+    let trials = selfcheck::TESTS.into_iter().chain(stories::TESTS).chain(shop::TESTS).map(trial).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -32,7 +32,7 @@ const BLANK: &str = "shutdown: { within: 1s }\n  ready: { all: [{ guest: {} }], 
 
 /// The latest restore point is what the source's disks hold; the source is off.
 #[track_caller]
-fn in_step(lab: &Lab, workspace: &Workspace, name: &str, devs: &[&str], what: &str) {
+pub fn in_step(lab: &Lab, workspace: &Workspace, name: &str, devs: &[&str], what: &str) {
     let last = workspace.points(name).pop().unwrap();
     for dev in devs {
         let (source, point) = (format!("{name}-{dev}.qcow2"), layer(name, dev, &last));

@@ -1,6 +1,7 @@
 //! A workspace for the machines of a test, and Lifeboat run in it.
 
 use crate::lab::Lab;
+use crate::lab::run::run;
 use crate::lab::site::Site;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -74,9 +75,32 @@ impl Workspace {
                 "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: {{ name: {name} }}\nspec: {{ desired: [{{ plan: all, {desired} }}] }}\n"
             ));
         }
+        Self::of(&[("workspace.yaml", text)])
+    }
+
+    /// The documents of `examples/libvirt/` as they stand there, with the lab's sites in the place of its own.
+    pub fn example(lab: &Lab) -> Self {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/libvirt");
+        let file = |name| (name, std::fs::read_to_string(format!("{folder}/{name}")).unwrap());
+        let sites = site("production", &lab.production) + &site("recovery", &lab.recovery);
+        Self::of(&[("sites.yaml", sites), file("shop.yaml"), file("runbooks.yaml")])
+    }
+
+    fn of(files: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("workspace.yaml"), text).unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         Self { folder }
+    }
+
+    /// Changes a word in a file, as a person would in an editor.
+    #[track_caller]
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} does not say {from:?}");
+        std::fs::write(&path, text.replace(from, to)).unwrap();
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -126,15 +150,29 @@ impl Workspace {
         reached
     }
 
-    /// The state of a replica, as `status` tells it.
+    /// A replica, as `status` tells it.
     #[track_caller]
-    pub fn state(&self, name: &str) -> String {
+    fn status(&self, name: &str) -> serde_json::Value {
         let said = self.lifeboat(&["status", "--format", "json"]).ends(0);
         let json: serde_json::Value =
             serde_json::from_str(&said.text).unwrap_or_else(|e| panic!("{e}: {}", said.text));
         let replicas = json["replicas"].as_array().unwrap();
         let found = replicas.iter().find(|r| r["replica"] == name);
-        found.unwrap_or_else(|| panic!("{json}"))["condition"]["text"].as_str().unwrap_or("?").to_owned()
+        found.unwrap_or_else(|| panic!("{json}")).clone()
+    }
+
+    /// The state of a replica.
+    #[track_caller]
+    pub fn state(&self, name: &str) -> String {
+        self.status(name)["condition"]["text"].as_str().unwrap_or("?").to_owned()
+    }
+
+    /// The moments of a replica's restore points, oldest first, in seconds since 1970.
+    #[track_caller]
+    pub fn moments(&self, name: &str) -> Vec<u64> {
+        let points = self.status(name)["points"].as_array().cloned().unwrap_or_default();
+        let seconds = |at: &str| run(&["date", "-u", "-d", at, "+%s"]).unwrap().trim().parse().unwrap();
+        points.iter().map(|p| seconds(p["at"].as_str().unwrap())).collect()
     }
 
     /// The restore points of a replica, oldest first.
