@@ -35,6 +35,9 @@ const MIB: f64 = 1_048_576.0;
 const BLANK: &str = "shutdown: { within: 1s }\n  ready: { all: [{ guest: {} }], every: 200ms, within: 15s }";
 const HTTP: &str = "ready: { all: [{ http: { path: /healthz } }], every: 200ms, within: 90s }";
 
+/// What is measured; a word after the command chooses one.
+const PARTS: [(&str, fn(&Lab)); 3] = [("copies", copies), ("failover", failover), ("many", many)];
+
 fn main() -> ExitCode {
     let keep = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
     let lab = match lab::enter(&keep) {
@@ -45,9 +48,12 @@ fn main() -> ExitCode {
     match lab {
         Ok(lab) => {
             println!("{:58} {:>9} {:>9} {:>7}  all of ours, all by hand", "", "ours", "by hand", "ratio");
-            copies(&lab);
-            failover(&lab);
-            many(&lab);
+            let chosen = std::env::args().skip(1).find(|a| !a.starts_with('-'));
+            for (name, part) in PARTS {
+                if chosen.as_ref().is_none_or(|c| c == name) {
+                    part(&lab);
+                }
+            }
             ExitCode::SUCCESS
         }
         Err(why) => {

@@ -57,6 +57,14 @@ pub enum ExecError {
         /// How long.
         after: Duration,
     },
+    /// It ended before its answer did.
+    #[error("`{program}` broke off: {why}")]
+    Broken {
+        /// The program.
+        program: String,
+        /// The system's word.
+        why: std::io::Error,
+    },
     /// It said more than can be taken.
     #[error("`{program}` says more than {LONGEST} bytes")]
     TooMuch {
@@ -66,7 +74,16 @@ pub enum ExecError {
 }
 
 /// The process group of a program. Whoever drops it ends all that still runs in it.
-struct Group(Option<Pid>);
+#[derive(Debug)]
+pub struct Group(Option<Pid>);
+
+impl Group {
+    /// That of a program that was started as the first of its group.
+    #[must_use]
+    pub fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
@@ -104,8 +121,7 @@ pub async fn run(call: Call) -> Result<Output, ExecError> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|why| ExecError::Start { program: program.clone(), why })?;
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let mut group = Group(pid);
+    let mut group = Group::of(&child);
     let mut pipes = Pipes { input: child.stdin.take(), left: input, out: Vec::new(), err: Vec::new() };
     let code = pipes.attend(&mut child, &program, (silence, sign)).await?;
     // It has ended by itself: its number may belong to another one soon.

@@ -1,6 +1,7 @@
 //! A host: its libvirt, asked by `virsh`, and commands that are run on it. Each call has a limit on the time without progress.
 
 use super::exec::{Call, ExecError, Output, run};
+use super::shell::{self, Shell};
 use crate::base::{Duration, SiteName};
 use crate::port::{LibvirtSpec, RunOn};
 use std::collections::BTreeSet;
@@ -43,6 +44,7 @@ pub struct Host {
     /// How it is reached.
     pub spec: LibvirtSpec,
     calls: Semaphore,
+    shells: Mutex<Vec<Shell>>,
     copies: Semaphore,
     busy: Mutex<BTreeSet<u16>>,
 }
@@ -66,7 +68,14 @@ impl Host {
     #[must_use]
     pub fn new(site: SiteName, spec: LibvirtSpec) -> Self {
         let copies = Semaphore::new(usize::try_from(spec.copies).unwrap_or(1));
-        Self { site, spec, calls: Semaphore::new(CALLS), copies, busy: Mutex::default() }
+        Self {
+            site,
+            spec,
+            calls: Semaphore::new(CALLS),
+            shells: Mutex::default(),
+            copies,
+            busy: Mutex::default(),
+        }
     }
 
     /// Asks libvirt a question that changes nothing.
@@ -94,29 +103,59 @@ impl Host {
     }
 
     async fn libvirt(&self, arguments: &[&str], xml: &str, silence: Duration) -> Result<String, HostError> {
-        let head = ["virsh", "-q", "-k", "5", "-K", "3", "-c", self.spec.uri.as_str()];
-        let argv = head.iter().chain(arguments).map(|a| (*a).to_owned()).collect();
         let what = format!("virsh {}", arguments.first().copied().unwrap_or_default());
-        let call = Call { argv, input: xml.as_bytes().to_vec(), silence, ..Call::default() };
-        let output = self.call(call, &what).await?;
+        let output = match shell::line(arguments).filter(|_| xml.is_empty()) {
+            Some(line) => self.in_shell(&line, silence).await,
+            None => None,
+        };
+        let output = match output {
+            Some(output) => output.map_err(|error| self.trouble(error, &what))?,
+            None => {
+                let argv = self.virsh_with_head(arguments);
+                let call = Call { argv, input: xml.as_bytes().to_vec(), silence, ..Call::default() };
+                self.call(call, &what).await?
+            }
+        };
         if output.code == Some(0) {
             return Ok(output.out);
         }
         let why = reason(&output);
-        // Texts of libvirt 9 to 11 in the C locale; all mean that the connection is not there, or not any more.
-        let gone = [
-            "failed to connect to the hypervisor",
-            "annot recv data",
-            "End of file while reading data",
-            "client socket is closed",
-            "onnection closed due to keepalive timeout",
-            "internal error: received hangup",
-        ];
-        Err(if gone.iter().any(|text| output.err.contains(text)) {
+        Err(if gone(&output) {
             HostError::Unreachable { site: self.site.clone(), why }
         } else {
             HostError::Failed { site: self.site.clone(), what, why }
         })
+    }
+
+    fn virsh_with_head(&self, arguments: &[&str]) -> Vec<String> {
+        let head = ["virsh", "-q", "-k", "5", "-K", "3", "-c", self.spec.uri.as_str()];
+        head.iter().chain(arguments).map(|a| (*a).to_owned()).collect()
+    }
+
+    /// Runs a command in a shell that is open and free, or in a new one; `None` where shells cannot be used.
+    async fn in_shell(&self, line: &str, silence: Duration) -> Option<Result<Output, ExecError>> {
+        let _place = self.calls.acquire().await.ok();
+        let free = || self.shells.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        // The connection of one that waited may have ended meanwhile, with the daemon. It is tried before anything depends on it.
+        while let Some(mut shell) = free() {
+            let alive =
+                shell.fresh() || shell.say("uri", ANSWER.min(silence)).await.is_ok_and(|o| o.code == Some(0));
+            if alive {
+                return Some(self.say(shell, line, silence).await);
+            }
+        }
+        match Shell::open(self.virsh_with_head(&[]), silence).await {
+            Ok(shell) => Some(self.say(shell?, line, silence).await),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    async fn say(&self, mut shell: Shell, line: &str, silence: Duration) -> Result<Output, ExecError> {
+        let said = shell.say(line, silence).await;
+        if said.as_ref().is_ok_and(|output| !gone(output)) {
+            self.shells.lock().unwrap_or_else(PoisonError::into_inner).push(shell);
+        }
+        said
     }
 
     /// Runs a command on the host.
@@ -158,14 +197,17 @@ impl Host {
         let short = call.sign.is_none();
         // Copies have places of their own; they must not keep questions from being asked.
         let _place = if short { self.calls.acquire().await.ok() } else { None };
-        run(call).await.map_err(|error| match error {
-            ExecError::Silent { .. } => {
-                HostError::Unreachable { site: self.site.clone(), why: error.to_string() }
-            }
+        run(call).await.map_err(|error| self.trouble(error, what))
+    }
+
+    fn trouble(&self, error: ExecError, what: &str) -> HostError {
+        let (site, why) = (self.site.clone(), error.to_string());
+        match error {
+            ExecError::Silent { .. } | ExecError::Broken { .. } => HostError::Unreachable { site, why },
             ExecError::Start { .. } | ExecError::TooMuch { .. } => {
-                HostError::Failed { site: self.site.clone(), what: what.to_owned(), why: error.to_string() }
+                HostError::Failed { site, what: what.to_owned(), why }
             }
-        })
+        }
     }
 
     /// The argument vector that runs another one on the host.
@@ -211,6 +253,19 @@ impl Host {
         busy.insert(number);
         Some(Port { host: self, number })
     }
+}
+
+/// Whether it says that the connection is not there, or not any more: texts of libvirt 9 to 11 in the C locale.
+fn gone(output: &Output) -> bool {
+    let texts = [
+        "failed to connect to the hypervisor",
+        "annot recv data",
+        "End of file while reading data",
+        "client socket is closed",
+        "onnection closed due to keepalive timeout",
+        "internal error: received hangup",
+    ];
+    output.code != Some(0) && texts.iter().any(|text| output.err.contains(text))
 }
 
 /// A word as a POSIX shell reads it back unchanged.

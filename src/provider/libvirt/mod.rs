@@ -15,6 +15,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`exec`] | runs a program: arguments, limit on silence, nothing left running |
+//! | [`shell`] | a `virsh` that stays open |
 //! | [`host`] | one host: its libvirt by `virsh`, commands on it, ports, how much at once |
 //! | [`xml`], [`machine`] | descriptions of machines, read and rendered |
 //! | [`record`] | what stands beside a replica, in its own machine's metadata |
@@ -36,6 +37,7 @@ pub mod provider;
 pub mod pull;
 pub mod record;
 pub mod replicate;
+pub mod shell;
 pub mod sight;
 pub mod xml;
 
