@@ -47,7 +47,7 @@ pub async fn create_target(case: &mut Case<'_>) -> Result<(), Trouble> {
     let disks: Vec<DiskFile> = devices(&case.record).into_iter().map(file).collect();
     let links = source.links();
     let how = Rendering { name: &name, same_uuid: false, disks: &disks, links: Some(&links), record: None };
-    host.virsh_with(&["define", "--file", "/dev/stdin"], &source.render(&how)).await?;
+    host.virsh_with(&["define"], &[("--file", &source.render(&how))]).await?;
     Ok(())
 }
 
@@ -92,7 +92,7 @@ async fn point_at(case: &Case<'_>, machine: &Machine, disks: &[DiskFile]) -> Res
     }
     let (host, name) = case.place(Role::Target)?;
     let how = Rendering { name: &name, same_uuid: true, disks, links: None, record: None };
-    host.virsh_with(&["define", "--file", "/dev/stdin"], &machine.render(&how)).await?;
+    host.virsh_with(&["define"], &[("--file", &machine.render(&how))]).await?;
     Ok(())
 }
 

@@ -95,7 +95,7 @@ pub async fn merge(case: &mut Case<'_>) -> Result<(), Trouble> {
     let machine = case.machine(Role::Replica)?;
     let how =
         Rendering { name: &name, same_uuid: true, disks: &disks, links: None, record: Some(&case.record) };
-    host.virsh_with(&["define", "--file", "/dev/stdin"], &machine.render(&how)).await?;
+    host.virsh_with(&["define"], &[("--file", &machine.render(&how))]).await?;
     let kept: Vec<&str> = disks.iter().map(|d| d.path.as_str()).collect();
     let inside = format!("{}/", own.folder);
     for file in layers(host).await?.iter().filter(|f| f.starts_with(&inside) && !kept.contains(&f.as_str())) {

@@ -5,6 +5,7 @@ use super::shell::{self, Shell};
 use crate::base::{Duration, SiteName};
 use crate::port::{LibvirtSpec, RunOn};
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -83,7 +84,7 @@ impl Host {
     /// # Errors
     /// [`HostError`].
     pub async fn ask(&self, arguments: &[&str]) -> Result<String, HostError> {
-        self.libvirt(arguments, "", ANSWER.min(self.spec.silence)).await
+        self.libvirt(arguments, ANSWER.min(self.spec.silence)).await
     }
 
     /// Tells libvirt to do something.
@@ -91,28 +92,42 @@ impl Host {
     /// # Errors
     /// [`HostError`].
     pub async fn virsh(&self, arguments: &[&str]) -> Result<String, HostError> {
-        self.libvirt(arguments, "", self.spec.silence).await
+        self.libvirt(arguments, self.spec.silence).await
     }
 
-    /// Tells libvirt to do something with a description, which it reads where `/dev/stdin` stands among the arguments.
+    /// Tells libvirt to do something with descriptions, which it reads from files: each with the option that takes it.
     ///
     /// # Errors
     /// [`HostError`].
-    pub async fn virsh_with(&self, arguments: &[&str], xml: &str) -> Result<String, HostError> {
-        self.libvirt(arguments, xml, self.spec.silence).await
+    pub async fn virsh_with(&self, arguments: &[&str], texts: &[(&str, &str)]) -> Result<String, HostError> {
+        let failed = |why: std::io::Error| HostError::Failed {
+            site: self.site.clone(),
+            what: "writing a description".to_owned(),
+            why: why.to_string(),
+        };
+        let (mut files, mut words) = (Vec::new(), arguments.to_vec());
+        for (_, text) in texts {
+            let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+            file.write_all(text.as_bytes()).map_err(failed)?;
+            files.push(file);
+        }
+        let paths: Vec<String> = files.iter().map(|f| f.path().to_string_lossy().into_owned()).collect();
+        for ((option, _), path) in texts.iter().zip(&paths) {
+            words.extend([*option, path.as_str()]);
+        }
+        self.libvirt(&words, self.spec.silence).await
     }
 
-    async fn libvirt(&self, arguments: &[&str], xml: &str, silence: Duration) -> Result<String, HostError> {
+    async fn libvirt(&self, arguments: &[&str], silence: Duration) -> Result<String, HostError> {
         let what = format!("virsh {}", arguments.first().copied().unwrap_or_default());
-        let output = match shell::line(arguments).filter(|_| xml.is_empty()) {
+        let output = match shell::line(arguments) {
             Some(line) => self.in_shell(&line, silence).await,
             None => None,
         };
         let output = match output {
             Some(output) => output.map_err(|error| self.trouble(error, &what))?,
             None => {
-                let argv = self.virsh_with_head(arguments);
-                let call = Call { argv, input: xml.as_bytes().to_vec(), silence, ..Call::default() };
+                let call = Call { argv: self.virsh_with_head(arguments), silence, ..Call::default() };
                 self.call(call, &what).await?
             }
         };

@@ -10,7 +10,6 @@ use super::host::{Host, HostError, Port};
 use super::xml::{Element, parse};
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::io::Write;
 
 /// One request of `qemu-io`: small enough to give a sign of progress often, large enough to cost no time (study: 8 to 64 MiB).
 const CHUNK: u64 = 32 << 20;
@@ -157,17 +156,8 @@ impl Pull<'_> {
         let address = self.from.spec.data.address.to_string();
         let server = Element::new("server").with("transport", "tcp").with("name", address);
         backup = backup.and(server.with("port", port.to_string())).and(disks(("backup", "yes"), true));
-        let failed = |why: std::io::Error| HostError::Failed {
-            site: self.from.site.clone(),
-            what: "writing a checkpoint's description".to_owned(),
-            why: why.to_string(),
-        };
-        let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-        file.write_all(checkpoint.render().as_bytes()).map_err(failed)?;
-        let path = file.path().to_string_lossy().into_owned();
-        let command =
-            ["backup-begin", "--domain", self.domain, "--backupxml", "/dev/stdin", "--checkpointxml", &path];
-        self.from.virsh_with(&command, &backup.render()).await
+        let files = [("--backupxml", &*backup.render()), ("--checkpointxml", &*checkpoint.render())];
+        self.from.virsh_with(&["backup-begin", "--domain", self.domain], &files).await
     }
 
     /// The name under which a disk is served; it is also the mark of whose work the backup is.

@@ -59,7 +59,7 @@ pub async fn redefine(case: &Case<'_>, links: &[crate::domain::Link]) -> Result<
     let same_uuid = case.vm(Role::Source).site != case.vm(Role::Replica).site;
     let how =
         Rendering { name: &name, same_uuid, disks: &disks, links: Some(links), record: Some(&case.record) };
-    host.virsh_with(&["define", "--file", "/dev/stdin"], &source.render(&how)).await?;
+    host.virsh_with(&["define"], &[("--file", &source.render(&how))]).await?;
     Ok(())
 }
 

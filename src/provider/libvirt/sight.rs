@@ -16,21 +16,8 @@ impl Roll {
     /// # Errors
     /// [`HostError`].
     pub async fn call(host: &Host) -> Result<Self, HostError> {
-        let (all, on, paused) = tokio::try_join!(
-            host.ask(&["list", "--all", "--name"]),
-            host.ask(&["list", "--name"]),
-            host.ask(&["list", "--state-paused", "--name"]),
-        )?;
-        let names = |text: &str| -> BTreeSet<String> {
-            text.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
-        };
-        let (on, paused) = (names(&on), names(&paused));
-        let run = |name: &String| match (on.contains(name), paused.contains(name)) {
-            (false, _) => Run::Off,
-            (true, true) => Run::Paused,
-            (true, false) => Run::On,
-        };
-        Ok(Self(names(&all).into_iter().map(|name| (name.clone(), run(&name))).collect()))
+        let text = host.ask(&["domstats", "--state", "--nowait"]).await?;
+        Ok(Self(states(&text)))
     }
 
     /// Reads one machine; `None` where there is none.
@@ -52,6 +39,28 @@ impl Roll {
         }
         Ok(Some(machine))
     }
+}
+
+/// The machines in what `virsh domstats --state` says: a line with the name, and one with the number of the state.
+fn states(text: &str) -> BTreeMap<String, Run> {
+    let mut found = BTreeMap::new();
+    let mut name = None;
+    for line in text.lines() {
+        if let Some(quoted) = line.strip_prefix("Domain: '") {
+            name = quoted.strip_suffix('\'').map(str::to_owned);
+        } else if let Some(state) = line.trim().strip_prefix("state.state=")
+            && let Some(name) = name.take()
+        {
+            // virDomainState: 3 is paused and 5 shut off; in all others there is a QEMU, also where the guest crashed or sleeps.
+            let run = match state {
+                "5" => Run::Off,
+                "3" => Run::Paused,
+                _ => Run::On,
+            };
+            found.insert(name, run);
+        }
+    }
+    found
 }
 
 /// Reads one machine by itself.
@@ -140,4 +149,19 @@ pub fn bear_out(
 pub fn devices(record: &Record) -> Vec<String> {
     let machine = Machine::read(&record.source_xml, Run::Off);
     machine.map(|m| m.disks().into_iter().map(|d| d.dev).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_states_are_read() {
+        let text = "Domain: 'db-01'\n  state.state=1\n  state.reason=5\n\nDomain: 'it's off'\n  state.state=5\n  state.reason=1\n\n\
+                    Domain: 'still'\n  state.state=3\n  state.reason=1\n\nDomain: 'asleep'\n  state.state=7\n";
+        let expected =
+            [("asleep", Run::On), ("db-01", Run::On), ("it's off", Run::Off), ("still", Run::Paused)];
+        assert_eq!(states(text), expected.map(|(name, run)| (name.to_owned(), run)).into());
+        assert_eq!(states(""), BTreeMap::new());
+    }
 }
