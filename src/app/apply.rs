@@ -4,14 +4,14 @@ use super::carry::{Ready, carry, claim, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, seal};
+use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal};
 use crate::base::{Digest, RunId, Timestamp};
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Sources};
 use crate::inventory::changed;
 use crate::journal::record::VERSION;
 use crate::journal::{Frozen, JournalError, Runs};
 use crate::plan::Plan;
-use crate::report::{refused, text};
+use crate::report::{Style, diagnostic, refused, text};
 use crate::run::Progress;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,9 +46,32 @@ pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
         return Ok(shown);
     }
     free(desk, &prepared.plan)?;
+    let (prepared, found) = super::plan::looked_at(prepared).await?;
     screen.show(&shown.human);
+    worded(desk, &found, &prepared.loaded.sources, screen);
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
-    begin(desk, prepared, ask.steps, screen).await
+    let sources = prepared.loaded.sources.clone();
+    with(desk, (found, sources), begin(desk, prepared, ask.steps, screen).await)
+}
+
+/// What is worth knowing before the question. Machines find it with the answer.
+fn worded(desk: &Desk, found: &[Finding], sources: &Sources, screen: &mut dyn Screen) {
+    if !found.is_empty() {
+        let style = Style { width: desk.view.width, unicode: desk.view.unicode, ..Style::default() };
+        screen.show(&diagnostic::render(found, sources, style));
+    }
+}
+
+fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said {
+    let answer = match &mut said {
+        Ok(answer) => answer,
+        Err(early) => &mut **early,
+    };
+    if desk.machine && !found.0.is_empty() {
+        answer.findings.extend(found.0);
+        answer.sources = found.1;
+    }
+    said
 }
 
 /// Claims, freezes and drives a plan that was just made.
@@ -131,10 +154,16 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
     }
     allowed(desk, &aged)?;
     free(desk, &sealed.plan)?;
+    let found = preflight::of_plan(&world, &sealed.plan, None).await;
+    if preflight::stops(&found) {
+        return Err(Box::new(Answer::with(Exit::Invalid, found, Sources::default())));
+    }
     screen.show(&shown);
+    worded(desk, &found, &Sources::default(), screen);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);
-    start(desk, world, Start { plan, documents, from: None, steps: ask.steps }, screen).await
+    let what = Start { plan, documents, from: None, steps: ask.steps };
+    with(desk, (found, Sources::default()), start(desk, world, what, screen).await)
 }
 
 /// What the policies of the workspace say to a sealed plan. A sealed plan may be carried out where no documents are, and then no policy is.

@@ -8,6 +8,7 @@ mod hold;
 pub mod init;
 mod load;
 pub mod plan;
+mod preflight;
 mod prepare;
 pub mod replicate;
 pub mod resume;

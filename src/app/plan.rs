@@ -1,7 +1,7 @@
 //! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
 
 use super::prepare::{Prepared, documents, prepare, runbook};
-use super::{Answer, Desk, Exit, Said, seal};
+use super::{Answer, Desk, Exit, Said, preflight, seal};
 use crate::diag::{Finding, Severity};
 use crate::report::{json, text};
 use std::path::PathBuf;
@@ -27,6 +27,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
     let prepared = prepare(desk, loaded, &asked).await?;
+    let (prepared, found) = looked_at(prepared).await?;
     let next = ask.out.as_deref().map(|path| format!("lifeboat apply {}", super::shown(path)));
     let mut answer = shown_next(desk, &prepared, next.or_else(|| with_switchover(&prepared, ask.switchover)));
     if let Some(path) = &ask.out {
@@ -37,6 +38,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
             json.insert("sealed".to_owned(), serde_json::json!({ "file": path, "sha256": digest }));
         }
     }
+    answer.findings.extend(found);
     if ask.detailed && !prepared.plan.is_empty() {
         answer.exit = Exit::Changes;
     }
@@ -45,6 +47,15 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     // The process ends with this answer. Taking a hundred thousand replicas apart piece by piece would be a tenth of its time.
     std::mem::forget((loaded.workspace, loaded.origins, inventory, plan));
     Ok(answer)
+}
+
+/// Asks the sites what would stand in the way of a plan; ends where something must be mended first.
+pub async fn looked_at(prepared: Prepared) -> Result<(Prepared, Vec<Finding>), Box<Answer>> {
+    let found = preflight::of_plan(&prepared.world, &prepared.plan, Some(&prepared.loaded.origins)).await;
+    if preflight::stops(&found) {
+        return Err(Box::new(Answer::with(Exit::Invalid, found, prepared.loaded.sources)));
+    }
+    Ok((prepared, found))
 }
 
 /// A plan as it is shown; `switchover` where it was made with a person's word for manual switchovers, which applying it needs again.

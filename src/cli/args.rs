@@ -57,8 +57,12 @@ pub enum Command {
         /// The folder.
         dir: Option<PathBuf>,
     },
-    /// Read and check the documents; touches no site.
-    Validate,
+    /// Read and check the documents; touches no site unless told to.
+    Validate {
+        /// Ask the sites as well what would stand in the way there.
+        #[arg(long)]
+        sites: bool,
+    },
     /// What each replica is, how far it is behind, and what may be done next.
     Status {
         /// The replicas; all where none is named.

@@ -82,7 +82,8 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let folder = dir.unwrap_or_else(|| desk.folder.clone());
             app::init::init(&Desk { folder, ..desk.clone() })
         }
-        Command::Validate => app::validate::validate(desk),
+        Command::Validate { sites: false } => app::validate::validate(desk),
+        Command::Validate { sites: true } => wait(app::validate::with_sites(desk)),
         Command::Status { names } => wait(app::status::status(desk, &names)),
         Command::Plan { runbook, out, detailed_exitcode, switchover, .. } => {
             let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };

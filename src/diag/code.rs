@@ -125,6 +125,20 @@ codes! {
     WorkspaceExists "LB0813" Error "there is a workspace already";
     SimulatorDamaged "LB0814" Error "the simulator's world cannot be read";
     NotSimulated "LB0815" Error "the sites are not simulated";
+    // The sites.
+    SiteSilent "LB0901" Error "a site does not answer";
+    HostTooOld "LB0902" Error "libvirt or QEMU at a site is too old";
+    NoBackups "LB0903" Error "a host cannot serve the disks of a machine while it runs";
+    ToolMissing "LB0904" Error "a program is missing at a site";
+    FolderUnusable "LB0905" Error "the folder for restore points cannot be written";
+    LittleRoom "LB0906" Error "there is too little room at a site";
+    DataPathUnusable "LB0907" Error "disks cannot be served at the address and ports that the document names";
+    NetworkDown "LB0908" Error "a network that a machine is to be on is not there or not active";
+    MachineUnfit "LB0909" Error "a machine cannot be replicated";
+    KindUnknown "LB0910" Error "a host cannot run a machine of that kind";
+    OthersWork "LB0911" Error "a machine has a job, a snapshot or a checkpoint of somebody else's";
+    ClockOff "LB0912" Warning "the clock of a host is off";
+    CannotTell "LB0913" Error "something about a site or a replica cannot be told";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

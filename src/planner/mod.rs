@@ -6,7 +6,7 @@ mod estimate;
 mod itinerary;
 mod legs;
 mod limits;
-mod network;
+pub mod network;
 mod order;
 mod recipe;
 mod route;

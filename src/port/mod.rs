@@ -1,10 +1,12 @@
 //! Floor 3: what the engine needs from outside, as traits.
 
 pub mod clock;
+pub mod preflight;
 pub mod provider;
 pub mod spec;
 
 pub use clock::{Busy, Clock};
+pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Subject};
 pub use spec::{
     ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimVm, SimulatorSpec, SshSpec,

@@ -3,7 +3,7 @@
 use crate::base::{Duration, ReplicaName, RunId};
 use crate::domain::{Probe, Role, Settled, Step, Unmet, VmRef};
 use crate::inventory::Inventory;
-use crate::port::Later;
+use crate::port::{Hitch, Later, Scope};
 use serde::{Deserialize, Serialize};
 
 /// The machines of a replica.
@@ -104,4 +104,9 @@ pub trait Provider: Send + Sync {
 
     /// Asks a machine a question; `false` also where it cannot be asked.
     fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool>;
+
+    /// Asks the sites what would stand in the way. It changes nothing, and costs a few questions for each site and each errand.
+    fn preflight<'a>(&'a self, _scope: &'a Scope) -> Later<'a, Vec<Hitch>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }

@@ -4,6 +4,7 @@ pub mod diagnostic;
 pub mod explain;
 pub mod json;
 pub mod live;
+pub mod preflight;
 pub mod refused;
 pub mod table;
 pub mod text;

@@ -7,6 +7,7 @@
 
 mod lab;
 mod machine;
+mod preflight;
 mod selfcheck;
 mod shop;
 mod stories;
@@ -49,6 +50,12 @@ fn main() -> ExitCode {
         };
         Trial::test(name, run).with_ignored_flag(name == stories::LONG)
     };
-    let trials = selfcheck::TESTS.into_iter().chain(stories::TESTS).chain(shop::TESTS).map(trial).collect();
+    let trials = selfcheck::TESTS
+        .into_iter()
+        .chain(stories::TESTS)
+        .chain(shop::TESTS)
+        .chain(preflight::TESTS)
+        .map(trial)
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

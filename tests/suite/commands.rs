@@ -507,3 +507,17 @@ fn a_site_that_falls_silent_is_one_finding_for_all_its_steps() {
     let again = place.run(&["apply", "evacuate-hall-a"]).ends(7);
     assert!(again.err.contains("LB0802") && !again.err.contains("wave"), "{}", again.err);
 }
+
+#[test]
+fn the_sites_are_asked_only_where_that_is_asked_for() {
+    let place = Place::example("single");
+    place.run(&["validate"]).ends(0);
+    assert!(!place.path().join(".lifeboat").exists(), "nobody was asked");
+    let said = place.run(&["validate", "--sites"]).ends(0);
+    assert!(said.out.ends_with("no errors. The sites were asked.\n"), "{}", said.out);
+    place.run(&["sim", "fault", "silent", "recovery"]).ends(0);
+    place.run(&["validate"]).ends(0);
+    let said = place.run(&["validate", "--sites"]).ends(1);
+    assert!(said.err.contains("error[LB0901]: site recovery does not answer"), "{}", said.err);
+    assert_eq!(place.run(&["validate", "--sites", "--format", "json"]).ends(1).codes(), ["LB0901"]);
+}

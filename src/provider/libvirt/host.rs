@@ -87,6 +87,22 @@ impl Host {
         self.libvirt(arguments, ANSWER.min(self.spec.silence)).await
     }
 
+    /// Asks libvirt several questions. An answer is empty where the question was answered by an error.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn ask_all(&self, questions: &[&[&str]]) -> Result<Vec<String>, HostError> {
+        let mut answers = Vec::new();
+        for question in questions {
+            answers.push(match self.ask(question).await {
+                Ok(answer) => answer,
+                Err(HostError::Failed { .. }) => String::new(),
+                Err(silent @ HostError::Unreachable { .. }) => return Err(silent),
+            });
+        }
+        Ok(answers)
+    }
+
     /// Tells libvirt to do something.
     ///
     /// # Errors
@@ -180,6 +196,41 @@ impl Host {
     pub async fn exec(&self, argv: &[&str]) -> Result<String, HostError> {
         let call = Call { argv: self.there(argv), silence: self.spec.silence, ..Call::default() };
         self.end(call, argv.first().copied().unwrap_or_default()).await
+    }
+
+    /// Asks the host something by a command that changes nothing.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn look(&self, argv: &[&str]) -> Result<String, HostError> {
+        let silence = ANSWER.min(self.spec.silence);
+        let call = Call { argv: self.there(argv), silence, ..Call::default() };
+        self.end(call, argv.first().copied().unwrap_or_default()).await
+    }
+
+    /// A command on the host, as a person types it where Lifeboat runs.
+    #[must_use]
+    pub fn typed(&self, argv: &[&str]) -> String {
+        let mut words: Vec<String> = match &self.spec.run {
+            RunOn::Local => Vec::new(),
+            RunOn::Prefix(words) => words.clone(),
+            RunOn::Ssh(ssh) => {
+                let port = ssh.port.map(|port| format!("-p{port}"));
+                let key = ssh.key.as_ref().map(|key| format!("-i{key}"));
+                ["ssh".to_owned()].into_iter().chain(port).chain(key).chain([ssh.to.clone()]).collect()
+            }
+        };
+        let ssh = matches!(self.spec.run, RunOn::Ssh(_));
+        // The shell of the other side reads them as well.
+        words.extend(argv.iter().map(|w| if ssh { quoted(w) } else { (*w).to_owned() }));
+        words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A command of libvirt's, as a person types it where Lifeboat runs.
+    #[must_use]
+    pub fn typed_virsh(&self, arguments: &[&str]) -> String {
+        let words = ["virsh", "-c", self.spec.uri.as_str()];
+        words.iter().chain(arguments).map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
     }
 
     /// Runs a command on the host that works for long, and into a file whose growth is a sign of progress.
@@ -338,6 +389,22 @@ mod tests {
         let words = host(RunOn::Ssh(ssh)).there(&["ls", "a b"]);
         assert!(words.contains(&"-p2222".to_owned()) && words.contains(&"-i/k".to_owned()));
         assert_eq!(words[words.len() - 5..], ["--", "root@b", "LC_ALL=C", "ls", "'a b'"]);
+    }
+
+    #[test]
+    fn a_command_is_shown_as_a_person_types_it() {
+        assert_eq!(host(RunOn::Local).typed(&["ls", "a b"]), "ls 'a b'");
+        let ssh = SshSpec { to: "root@b".to_owned(), port: Some(2222), key: None };
+        assert_eq!(
+            host(RunOn::Ssh(ssh)).typed(&["ls", "-l", "a;b"]),
+            r"ssh -p2222 root@b ls -l ''\''a;b'\'''"
+        );
+        let mut host = host(RunOn::Local);
+        host.spec.uri = "qemu+unix:///system?socket=/s".to_owned();
+        assert_eq!(
+            host.typed_virsh(&["net-start", "dr"]),
+            "virsh -c 'qemu+unix:///system?socket=/s' net-start dr"
+        );
     }
 
     #[test]

@@ -23,6 +23,7 @@
 //! | [`pull`] | the one way in which data moves |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
 //! | [`probe`] | questions to guests |
+//! | [`preflight`] with [`preflight_site`], [`preflight_machine`], [`preflight_text`] | what would stand in the way of a plan |
 //! | [`provider`] | the port |
 
 pub mod case;
@@ -32,6 +33,10 @@ pub mod failover;
 pub mod host;
 pub mod machine;
 pub mod power;
+pub mod preflight;
+pub mod preflight_machine;
+pub mod preflight_site;
+pub mod preflight_text;
 pub mod probe;
 pub mod provider;
 pub mod pull;

@@ -12,7 +12,7 @@ use crate::domain::{
     settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
-use crate::port::{Clock, Failure, Later, LibvirtSpec, Look, Order, Provider, Subject};
+use crate::port::{Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Scope, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -235,5 +235,9 @@ impl Provider for Libvirt {
                 Err(_) => false,
             }
         })
+    }
+
+    fn preflight<'a>(&'a self, scope: &'a Scope) -> Later<'a, Vec<Hitch>> {
+        Box::pin(super::preflight::preflight(&self.hosts, &self.clock, scope))
     }
 }

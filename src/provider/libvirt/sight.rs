@@ -6,6 +6,9 @@ use super::record::Record;
 use crate::base::ReplicaName;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What tells the power of all machines of a host at once, and waits for none that is busy.
+pub const POWER: [&str; 3] = ["domstats", "--state", "--nowait"];
+
 /// The machines of a host by their names, with their power.
 #[derive(Debug, Clone, Default)]
 pub struct Roll(BTreeMap<String, Run>);
@@ -16,8 +19,30 @@ impl Roll {
     /// # Errors
     /// [`HostError`].
     pub async fn call(host: &Host) -> Result<Self, HostError> {
-        let text = host.ask(&["domstats", "--state", "--nowait"]).await?;
-        Ok(Self(states(&text)))
+        Ok(Self::of(&host.ask(&POWER).await?))
+    }
+
+    /// Those of an answer to [`POWER`]: a line with the name, and one with the number of the state.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let mut found = BTreeMap::new();
+        let mut name = None;
+        for line in text.lines() {
+            if let Some(quoted) = line.strip_prefix("Domain: '") {
+                name = quoted.strip_suffix('\'').map(str::to_owned);
+            } else if let Some(state) = line.trim().strip_prefix("state.state=")
+                && let Some(name) = name.take()
+            {
+                // virDomainState: 3 is paused and 5 shut off; in all others there is a QEMU, also where the guest crashed or sleeps.
+                let run = match state {
+                    "5" => Run::Off,
+                    "3" => Run::Paused,
+                    _ => Run::On,
+                };
+                found.insert(name, run);
+            }
+        }
+        Self(found)
     }
 
     /// Reads one machine; `None` where there is none.
@@ -39,28 +64,6 @@ impl Roll {
         }
         Ok(Some(machine))
     }
-}
-
-/// The machines in what `virsh domstats --state` says: a line with the name, and one with the number of the state.
-fn states(text: &str) -> BTreeMap<String, Run> {
-    let mut found = BTreeMap::new();
-    let mut name = None;
-    for line in text.lines() {
-        if let Some(quoted) = line.strip_prefix("Domain: '") {
-            name = quoted.strip_suffix('\'').map(str::to_owned);
-        } else if let Some(state) = line.trim().strip_prefix("state.state=")
-            && let Some(name) = name.take()
-        {
-            // virDomainState: 3 is paused and 5 shut off; in all others there is a QEMU, also where the guest crashed or sleeps.
-            let run = match state {
-                "5" => Run::Off,
-                "3" => Run::Paused,
-                _ => Run::On,
-            };
-            found.insert(name, run);
-        }
-    }
-    found
 }
 
 /// Reads one machine by itself.
@@ -161,7 +164,7 @@ mod tests {
                     Domain: 'still'\n  state.state=3\n  state.reason=1\n\nDomain: 'asleep'\n  state.state=7\n";
         let expected =
             [("asleep", Run::On), ("db-01", Run::On), ("it's off", Run::Off), ("still", Run::Paused)];
-        assert_eq!(states(text), expected.map(|(name, run)| (name.to_owned(), run)).into());
-        assert_eq!(states(""), BTreeMap::new());
+        assert_eq!(Roll::of(text).0, expected.map(|(name, run)| (name.to_owned(), run)).into());
+        assert_eq!(Roll::of("").0, BTreeMap::new());
     }
 }

@@ -1,0 +1,107 @@
+//! The preflight: what would stand in the way of a plan, asked before anything is done. All sites are asked at once, then all replicas at
+//! once, within what each host may be asked at a time.
+
+use super::case::Hosts;
+use super::preflight_machine::{Found, LEAST, Needs, Views, look, needs};
+use super::preflight_site::{View, Wanted, hitch, view};
+use crate::base::SiteName;
+use crate::domain::Role;
+use crate::port::{Clock, Hitch, Obstacle, Room, Scope};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Asks the sites what would stand in the way.
+pub async fn preflight(hosts: &Arc<Hosts>, clock: &Arc<dyn Clock>, scope: &Scope) -> Vec<Hitch> {
+    let mut views = Views::new();
+    let mut asked = JoinSet::new();
+    for (site, wanted) in wanted(scope) {
+        let (hosts, clock) = (Arc::clone(hosts), Arc::clone(clock));
+        asked.spawn(async move {
+            let seen = match hosts.get(&site) {
+                Some(host) => view(host, wanted, &*clock).await,
+                None => View::default(),
+            };
+            (site, seen)
+        });
+    }
+    while let Some(done) = asked.join_next().await {
+        views.extend(done.ok());
+    }
+    let views = Arc::new(views);
+    let mut looks = JoinSet::new();
+    for errand in &scope.errands {
+        let (hosts, views, errand) = (Arc::clone(hosts), Arc::clone(&views), errand.clone());
+        looks.spawn(async move { look(&hosts, &errand, &views).await });
+    }
+    let mut hitches: Vec<Hitch> = views.values().flat_map(|v| v.hitches.iter().cloned()).collect();
+    let mut grows = Vec::new();
+    while let Some(done) = looks.join_next().await {
+        let Found { hitches: found, grows: more } = done.unwrap_or_default();
+        hitches.extend(found);
+        grows.extend(more);
+    }
+    hitches.extend(room(hosts, &views, &grows));
+    once_silent(hitches)
+}
+
+/// What is wanted of each site that shall be asked.
+fn wanted(scope: &Scope) -> BTreeMap<SiteName, Wanted> {
+    let mut wanted: BTreeMap<SiteName, Wanted> =
+        scope.sites.iter().map(|site| (site.clone(), Wanted::default())).collect();
+    for errand in &scope.errands {
+        let Needs { reads, writes, starts, links: _ } = needs(&errand.actions);
+        let site = |role: &Role| errand.subject.placement.vm(*role).site.clone();
+        let mut note = |roles: &BTreeSet<Role>, of: fn(&mut Wanted) -> &mut bool| {
+            for role in roles {
+                *of(wanted.entry(site(role)).or_default()) = true;
+            }
+        };
+        note(&reads, |w| &mut w.reads);
+        // One that is off is put on to be read.
+        note(&reads, |w| &mut w.starts);
+        note(&writes, |w| &mut w.writes);
+        note(&starts, |w| &mut w.starts);
+    }
+    wanted.retain(|site, _| !scope.silent.contains(site));
+    wanted
+}
+
+/// Whether there is room for what grows in the folders of the sites: all of a first copy, and a tenth of the others.
+fn room(hosts: &Hosts, views: &Views, grows: &[(SiteName, Room, u64)]) -> Vec<Hitch> {
+    let one = |(site, view): (&SiteName, &View)| {
+        let (host, mount) = (hosts.get(site)?, view.mount.as_ref()?);
+        let sum = |of: Room| -> Option<u64> {
+            let mut of = grows.iter().filter(|g| g.0 == *site && g.1 == of).peekable();
+            of.peek()?;
+            Some(of.map(|g| g.2).fold(0, u64::saturating_add))
+        };
+        let (first, changes, scratch) = (sum(Room::FirstCopies), sum(Room::Changes), sum(Room::Scratch));
+        let tenth = |held: Option<u64>| held.unwrap_or(0) / 10;
+        let copies = first.unwrap_or(0);
+        let wanted = copies.saturating_add(LEAST.max(tenth(changes).saturating_add(tenth(scratch))));
+        let what = match (first, changes, scratch) {
+            (Some(_), _, _) => Room::FirstCopies,
+            (None, None, Some(_)) => Room::Scratch,
+            (None, _, _) => Room::Changes,
+        };
+        if mount.free >= wanted {
+            return None;
+        }
+        let path = host.spec.folder.clone();
+        let look = host.typed(&["df", "-h", &mount.at]);
+        let fatal = mount.free < copies;
+        let wanted = if fatal { copies } else { wanted };
+        Some(hitch(host, Obstacle::Space { path, free: mount.free, wanted, what }, fatal, Some(look)))
+    };
+    views.iter().filter_map(one).collect()
+}
+
+/// A site that fell silent is said once, whatever it was asked.
+fn once_silent(hitches: Vec<Hitch>) -> Vec<Hitch> {
+    let mut silent = BTreeSet::new();
+    let told = |h: &Hitch| !matches!(h.what, Obstacle::Silent { .. }) || silent.insert(h.site.clone());
+    let mut kept: Vec<Hitch> = hitches.into_iter().filter(told).collect();
+    kept.sort_by_key(|h| (h.site.clone(), h.replica.clone()));
+    kept
+}
