@@ -10,6 +10,7 @@ mod load;
 pub mod plan;
 mod preflight;
 mod prepare;
+pub mod rebuild;
 pub mod replicate;
 pub mod resume;
 pub mod runs;

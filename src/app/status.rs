@@ -1,5 +1,6 @@
 //! `lifeboat status`: what each replica is, how far it is behind, and what may be done next.
 
+use super::load::Loaded;
 use super::prepare::documents;
 use super::world::{World, subjects};
 use super::{Answer, Desk, Said};
@@ -14,17 +15,7 @@ use crate::report::{json, text};
 /// An early end.
 pub async fn status(desk: &Desk, names: &[String]) -> Said {
     let loaded = documents(desk)?;
-    let mut only = Vec::new();
-    for name in names {
-        match loaded.workspace.replicas.get_key_value(name.as_str()) {
-            Some((name, _)) if only.contains(name) => {}
-            Some((name, _)) => only.push(name.clone()),
-            None => {
-                let known = loaded.workspace.replicas.keys().map(ReplicaName::as_str);
-                return Err(super::replicate::unknown(Code::UnknownReplica, "replica", name, known));
-            }
-        }
-    }
+    let only = chosen(&loaded, names)?;
     let world = World::open(desk, &loaded.workspace)?;
     let inventory = world.observe(&subjects(&loaded.workspace, &[])).await;
     let view = text::Options { now: Some(inventory.at), ..desk.view.clone() };
@@ -41,4 +32,20 @@ pub async fn status(desk: &Desk, names: &[String]) -> Said {
         });
     }
     Ok(Answer::ok(human, desk.json(|| json::status(&loaded.workspace, &inventory, &only))))
+}
+
+/// The replicas of these names, each once.
+pub fn chosen(loaded: &Loaded, names: &[String]) -> Result<Vec<ReplicaName>, Box<Answer>> {
+    let mut only = Vec::new();
+    for name in names {
+        match loaded.workspace.replicas.get_key_value(name.as_str()) {
+            Some((name, _)) if only.contains(name) => {}
+            Some((name, _)) => only.push(name.clone()),
+            None => {
+                let known = loaded.workspace.replicas.keys().map(ReplicaName::as_str);
+                return Err(super::replicate::unknown(Code::UnknownReplica, "replica", name, known));
+            }
+        }
+    }
+    Ok(only)
 }

@@ -51,7 +51,7 @@ fn ready() -> Facts {
 }
 
 fn inventory(facts: Facts) -> Inventory {
-    let seen = Observed { facts: Some(facts), typical: Typical::default() };
+    let seen = Observed { facts: Some(facts), why: None, typical: Typical::default() };
     Inventory { replicas: [(name(), seen)].into(), ..Inventory::default() }
 }
 

@@ -67,6 +67,12 @@ pub enum Command {
     Status {
         /// The replicas; all where none is named.
         names: Vec<String>,
+        /// Show what the record beside a replica would be, rebuilt where it was lost.
+        #[arg(long)]
+        rebuild: bool,
+        /// Write it; confirm with the replica's name.
+        #[arg(long, value_name = "NAME", requires = "rebuild")]
+        confirm: Option<String>,
     },
     /// Observe, plan, check and print; touches nothing.
     Plan {

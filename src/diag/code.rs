@@ -139,6 +139,7 @@ codes! {
     OthersWork "LB0911" Error "a machine has a job, a snapshot or a checkpoint of somebody else's";
     ClockOff "LB0912" Warning "the clock of a host is off";
     CannotTell "LB0913" Error "something about a site or a replica cannot be told";
+    NotRebuilt "LB0914" Error "a record beside a replica is not rebuilt";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

@@ -52,6 +52,9 @@ impl Default for Typical {
 pub struct Observed {
     /// The facts; `None` where the recovery site did not answer.
     pub facts: Option<Facts>,
+    /// Why there are none, where the recovery site answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// How long things take for it.
     pub typical: Typical,
 }

@@ -154,7 +154,9 @@ fn inventory(facts: &[Facts]) -> Inventory {
         replicas: NAMES
             .iter()
             .zip(facts)
-            .map(|(n, f)| (name(n), Observed { facts: Some(f.clone()), typical: Typical::default() }))
+            .map(|(n, f)| {
+                (name(n), Observed { facts: Some(f.clone()), why: None, typical: Typical::default() })
+            })
             .collect(),
     }
 }

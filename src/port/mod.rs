@@ -3,11 +3,13 @@
 pub mod clock;
 pub mod preflight;
 pub mod provider;
+pub mod rebuild;
 pub mod spec;
 
 pub use clock::{Busy, Clock};
 pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Subject};
+pub use rebuild::{Doubt, Rebuilt};
 pub use spec::{
     ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimVm, SimulatorSpec, SshSpec,
 };

@@ -3,7 +3,7 @@
 use crate::base::{Duration, ReplicaName, RunId};
 use crate::domain::{Probe, Role, Settled, Step, Unmet, VmRef};
 use crate::inventory::Inventory;
-use crate::port::{Hitch, Later, Scope};
+use crate::port::{Hitch, Later, Rebuilt, Scope};
 use serde::{Deserialize, Serialize};
 
 /// The machines of a replica.
@@ -108,5 +108,22 @@ pub trait Provider: Send + Sync {
     /// Asks the sites what would stand in the way. It changes nothing, and costs a few questions for each site and each errand.
     fn preflight<'a>(&'a self, _scope: &'a Scope) -> Later<'a, Vec<Hitch>> {
         Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// What the record beside a replica would be, rebuilt from what stands there. `keep` is how many restore points are kept.
+    ///
+    /// An error says why it cannot be rebuilt, or that it need not be.
+    fn rebuild<'a>(&'a self, _subject: &'a Subject, _keep: u32) -> Later<'a, Result<Rebuilt, Failure>> {
+        Box::pin(std::future::ready(Err(Failure::Failed("its provider keeps the record itself".to_owned()))))
+    }
+
+    /// Writes what [`Provider::rebuild`] showed, where it still holds.
+    fn write_rebuilt<'a>(
+        &'a self,
+        subject: &'a Subject,
+        keep: u32,
+        _shown: &'a Rebuilt,
+    ) -> Later<'a, Result<(), Failure>> {
+        Box::pin(async move { self.rebuild(subject, keep).await.map(drop) })
     }
 }

@@ -7,7 +7,9 @@ use crate::domain::{Condition, OperationKind};
 use crate::inventory::{Inventory, Observed};
 use crate::model::{Replica, Workspace};
 use crate::plan::{NodeId, Plan, Work};
+use crate::port::Rebuilt;
 use crate::report::diagnostic;
+use crate::report::text::rebuild::sentence;
 use crate::report::text::run::{Past, Story, outcome_word};
 use crate::report::text::status::{Lag, lag};
 use crate::report::words;
@@ -82,12 +84,12 @@ fn replica(replica: &Replica, inventory: &Inventory) -> Value {
         return json!({ "replica": replica.name, "observed": false });
     };
     let lag = lag(replica, observed, inventory);
-    let Observed { facts, typical: _ } = observed;
+    let Observed { facts, why, typical: _ } = observed;
     let now = observed.condition();
     let next: Vec<&str> =
         now.whole().map(|s| possible(s).map(OperationKind::name).collect()).unwrap_or_default();
     json!({
-        "replica": replica.name, "observed": true, "condition": condition(&now),
+        "replica": replica.name, "observed": true, "condition": condition(&now), "why": why,
         "source": facts.as_ref().map(|f| f.relation.source.to_string()),
         "points": facts.as_ref().map(|f| &f.points), "inUse": facts.as_ref().and_then(|f| f.disk.in_use.clone()),
         "failedOverAt": facts.as_ref().and_then(|f| f.relation.failed_over_at),
@@ -95,6 +97,23 @@ fn replica(replica: &Replica, inventory: &Inventory) -> Value {
         "lag": lag.map(|l| l.is), "rpo": replica.rpo, "rpoExceeded": lag.is_some_and(Lag::exceeded),
         "possible": next,
     })
+}
+
+/// A record as it would be written.
+#[must_use]
+pub fn rebuilt(replica: &ReplicaName, found: &Rebuilt) -> Value {
+    let Rebuilt { facts, expired, defines, doubts } = found;
+    json!({
+        "replica": replica, "condition": condition(&crate::domain::condition(facts)), "definesMachine": defines,
+        "points": facts.points, "expired": expired, "disk": facts.disk, "relation": facts.relation,
+        "unknown": doubts.iter().map(sentence).collect::<Vec<_>>(),
+    })
+}
+
+/// Records as they would be written.
+#[must_use]
+pub fn rebuilds(replicas: Vec<Value>) -> Value {
+    json!({ "format": FORMAT, "type": "rebuild", "replicas": replicas })
 }
 
 /// One run with its events.

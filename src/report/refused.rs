@@ -4,7 +4,7 @@
 use crate::base::{ReplicaName, RunbookName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
-use crate::domain::{Condition, OperationKind};
+use crate::domain::{Condition, Foreign, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
 use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
@@ -69,7 +69,7 @@ pub fn findings(
     let mut groups: Vec<(Vec<&Refused>, Vec<String>)> = Vec::new();
     let mut known: BTreeMap<(usize, String, Vec<String>), usize> = BTreeMap::new();
     for one in refused {
-        let key = (one.desired, message(one, "it"), help(one));
+        let key = (one.desired, said(one, "it", inventory), help(one));
         match known.get(&key).and_then(|at| groups.get_mut(*at)) {
             Some((all, _)) => all.push(one),
             None => {
@@ -80,7 +80,7 @@ pub fn findings(
     }
     let finding = |(all, help): (Vec<&Refused>, Vec<String>)| {
         let first = *all.first()?;
-        let finding = Finding::new(code(&first.why), message(first, &names(&all)));
+        let finding = Finding::new(code(&first.why), said(first, &names(&all), inventory));
         let (span, label) = place(first, places);
         let about = source((&first.replica, &first.now), all.len(), workspace, inventory);
         let finding = finding.at(span, label).about(about);
@@ -115,6 +115,15 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::BothWouldServe(_) => Code::BothWouldServe,
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
+    }
+}
+
+/// The message; that of a site that answered, and could not tell of the replica, is the provider's own.
+fn said(refused: &Refused, who: &str, inventory: &Inventory) -> String {
+    let why = inventory.replicas.get(&refused.replica).and_then(|observed| observed.why.as_ref());
+    match (&refused.why, why) {
+        (RefusedWhy::RecoveryUnseen(_), Some(why)) => format!("{who} cannot be planned: {why}"),
+        _ => message(refused, who),
     }
 }
 
@@ -304,9 +313,7 @@ fn help(refused: &Refused) -> Vec<String> {
             Some((_, at)) => vec![format!("ask for {at} or later, or for `latest`")],
             None => vec![format!("`lifeboat replicate {}` makes the first one", refused.replica)],
         },
-        RefusedWhy::Foreign(_) => {
-            vec!["somebody changed it outside Lifeboat; put it back at its site, then plan again".to_owned()]
-        }
+        RefusedWhy::Foreign(foreign) => vec![put_back(*foreign, &refused.replica)],
         RefusedWhy::NetworkUnmapped(network) => {
             vec![format!("add it:\n    networks: [{{ from: {network}, to: … }}]")]
         }
@@ -324,6 +331,17 @@ fn help(refused: &Refused) -> Vec<String> {
         RefusedWhy::OnlyForward(operation) => vec![format!("ask for the state that {operation} leads to")],
         RefusedWhy::LossOverPolicy { .. } => {
             vec!["replicate first, or raise the objective with whoever answers for it".to_owned()]
+        }
+    }
+}
+
+fn put_back(foreign: Foreign, replica: &ReplicaName) -> String {
+    match foreign {
+        Foreign::ReplicaGone => format!(
+            "put it back at its site; or `lifeboat status {replica} --rebuild` shows how it would be made anew from its restore points"
+        ),
+        Foreign::StartedOutside | Foreign::BothRun => {
+            "somebody changed it outside Lifeboat; put it back at its site, then plan again".to_owned()
         }
     }
 }

@@ -8,6 +8,7 @@
 mod lab;
 mod machine;
 mod preflight;
+mod rebuild;
 mod selfcheck;
 mod shop;
 mod stories;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         .chain(stories::TESTS)
         .chain(shop::TESTS)
         .chain(preflight::TESTS)
+        .chain(rebuild::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

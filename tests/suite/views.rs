@@ -104,7 +104,8 @@ fn case(names: &[String], facts: impl Fn(&str) -> Facts) -> Case {
         resolved.findings.iter().filter(|f| f.severity == lifeboat::diag::Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let seen = SiteSight { at: noon(), silent: None };
-    let observed = |n: &String| (name(n), Observed { facts: Some(facts(n)), typical: Typical::default() });
+    let observed =
+        |n: &String| (name(n), Observed { facts: Some(facts(n)), why: None, typical: Typical::default() });
     let inventory = Inventory {
         at: noon(),
         sites: [("prod".parse().unwrap(), seen.clone()), ("dr".parse().unwrap(), seen)].into(),

@@ -148,7 +148,7 @@ pub fn desired(state: State, keep: Option<Keep>, via: Via, target: &FailbackTarg
 /// The inventory of some facts, in the order of [`NAMES`].
 pub fn inventory(facts: &BTreeMap<ReplicaName, Facts>, at: Timestamp) -> Inventory {
     let seen = SiteSight { at, silent: None };
-    let observed = |f: &Facts| Observed { facts: Some(f.clone()), typical: Typical::default() };
+    let observed = |f: &Facts| Observed { facts: Some(f.clone()), why: None, typical: Typical::default() };
     Inventory {
         at,
         sites: [("prod".parse().unwrap(), seen.clone()), ("dr".parse().unwrap(), seen)].into(),

@@ -119,7 +119,8 @@ impl<'a> Case<'a> {
         if let (Some(_), None) = (&own, &found) {
             let vm = &placement.replica;
             return Err(Trouble::InTheWay(format!(
-                "there is a machine {vm} that is no replica of Lifeboat's; rename it, or name the replica otherwise"
+                "the machine {vm} has no record of Lifeboat's: `lifeboat status {replica} --rebuild` shows what it would be where it was lost; \
+                 where the machine is none of Lifeboat's, name the replica otherwise"
             )));
         }
         let record = found.unwrap_or_else(|| Record::new(replica.clone(), placement.source.clone()));

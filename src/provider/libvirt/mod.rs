@@ -19,6 +19,7 @@
 //! | [`host`] | one host: its libvirt by `virsh`, commands on it, ports, how much at once |
 //! | [`xml`], [`machine`] | descriptions of machines, read and rendered |
 //! | [`record`] | what stands beside a replica, in its own machine's metadata |
+//! | [`rebuild`] | that record, where it was lost |
 //! | [`sight`], [`case`] | looking: machines, layers, and both together for one replica |
 //! | [`pull`] | the one way in which data moves |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
@@ -40,6 +41,7 @@ pub mod preflight_text;
 pub mod probe;
 pub mod provider;
 pub mod pull;
+pub mod rebuild;
 pub mod record;
 pub mod replicate;
 pub mod shell;

@@ -4,15 +4,17 @@
 use super::case::{Case, Hosts, Trouble, concerns, host_of};
 use super::host::Host;
 use super::machine::Run;
-use super::sight::{Roll, bear_out, layers};
+use super::sight::{Layers, Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
-use crate::base::{SiteName, Timestamp};
+use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
-    Action, Facts, Operation, Probe, Relation, ReplicaDisk, Role, Settled, Sight, VmRef, effect, requires,
-    settled,
+    Action, Facts, Operation, PointKind, Probe, Relation, ReplicaDisk, RestorePoint, Role, Settled, Sight,
+    VmRef, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
-use crate::port::{Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Scope, Subject};
+use crate::port::{
+    Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Rebuilt, Scope, Subject,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -153,29 +155,39 @@ fn unprotected(subject: &Subject, source: Sight) -> Facts {
     }
 }
 
-/// The facts of one replica; `None` where the recovery host, or the record there, tells nothing.
-async fn facts(hosts: &Hosts, rolls: &BTreeMap<SiteName, Seen>, subject: &Subject) -> Option<Facts> {
-    let recovery = rolls.get(&subject.placement.replica.site)?.as_ref().ok()?;
+/// Restore points whose replica's machine is gone: what their files are called is all that is known.
+fn left_over(layers: &Layers, found: &BTreeSet<String>) -> Vec<RestorePoint> {
+    let inside = format!("{}/", layers.folder);
+    let names = found.iter().filter_map(|path| path.strip_prefix(&inside)?.strip_suffix(".qcow2"));
+    let points: BTreeSet<PointId> =
+        names.filter_map(|name| PointId::new(name.split_once('.')?.1).ok()).collect();
+    let point = |id| RestorePoint { id, at: Timestamp::from_millis(0), kind: PointKind::Regular };
+    points.into_iter().map(point).collect()
+}
+
+/// The facts of one replica; none where the recovery host tells nothing, and why where the record there does not.
+async fn facts(
+    hosts: &Hosts,
+    rolls: &BTreeMap<SiteName, Seen>,
+    subject: &Subject,
+) -> Result<Option<Facts>, String> {
+    let Some(Ok(recovery)) = rolls.get(&subject.placement.replica.site) else { return Ok(None) };
     let whose = (&subject.replica, &subject.placement);
     let read = Case::with(hosts, whose, &recovery.0, &[]).await;
-    let mut case = match read {
-        Ok(case) => case,
-        Err(why) => {
-            tracing::warn!(replica = %subject.replica, %why, "the replica cannot be observed");
-            return None;
-        }
-    };
+    let mut case = read.map_err(|why| why.to_string())?;
     let (source, target) = (case.vm(Role::Source), case.target.is_some().then(|| case.vm(Role::Target)));
     case.source = seen(hosts, rolls, &source).await;
     if let Some(vm) = target {
         case.target = Some(seen(hosts, rolls, &vm).await);
     }
     let mut facts = case.facts();
+    let layers = case.layers().map_err(|why| why.to_string())?;
     if case.own.machine().is_none() {
-        return Some(Facts { target: facts.target, ..unprotected(subject, facts.source) });
+        let points = left_over(&layers, &recovery.1);
+        return Ok(Some(Facts { target: facts.target, points, ..unprotected(subject, facts.source) }));
     }
-    bear_out(&case.record, &case.layers().ok()?, &recovery.1, &mut facts);
-    Some(facts)
+    bear_out(&case.record, &layers, &recovery.1, &mut facts);
+    Ok(Some(facts))
 }
 
 async fn seen(hosts: &Hosts, rolls: &BTreeMap<SiteName, Seen>, vm: &VmRef) -> super::case::Look {
@@ -202,8 +214,11 @@ impl Provider for Libvirt {
             for subject in subjects.iter().cloned() {
                 let (hosts, rolls) = (Arc::clone(&self.hosts), Arc::clone(&rolls));
                 tasks.spawn(async move {
-                    let facts = facts(&hosts, &rolls, &subject).await;
-                    (subject.replica, Observed { facts, typical: Typical::default() })
+                    let (facts, why) = match facts(&hosts, &rolls, &subject).await {
+                        Ok(facts) => (facts, None),
+                        Err(why) => (None, Some(why)),
+                    };
+                    (subject.replica, Observed { facts, why, typical: Typical::default() })
                 });
             }
             let mut replicas = BTreeMap::new();
@@ -239,5 +254,18 @@ impl Provider for Libvirt {
 
     fn preflight<'a>(&'a self, scope: &'a Scope) -> Later<'a, Vec<Hitch>> {
         Box::pin(super::preflight::preflight(&self.hosts, &self.clock, scope))
+    }
+
+    fn rebuild<'a>(&'a self, subject: &'a Subject, keep: u32) -> Later<'a, Result<Rebuilt, Failure>> {
+        Box::pin(async move { Ok(super::rebuild::rebuild(&self.hosts, subject, keep).await?.1) })
+    }
+
+    fn write_rebuilt<'a>(
+        &'a self,
+        subject: &'a Subject,
+        keep: u32,
+        shown: &'a Rebuilt,
+    ) -> Later<'a, Result<(), Failure>> {
+        Box::pin(async move { Ok(super::rebuild::write(&self.hosts, subject, keep, shown).await?) })
     }
 }

@@ -322,7 +322,7 @@ impl Provider for Simulator {
                 let placement = &subject.placement;
                 let seen = world.silent(&placement.replica.site).is_none();
                 let facts = seen.then(|| world.facts(&subject.replica, placement));
-                (subject.replica.clone(), Observed { facts, typical: typical(world, placement) })
+                (subject.replica.clone(), Observed { facts, why: None, typical: typical(world, placement) })
             };
             let replicas: Vec<_> = subjects.par_iter().map(one).collect();
             Inventory { at: world.now, sites, replicas: replicas.into_iter().collect() }

@@ -1,11 +1,13 @@
 //! The views of a person at a terminal: plan, status, run, history. Nothing here is wider than asked for.
 
 pub mod plan;
+pub mod rebuild;
 pub mod run;
 pub mod status;
 pub mod steps;
 
 pub use plan::plan;
+pub use rebuild::rebuilt;
 pub use run::{history, run_report};
 pub use status::status;
 

@@ -65,6 +65,11 @@ pub fn status(
     text.push('\n');
     text.extend(table::lines(&rows, "  ", options.room, &[]).into_iter().map(|l| l + "\n"));
     text.push('\n');
+    for (name, why) in inventory.replicas.iter().filter_map(|(name, o)| Some((name, o.why.as_ref()?))) {
+        if only.is_empty() || only.contains(name) {
+            text.push_str(&format!("{name} cannot be told: {why}\n\n"));
+        }
+    }
     for name in only.iter().take(LISTED) {
         points(name, inventory, options, &mut text);
     }
