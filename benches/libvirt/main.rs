@@ -35,8 +35,10 @@ const MIB: f64 = 1_048_576.0;
 const BLANK: &str = "shutdown: { within: 1s }\n  ready: { all: [{ guest: {} }], every: 200ms, within: 15s }";
 const HTTP: &str = "ready: { all: [{ http: { path: /healthz } }], every: 200ms, within: 90s }";
 
+type Part = (&'static str, fn(&Lab));
+
 /// What is measured; a word after the command chooses one.
-const PARTS: [(&str, fn(&Lab)); 3] = [("copies", copies), ("failover", failover), ("many", many)];
+const PARTS: [Part; 3] = [("copies", copies), ("failover", failover), ("many", many)];
 
 fn main() -> ExitCode {
     let keep = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");

@@ -90,7 +90,8 @@ async fn of_libvirt(host: &Host, wanted: Wanted) -> View {
         &["net-list", "--inactive", "--name"],
     ];
     let all = wanted.reads || wanted.starts;
-    let asked = if all { [always, more].concat() } else { always.to_vec() };
+    let more: &[&[&str]] = if all { &more } else { &[] };
+    let asked = [&always, more].concat();
     let said = match host.ask_all(&asked).await {
         Ok(said) => said,
         Err(why) => {
