@@ -5,6 +5,7 @@ pub mod apply;
 mod carry;
 mod gate;
 mod hold;
+pub mod import;
 pub mod init;
 mod load;
 pub mod plan;

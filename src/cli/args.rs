@@ -57,6 +57,15 @@ pub enum Command {
         /// The folder.
         dir: Option<PathBuf>,
     },
+    /// Write the documents of two libvirt hosts from what they have, commented where a person must decide.
+    Import {
+        /// The production host and the recovery host: URIs of libvirt's, with a name for the site before it (recovery=qemu:///system) or not.
+        #[arg(num_args = 2, value_name = "URI", required = true)]
+        hosts: Vec<String>,
+        /// Write them to a file instead of showing them.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Read and check the documents; touches no site unless told to.
     Validate {
         /// Ask the sites as well what would stand in the way there.

@@ -82,6 +82,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let folder = dir.unwrap_or_else(|| desk.folder.clone());
             app::init::init(&Desk { folder, ..desk.clone() })
         }
+        Command::Import { hosts, out } => wait(app::import::import(&hosts, out.as_deref())),
         Command::Validate { sites: false } => app::validate::validate(desk),
         Command::Validate { sites: true } => wait(app::validate::with_sites(desk)),
         Command::Status { names, rebuild: true, confirm } => {

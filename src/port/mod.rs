@@ -5,6 +5,7 @@ pub mod preflight;
 pub mod provider;
 pub mod rebuild;
 pub mod spec;
+pub mod survey;
 
 pub use clock::{Busy, Clock};
 pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
@@ -13,6 +14,8 @@ pub use rebuild::{Doubt, Rebuilt};
 pub use spec::{
     ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimVm, SimulatorSpec, SshSpec,
 };
+
+pub use survey::{Survey, SurveyedSite, SurveyedVm};
 
 use std::future::Future;
 use std::pin::Pin;

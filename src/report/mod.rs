@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod explain;
+pub mod import;
 pub mod json;
 pub mod live;
 pub mod preflight;

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
+mod import;
 mod lab;
 mod machine;
 mod preflight;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         .chain(shop::TESTS)
         .chain(preflight::TESTS)
         .chain(rebuild::TESTS)
+        .chain(import::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

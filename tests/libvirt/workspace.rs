@@ -86,12 +86,18 @@ impl Workspace {
         Self::of(&[("sites.yaml", sites), file("shop.yaml"), file("runbooks.yaml")])
     }
 
-    fn of(files: &[(&str, String)]) -> Self {
+    /// A workspace of these files.
+    pub fn of(files: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
         Self { folder }
+    }
+
+    /// A file of it.
+    pub fn path(&self, file: &str) -> std::path::PathBuf {
+        self.folder.path().join(file)
     }
 
     /// Changes a word in a file, as a person would in an editor.

@@ -21,6 +21,7 @@
 //! | [`record`] | what stands beside a replica, in its own machine's metadata |
 //! | [`rebuild`] | that record, where it was lost |
 //! | [`sight`], [`case`] | looking: machines, layers, and both together for one replica |
+//! | [`survey`] | what a host has that could be protected |
 //! | [`pull`] | the one way in which data moves |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
 //! | [`probe`] | questions to guests |
@@ -46,6 +47,7 @@ pub mod record;
 pub mod replicate;
 pub mod shell;
 pub mod sight;
+pub mod survey;
 pub mod xml;
 
 pub use provider::Libvirt;

@@ -45,6 +45,11 @@ impl Roll {
         Self(found)
     }
 
+    /// The names of all machines.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Reads one machine; `None` where there is none.
     ///
     /// # Errors
