@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 /// The stories.
 pub const TESTS: [Test; 1] = [("an_import_is_a_workspace_that_works", import)];
 
-const VMS: [Blank; 2] = [Blank { name: "im-1", number: 31 }, Blank { name: "im 2 (old)", number: 32 }];
+const VMS: [Blank; 2] = [Blank { name: "im-1", number: 61 }, Blank { name: "im 2 (old)", number: 62 }];
 
 fn import(lab: &Lab) -> Result<(), String> {
     let (a, b) = (&lab.production, &lab.recovery);
@@ -31,7 +31,9 @@ fn import(lab: &Lab) -> Result<(), String> {
         let prefix = serde_json::to_string(&site.prefix()).unwrap();
         let data = format!("data: {{ address: {} }}\n      run: {{ prefix: {prefix} }}", site.design.address);
         let part = part.replace("# data: { address: 192.0.2.10 }", &data);
-        part.replace("to: \"\"", "to: dr").replace("from: prod, to: \"\"", "from: prod, to: dr")
+        // Without a guest nobody hears that the machine shall shut down.
+        let part = part.replace("  source: {", "  shutdown: { within: 1s }\n  source: {");
+        part.replace("to: \"\"", "to: dr")
     };
     let text = parts.iter().map(decide).collect::<Vec<_>>().join("---\n");
     let evacuate = "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: evacuate }\n\
