@@ -67,6 +67,9 @@ pub struct SshSpec {
     /// The file of the private key, where it is not the configured one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The file of the host keys that count, where it is not the configured ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_hosts: Option<String>,
 }
 
 /// Where a host serves disks while they are copied.

@@ -1,9 +1,11 @@
 //! What stories need besides the lab: machines without a guest, which boot in no time and are written to through their QEMU; and whether
 //! two disks hold the same.
 
+use crate::lab::Lab;
 use crate::lab::run::run;
 use crate::lab::site::Site;
 use crate::lab::vm::Vm;
+use crate::workspace::Workspace;
 
 /// Asks a site's libvirt, which must answer.
 #[track_caller]
@@ -34,6 +36,70 @@ pub fn same(one: (&Site, &str), other: (&Site, &str), what: &str) {
 /// The layer of a restore point, below the folder of images.
 pub fn layer(vm: &str, dev: &str, point: &str) -> String {
     format!("lifeboat/{vm}/{dev}.{point}.qcow2")
+}
+
+/// The latest restore point is what the source's disks hold; the source is off.
+#[track_caller]
+pub fn in_step(lab: &Lab, workspace: &Workspace, name: &str, devs: &[&str], what: &str) {
+    let last = workspace.points(name).pop().unwrap();
+    for dev in devs {
+        let (source, point) = (format!("{name}-{dev}.qcow2"), layer(name, dev, &last));
+        same((&lab.production, &source), (&lab.recovery, &point), what);
+    }
+}
+
+/// A machine's power, and the state of its replica.
+#[track_caller]
+pub fn is(site: &Site, name: &str, workspace: &Workspace, expected: (&str, &str)) {
+    let replica = name.trim_end_matches("_replica");
+    assert_eq!((virsh(site, &["domstate", name]).as_str(), workspace.state(replica).as_str()), expected);
+}
+
+/// Nothing is left over: no unfinished file, no job, no layer or checkpoint that belongs to nobody.
+#[track_caller]
+pub fn nothing_left(lab: &Lab, workspace: &Workspace, name: &str) {
+    let replica = format!("{name}_replica");
+    for (site, domain) in [(&lab.production, name), (&lab.recovery, replica.as_str())] {
+        let folder = "/var/lib/libvirt/images";
+        let found = site.exec(&[
+            "find",
+            folder,
+            "-name",
+            "*.part",
+            "-o",
+            "-name",
+            "scratch.*",
+            "-o",
+            "-name",
+            "*.xml",
+        ]);
+        let ours: Vec<String> =
+            found.unwrap().lines().filter(|l| l.contains(name)).map(str::to_owned).collect();
+        assert_eq!(ours, [""; 0], "files at {}", site.design.name);
+        if virsh(site, &["list", "--all", "--name"]).lines().any(|l| l == domain) {
+            assert!(site.virsh(&["backup-dumpxml", domain]).is_err(), "a backup runs on {domain}");
+            let jobs = ["vda", "vdb"].map(|dev| site.virsh(&["blockjob", domain, dev, "--info", "--raw"]));
+            // One that is off has none, and is said to be off.
+            assert!(jobs.iter().flatten().all(|j| j.trim().is_empty()), "jobs on {domain}: {jobs:?}");
+        }
+    }
+    let points = workspace.points(name);
+    let found = lab
+        .recovery
+        .exec(&["find", &format!("/var/lib/libvirt/images/lifeboat/{name}"), "-type", "f"])
+        .unwrap();
+    for file in found.lines() {
+        let name = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".qcow2");
+        let point = name.split_once('.').map_or(name, |(_, point)| point);
+        assert!(
+            point == "~running" || points.iter().any(|p| p == point),
+            "{file} belongs to no point of {points:?}"
+        );
+    }
+    // One checkpoint on the source: the baseline of the next replication. One more may stay until then.
+    let checkpoints = virsh(&lab.production, &["checkpoint-list", name, "--name"]);
+    let count = checkpoints.lines().filter(|l| !l.is_empty()).count();
+    assert!(count <= 2, "checkpoints on {name}: {checkpoints}");
 }
 
 /// A machine with two disks whose processor finds nothing to boot.

@@ -12,6 +12,7 @@ mod preflight;
 mod rebuild;
 mod selfcheck;
 mod shop;
+mod ssh;
 mod stories;
 mod workspace;
 
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         .chain(preflight::TESTS)
         .chain(rebuild::TESTS)
         .chain(import::TESTS)
+        .chain(ssh::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -5,8 +5,9 @@ use crate::lab::Lab;
 use crate::lab::run::{run, until};
 use crate::lab::site::Site;
 use crate::lab::vm::Vm;
+use crate::machine::in_step;
 use crate::machine::{answer, virsh};
-use crate::stories::{Test, in_step};
+use crate::stories::Test;
 use crate::workspace::Workspace;
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -2,9 +2,8 @@
 
 use crate::lab::Lab;
 use crate::lab::run::run;
-use crate::lab::site::Site;
 use crate::lab::vm::Vm;
-use crate::machine::{Blank, answer, keep, layer, same, virsh, write};
+use crate::machine::{Blank, answer, in_step, is, keep, layer, same, virsh, write};
 use crate::workspace::Workspace;
 use std::time::Duration;
 
@@ -28,22 +27,8 @@ pub const TESTS: [Test; 8] = [
 
 const HTTP: &str = "ready: { all: [{ tcp: { port: 80 } }], every: 500ms, within: 90s }";
 /// A machine without a guest shuts down when it is told to, not when it is asked.
-const BLANK: &str = "shutdown: { within: 1s }\n  ready: { all: [{ guest: {} }], every: 200ms, within: 15s }";
-
-/// The latest restore point is what the source's disks hold; the source is off.
-#[track_caller]
-pub fn in_step(lab: &Lab, workspace: &Workspace, name: &str, devs: &[&str], what: &str) {
-    let last = workspace.points(name).pop().unwrap();
-    for dev in devs {
-        let (source, point) = (format!("{name}-{dev}.qcow2"), layer(name, dev, &last));
-        same((&lab.production, &source), (&lab.recovery, &point), what);
-    }
-}
-
-fn is(site: &Site, name: &str, workspace: &Workspace, expected: (&str, &str)) {
-    let replica = name.trim_end_matches("_replica");
-    assert_eq!((virsh(site, &["domstate", name]).as_str(), workspace.state(replica).as_str()), expected);
-}
+pub const BLANK: &str =
+    "shutdown: { within: 1s }\n  ready: { all: [{ guest: {} }], every: 200ms, within: 15s }";
 
 /// Two disks, changes on both sides, planned in both directions.
 fn there_and_back(lab: &Lab) -> Result<(), String> {

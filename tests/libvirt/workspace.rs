@@ -36,12 +36,18 @@ impl Said {
     }
 }
 
+/// The document of a site that is entered through its namespaces.
 fn site(name: &str, site: &Site) -> String {
     let prefix = serde_json::to_string(&site.prefix()).unwrap();
+    let way = format!("uri: \"{}\", run: {{ prefix: {prefix} }}", site.uri());
+    site_reached(name, site, &way)
+}
+
+/// The document of a site that is reached this way.
+pub fn site_reached(name: &str, site: &Site, way: &str) -> String {
     format!(
-        "---\napiVersion: lifeboat/v1\nkind: Site\nmetadata: {{ name: {name} }}\nspec:\n  provider:\n    libvirt:\n      uri: \"{}\"\n      \
-         run: {{ prefix: {prefix} }}\n      data: {{ address: {} }}\n      silence: 8s\n",
-        site.uri(),
+        "---\napiVersion: lifeboat/v1\nkind: Site\nmetadata: {{ name: {name} }}\nspec:\n  provider:\n    libvirt: {{ {way}, \
+         data: {{ address: {} }}, silence: 8s }}\n",
         site.design.address
     )
 }
@@ -49,7 +55,12 @@ fn site(name: &str, site: &Site) -> String {
 impl Workspace {
     /// A workspace with these machines, one failover plan over all, and a runbook for each state.
     pub fn new(lab: &Lab, names: &[&str], ready: &str) -> Self {
-        let mut text = site("production", &lab.production) + &site("recovery", &lab.recovery);
+        Self::with(lab, site("recovery", &lab.recovery), names, ready)
+    }
+
+    /// The same with a document of its own for the recovery site.
+    pub fn with(lab: &Lab, recovery: String, names: &[&str], ready: &str) -> Self {
+        let mut text = site("production", &lab.production) + &recovery;
         for name in names {
             text.push_str(&format!(
                 "---\napiVersion: lifeboat/v1\nkind: Replica\nmetadata: {{ name: {name} }}\nspec:\n  source: {{ site: production, vm: {name} }}\n  \

@@ -8,10 +8,11 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Libvirt {
-    /// The URI that libvirt's own tools take: `qemu:///system`, `qemu+ssh://root@kvm-a/system`, `qemu+unix:///system?socket=/run/x`.
+    /// The URI that libvirt's own tools take: `qemu:///system`, `qemu+ssh://root@kvm-a/system`, `qemu+unix:///system?socket=/run/x`. Over
+    /// ssh, or libssh, the connection of `run` is used, and `virsh` runs at the host.
     pub uri: String,
     /// How a command is run on the host: `local`, `{ ssh: … }` or `{ prefix: […] }`. Where nothing is said, the URI tells: a
-    /// host of its own is reached over ssh, none is the machine that Lifeboat runs on.
+    /// host of its own is reached over ssh, with its `keyfile` and `known_hosts`; none is the machine that Lifeboat runs on.
     pub run: Option<Way>,
     /// Where the other host reaches the disks that this one serves while they are copied.
     #[serde(default)]
@@ -39,7 +40,7 @@ pub enum Way {
 
 /// Where ssh goes.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ssh {
     /// The destination, as `root@kvm-a`, or a name of the ssh configuration.
     pub to: String,
@@ -47,6 +48,8 @@ pub struct Ssh {
     pub port: Option<Bounded<1, 65535>>,
     /// The file of the private key, where it is not the configured one.
     pub key: Option<String>,
+    /// The file of the host keys that count, where it is not the configured ones.
+    pub known_hosts: Option<String>,
 }
 
 /// Where a host serves disks while they are copied.

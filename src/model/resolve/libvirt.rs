@@ -38,6 +38,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &Libvirt) -> Option<LibvirtSpec> {
             to: ssh.to.clone(),
             port: ssh.port.and_then(|p| u16::try_from(p.get()).ok()),
             key: ssh.key.clone(),
+            known_hosts: ssh.known_hosts.clone(),
         }),
     };
     if let RunOn::Ssh(SshSpec { to, .. }) = &run
@@ -92,6 +93,8 @@ struct Uri {
     user: Option<String>,
     host: Option<String>,
     port: Option<u16>,
+    key: Option<String>,
+    known_hosts: Option<String>,
 }
 
 impl Uri {
@@ -118,8 +121,16 @@ impl Uri {
             None => None,
         };
         let host = (!host.is_empty()).then(|| host.to_owned());
+        // The port of another transport is not that of ssh.
+        let port = port.filter(|_| transport.contains("ssh"));
         let far = !matches!(transport, "" | "+unix");
-        (far == host.is_some()).then_some(Self { user, host, port })
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        let parameter = |name: &str| {
+            let found = query.split('&').filter_map(|p| p.split_once('=')).find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.to_owned())
+        };
+        let (key, known_hosts) = (parameter("keyfile"), parameter("known_hosts"));
+        (far == host.is_some()).then_some(Self { user, host, port, key, known_hosts })
     }
 
     /// Where a command runs that shall run on the same host.
@@ -128,7 +139,8 @@ impl Uri {
             None => RunOn::Local,
             Some(host) => {
                 let to = self.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
-                RunOn::Ssh(SshSpec { to, port: self.port, key: None })
+                let (key, known_hosts) = (self.key.clone(), self.known_hosts.clone());
+                RunOn::Ssh(SshSpec { to, port: self.port, key, known_hosts })
             }
         }
     }
@@ -141,12 +153,17 @@ mod tests {
     #[test]
     fn a_uri_tells_the_way_to_its_host() {
         let way = |text: &str| Uri::read(text).map(|uri| uri.way());
-        let ssh = |to: &str, port| Some(RunOn::Ssh(SshSpec { to: to.to_owned(), port, key: None }));
+        let spec = |to: &str, port| SshSpec { to: to.to_owned(), port, key: None, known_hosts: None };
+        let ssh = |to: &str, port| Some(RunOn::Ssh(spec(to, port)));
         assert_eq!(way("qemu:///system"), Some(RunOn::Local));
         assert_eq!(way("qemu+unix:///system?socket=/run/a"), Some(RunOn::Local));
         assert_eq!(way("qemu+ssh://root@kvm-a/system"), ssh("root@kvm-a", None));
-        assert_eq!(way("qemu+libssh://kvm-a:2222/system?keyfile=k"), ssh("kvm-a", Some(2222)));
+        let (key, known_hosts) = (Some("/k".to_owned()), Some("/h".to_owned()));
+        let with_files = SshSpec { key, known_hosts, ..spec("kvm-a", Some(2222)) };
+        let uri = "qemu+libssh://kvm-a:2222/system?keyfile=/k&known_hosts=/h";
+        assert_eq!(way(uri), Some(RunOn::Ssh(with_files)));
         assert_eq!(way("qemu+ssh://root@[fd00::7]:22/system"), ssh("root@fd00::7", Some(22)));
+        assert_eq!(way("qemu+tls://kvm-a:16514/system"), ssh("kvm-a", None));
         for bad in [
             "",
             "qemu",

@@ -1,16 +1,23 @@
 //! A host: its libvirt, asked by `virsh`, and commands that are run on it. Each call has a limit on the time without progress.
+//!
+//! Where libvirt is reached over ssh, `virsh` runs at the host like everything else, over the one connection.
 
 use super::exec::{Call, ExecError, Output, run};
 use super::shell::{self, Shell};
+use super::ssh::{Line, beyond, quoted};
 use crate::base::{Duration, SiteName};
 use crate::port::{LibvirtSpec, RunOn};
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many questions a host is asked at once: enough to hide the way there, too few to fill its daemon's 20 workers.
 const CALLS: usize = 8;
+/// How many shells stay open over ssh: sshd lets ten commands share a connection (`MaxSessions`), and each more logs in by itself.
+const SHELLS_THERE: usize = 3;
 /// How long a host may take to answer a question that changes nothing.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -44,6 +51,7 @@ pub struct Host {
     pub site: SiteName,
     /// How it is reached.
     pub spec: LibvirtSpec,
+    line: Option<Line>,
     calls: Semaphore,
     shells: Mutex<Vec<Shell>>,
     copies: Semaphore,
@@ -58,6 +66,30 @@ pub struct Port<'a> {
     pub number: u16,
 }
 
+/// A file with a description.
+enum Text {
+    /// Here, where it goes with this value.
+    Here(NamedTempFile),
+    /// At the host.
+    There(String),
+}
+
+impl Text {
+    fn path(&self) -> &str {
+        match self {
+            Self::Here(file) => file.path().to_str().unwrap_or_default(),
+            Self::There(path) => path,
+        }
+    }
+
+    fn there(&self) -> Option<&str> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(path) => Some(path),
+        }
+    }
+}
+
 impl Drop for Port<'_> {
     fn drop(&mut self) {
         self.host.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
@@ -69,9 +101,14 @@ impl Host {
     #[must_use]
     pub fn new(site: SiteName, spec: LibvirtSpec) -> Self {
         let copies = Semaphore::new(usize::try_from(spec.copies).unwrap_or(1));
+        let line = match &spec.run {
+            RunOn::Ssh(ssh) => Some(Line::new(ssh.clone())),
+            RunOn::Local | RunOn::Prefix(_) => None,
+        };
         Self {
             site,
             spec,
+            line,
             calls: Semaphore::new(CALLS),
             shells: Mutex::default(),
             copies,
@@ -116,26 +153,47 @@ impl Host {
     /// # Errors
     /// [`HostError`].
     pub async fn virsh_with(&self, arguments: &[&str], texts: &[(&str, &str)]) -> Result<String, HostError> {
-        let failed = |why: std::io::Error| HostError::Failed {
+        let mut files = Vec::new();
+        for (_, text) in texts {
+            files.push(self.put(text).await?);
+        }
+        let mut words = arguments.to_vec();
+        for ((option, _), file) in texts.iter().zip(&files) {
+            words.extend([*option, file.path()]);
+        }
+        let done = self.libvirt(&words, self.spec.silence).await;
+        let there: Vec<&str> = files.iter().filter_map(Text::there).collect();
+        if !there.is_empty() {
+            self.exec(&[&["rm", "-f"], there.as_slice()].concat()).await?;
+        }
+        done
+    }
+
+    /// Writes a text to a file where `virsh` can read it.
+    async fn put(&self, text: &str) -> Result<Text, HostError> {
+        if self.uri_there().is_some() {
+            let path = format!("/tmp/lifeboat-{:016x}.xml", RandomState::new().hash_one(text));
+            let argv = self.there(&["dd", "status=none", "conv=excl", &format!("of={path}")]);
+            let silence = self.spec.silence;
+            self.end(Call { argv, input: text.as_bytes().to_vec(), silence, sign: None }, "dd").await?;
+            return Ok(Text::There(path));
+        }
+        let written = NamedTempFile::new().and_then(|mut f| f.write_all(text.as_bytes()).map(|()| f));
+        written.map(Text::Here).map_err(|why| HostError::Failed {
             site: self.site.clone(),
             what: "writing a description".to_owned(),
             why: why.to_string(),
-        };
-        let (mut files, mut words) = (Vec::new(), arguments.to_vec());
-        for (_, text) in texts {
-            let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-            file.write_all(text.as_bytes()).map_err(failed)?;
-            files.push(file);
-        }
-        let paths: Vec<String> = files.iter().map(|f| f.path().to_string_lossy().into_owned()).collect();
-        for ((option, _), path) in texts.iter().zip(&paths) {
-            words.extend([*option, path.as_str()]);
-        }
-        self.libvirt(&words, self.spec.silence).await
+        })
+    }
+
+    /// The URI of libvirt at the host itself, where `virsh` runs there.
+    fn uri_there(&self) -> Option<String> {
+        self.line.as_ref().and_then(|_| beyond(&self.spec.uri))
     }
 
     async fn libvirt(&self, arguments: &[&str], silence: Duration) -> Result<String, HostError> {
         let what = format!("virsh {}", arguments.first().copied().unwrap_or_default());
+        self.connect().await?;
         let output = match shell::line(arguments) {
             Some(line) => self.in_shell(&line, silence).await,
             None => None,
@@ -151,7 +209,9 @@ impl Host {
             return Ok(output.out);
         }
         let why = reason(&output);
-        Err(if gone(&output) {
+        // ssh's own code for its own troubles.
+        let cut = self.line.is_some() && output.code == Some(255);
+        Err(if cut || gone(&output) {
             HostError::Unreachable { site: self.site.clone(), why }
         } else {
             HostError::Failed { site: self.site.clone(), what, why }
@@ -159,8 +219,13 @@ impl Host {
     }
 
     fn virsh_with_head(&self, arguments: &[&str]) -> Vec<String> {
-        let head = ["virsh", "-q", "-k", "5", "-K", "3", "-c", self.spec.uri.as_str()];
-        head.iter().chain(arguments).map(|a| (*a).to_owned()).collect()
+        let there = self.uri_there();
+        let uri = there.as_deref().unwrap_or(&self.spec.uri);
+        let words = [&["virsh", "-q", "-k", "5", "-K", "3", "-c", uri], arguments].concat();
+        match there {
+            Some(_) => self.there(&words),
+            None => words.iter().map(|w| (*w).to_owned()).collect(),
+        }
     }
 
     /// Runs a command in a shell that is open and free, or in a new one; `None` where shells cannot be used.
@@ -184,7 +249,10 @@ impl Host {
     async fn say(&self, mut shell: Shell, line: &str, silence: Duration) -> Result<Output, ExecError> {
         let said = shell.say(line, silence).await;
         if said.as_ref().is_ok_and(|output| !gone(output)) {
-            self.shells.lock().unwrap_or_else(PoisonError::into_inner).push(shell);
+            let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.line.is_none() || shells.len() < SHELLS_THERE {
+                shells.push(shell);
+            }
         }
         said
     }
@@ -245,12 +313,12 @@ impl Host {
     }
 
     async fn end(&self, call: Call, what: &str) -> Result<String, HostError> {
-        let ssh = matches!(self.spec.run, RunOn::Ssh(_));
         let output = self.call(call, what).await?;
         match output.code {
             Some(0) => Ok(output.out),
-            // ssh's own code for its own troubles.
-            Some(255) if ssh => Err(HostError::Unreachable { site: self.site.clone(), why: reason(&output) }),
+            Some(255) if self.line.is_some() => {
+                Err(HostError::Unreachable { site: self.site.clone(), why: reason(&output) })
+            }
             _ => Err(HostError::Failed {
                 site: self.site.clone(),
                 what: what.to_owned(),
@@ -263,7 +331,13 @@ impl Host {
         let short = call.sign.is_none();
         // Copies have places of their own; they must not keep questions from being asked.
         let _place = if short { self.calls.acquire().await.ok() } else { None };
+        self.connect().await?;
         run(call).await.map_err(|error| self.trouble(error, what))
+    }
+
+    async fn connect(&self) -> Result<(), HostError> {
+        let Some(line) = &self.line else { return Ok(()) };
+        line.open().await.map_err(|why| HostError::Unreachable { site: self.site.clone(), why })
     }
 
     fn trouble(&self, error: ExecError, what: &str) -> HostError {
@@ -278,30 +352,11 @@ impl Host {
 
     /// The argument vector that runs another one on the host.
     fn there(&self, argv: &[&str]) -> Vec<String> {
-        let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-        match &self.spec.run {
-            RunOn::Local => owned(argv),
-            RunOn::Prefix(words) => words.iter().cloned().chain(owned(argv)).collect(),
-            RunOn::Ssh(ssh) => {
-                let mut words = owned(&[
-                    "ssh",
-                    "-oBatchMode=yes",
-                    "-oConnectTimeout=10",
-                    "-oServerAliveInterval=5",
-                    "-oServerAliveCountMax=3",
-                    "-oControlMaster=auto",
-                    "-oControlPersist=60",
-                    "-oControlPath=~/.ssh/lifeboat-%C",
-                ]);
-                words.extend(ssh.port.map(|port| format!("-p{port}")));
-                if let Some(key) = &ssh.key {
-                    words.extend(["-oIdentitiesOnly=yes".to_owned(), format!("-i{key}")]);
-                }
-                words.extend(["--".to_owned(), ssh.to.clone(), "LC_ALL=C".to_owned()]);
-                // What ssh gets is joined by spaces and read by the shell of the other side: the one place with a shell in the way.
-                words.extend(argv.iter().map(|word| quoted(word)));
-                words
-            }
+        let words = argv.iter().map(|w| (*w).to_owned());
+        match (&self.line, &self.spec.run) {
+            (Some(line), _) => line.words(argv),
+            (None, RunOn::Prefix(prefix)) => prefix.iter().cloned().chain(words).collect(),
+            (None, RunOn::Local | RunOn::Ssh(_)) => words.collect(),
         }
     }
 
@@ -334,15 +389,6 @@ fn gone(output: &Output) -> bool {
     output.code != Some(0) && texts.iter().any(|text| output.err.contains(text))
 }
 
-/// A word as a POSIX shell reads it back unchanged.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// The reason in what a tool said: its last complaint, without the word that begins it.
 fn reason(output: &Output) -> String {
     let lines = || output.err.lines().map(str::trim).filter(|l| !l.is_empty());
@@ -356,6 +402,7 @@ fn reason(output: &Output) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ssh::quoted;
     use super::*;
     use crate::port::{DataPath, SshSpec};
 
@@ -385,16 +432,12 @@ mod tests {
         assert_eq!(host(RunOn::Local).there(&["ls", "a b"]), ["ls", "a b"]);
         let prefix = RunOn::Prefix(vec!["in".to_owned(), "b".to_owned()]);
         assert_eq!(host(prefix).there(&["ls", "a b"]), ["in", "b", "ls", "a b"]);
-        let ssh = SshSpec { to: "root@b".to_owned(), port: Some(2222), key: Some("/k".to_owned()) };
-        let words = host(RunOn::Ssh(ssh)).there(&["ls", "a b"]);
-        assert!(words.contains(&"-p2222".to_owned()) && words.contains(&"-i/k".to_owned()));
-        assert_eq!(words[words.len() - 5..], ["--", "root@b", "LC_ALL=C", "ls", "'a b'"]);
     }
 
     #[test]
     fn a_command_is_shown_as_a_person_types_it() {
         assert_eq!(host(RunOn::Local).typed(&["ls", "a b"]), "ls 'a b'");
-        let ssh = SshSpec { to: "root@b".to_owned(), port: Some(2222), key: None };
+        let ssh = SshSpec { to: "root@b".to_owned(), port: Some(2222), key: None, known_hosts: None };
         assert_eq!(
             host(RunOn::Ssh(ssh)).typed(&["ls", "-l", "a;b"]),
             r"ssh -p2222 root@b ls -l ''\''a;b'\'''"

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`exec`] | runs a program: arguments, limit on silence, nothing left running |
 //! | [`shell`] | a `virsh` that stays open |
+//! | [`ssh`] | the one connection to another host |
 //! | [`host`] | one host: its libvirt by `virsh`, commands on it, ports, how much at once |
 //! | [`xml`], [`machine`] | descriptions of machines, read and rendered |
 //! | [`record`] | what stands beside a replica, in its own machine's metadata |
@@ -47,6 +48,7 @@ pub mod record;
 pub mod replicate;
 pub mod shell;
 pub mod sight;
+pub mod ssh;
 pub mod survey;
 pub mod xml;
 

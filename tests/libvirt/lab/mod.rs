@@ -4,6 +4,7 @@
 pub mod guest;
 pub mod run;
 pub mod site;
+pub mod sshd;
 pub mod vm;
 
 use run::run;
@@ -19,7 +20,7 @@ const INSIDE: &str = "LIFEBOAT_LAB_INSIDE";
 const ROOT: &str = "/run/lab";
 
 /// What has to be on the machine: a program, and the package that brings it.
-const NEEDED: [(&str, &str); 11] = [
+const NEEDED: [(&str, &str); 13] = [
     ("libvirtd", "libvirt-daemon-system"),
     ("virsh", "libvirt-clients"),
     ("qemu-system-x86_64", "qemu-system-x86"),
@@ -31,6 +32,8 @@ const NEEDED: [(&str, &str); 11] = [
     ("ip", "iproute2"),
     ("cpio", "cpio"),
     ("unshare", "util-linux"),
+    ("sshd", "openssh-server"),
+    ("ssh-keygen", "openssh-client"),
 ];
 
 /// Both sites, up.
@@ -89,6 +92,7 @@ impl Lab {
         let hosts = format!("127.0.0.1 localhost {}\n", host.trim());
         std::fs::write("/run/lab/hosts", hosts).map_err(|e| e.to_string())?;
         run(&["mount", "--bind", "/run/lab/hosts", "/etc/hosts"])?;
+        at_home_in_the_lab()?;
         run(&["ip", "link", "set", "lo", "up"])?;
         run(&["ip", "link", "add", "wanbr", "type", "bridge"])?;
         run(&["ip", "addr", "add", &format!("{OUTSIDE}/24"), "dev", "wanbr"])?;
@@ -116,4 +120,18 @@ impl Lab {
         let (production, recovery) = (up(production)?, up(recovery)?);
         Ok(Self { production, recovery })
     }
+}
+
+/// Gives root a home of the lab's: what people have set up for their ssh and their shell neither helps nor disturbs.
+fn at_home_in_the_lab() -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("/etc/passwd: {e}");
+    let users = std::fs::read_to_string("/etc/passwd").map_err(failed)?;
+    let root = |line: &str| match line.split(':').collect::<Vec<_>>().as_slice() {
+        ["root", _, id, group, name, _, shell] => format!("root:x:{id}:{group}:{name}:{ROOT}/home:{shell}\n"),
+        _ => format!("{line}\n"),
+    };
+    let users: String = users.lines().map(root).collect();
+    std::fs::create_dir_all(format!("{ROOT}/home")).map_err(failed)?;
+    std::fs::write("/run/lab/passwd", users).map_err(failed)?;
+    run(&["mount", "--bind", "/run/lab/passwd", "/etc/passwd"]).map(drop)
 }
