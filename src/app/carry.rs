@@ -1,18 +1,21 @@
 //! Carrying a run out: claim, journal, engine, and what is seen of it meanwhile.
 
 use super::world::World;
-use super::{Answer, Desk, Exit, Screen};
+use super::{Answer, Desk, Exit, Screen, Words};
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
 use crate::diag::{Code, Finding};
-use crate::engine::{EngineError, Run, drive, stop_signal};
+use crate::domain::Moving;
+use crate::engine::{EngineError, Run, Seen, drive, stop_signal};
 use crate::journal::{Active, Claim, LocalJournal, Refusal, Runs};
 use crate::plan::{NodeId, Plan};
+use crate::port::ActionKey;
 use crate::report::live::{Live, Tally};
+use crate::report::text;
 use crate::report::text::Options;
 use crate::report::text::run::{Story, failed_words};
 use crate::report::words::count;
-use crate::report::{json, text};
 use crate::run::{Event, Outcome, Progress};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -118,15 +121,19 @@ pub async fn carry(
         clock: world.clock(),
         stop,
         grace: GRACE,
-        watch: &mut |at, event, progress| {
-            for line in live.lines(event, at) {
-                screen.line(&line);
+        watch: &mut |at, seen, progress| {
+            match seen {
+                Seen::Event(event) => {
+                    live.lines(event, at).iter().for_each(|line| screen.line(line));
+                    screen.tally(Some(tally(world, &id, progress)));
+                }
+                Seen::Moving(node, moving) => {
+                    live.moving(node, &moving, at).iter().for_each(|line| screen.progress(line));
+                }
             }
-            let (tally, clock) = (Tally::of(progress), world.clock());
-            screen.tally(Some(Arc::new(move || tally.words(clock.now()))));
             if desk.machine {
-                let step = event.node().map(|n| plan.node_name(n));
-                screen.event(&serde_json::json!({ "at": at, "run": id, "step": step, "event": event }));
+                let (step, event) = machine(seen, &plan);
+                screen.event(&json!({ "at": at, "run": id, "step": step, "event": event }));
             }
         },
         crash: None,
@@ -147,6 +154,27 @@ pub async fn carry(
     Ok(answer)
 }
 
+/// What is seen, for machines, with the name of its step.
+fn machine(seen: Seen<'_>, plan: &Plan) -> (Option<String>, Value) {
+    match seen {
+        Seen::Event(event) => (event.node().map(|n| plan.node_name(n)), json!(event)),
+        Seen::Moving(node, moving) => {
+            (Some(plan.node_name(node)), json!({ "type": "moving", "node": node, "moving": moving }))
+        }
+    }
+}
+
+/// The words of the bar, which ask the provider how far it has come.
+fn tally(world: &World, run: &RunId, progress: &Progress) -> Words {
+    let (tally, clock, provider) = (Tally::of(progress), world.clock(), world.provider());
+    let keys: Vec<ActionKey> =
+        tally.moving.iter().map(|node| ActionKey { run: run.clone(), node: node.0 }).collect();
+    Arc::new(move || {
+        let moving: Vec<Moving> = keys.iter().filter_map(|key| provider.progress(key)).collect();
+        tally.words(clock.now(), &moving)
+    })
+}
+
 fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {
     match error {
         EngineError::Journal(error) => error.into(),
@@ -165,7 +193,8 @@ pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<
     let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
     let story = Story { run, progress: &found.progress, events: &events };
     let view = Options { next: None, ..desk.view.clone() };
-    let mut answer = Answer::ok(text::run_report(story, &view), desk.json(|| json::run_report(story)));
+    let mut answer =
+        Answer::ok(text::run_report(story, &view), desk.json(|| crate::report::json::run_report(story)));
     answer.exit = match outcome {
         Outcome::Completed => Exit::Ok,
         Outcome::CompletedWithExceptions => Exit::Exceptions,

@@ -168,6 +168,8 @@ pub type Words = Arc<dyn Fn() -> String + Send + Sync>;
 pub trait Screen: Send {
     /// A line for a change.
     fn line(&mut self, text: &str);
+    /// How far a step has come, for a log; a terminal's bar says so by itself.
+    fn progress(&mut self, text: &str);
     /// The numbers so far, for a bar that asks for its words as often as it is drawn; `None` at the end.
     fn tally(&mut self, words: Option<Words>);
     /// An event, for machines.

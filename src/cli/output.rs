@@ -152,12 +152,17 @@ impl Terminal {
     }
 }
 
-/// The words change with time alone, so they are asked for as often as the bar is drawn.
+/// The words change with time alone, so they are asked for again and again: once a second, and when there are others.
 fn keep_drawing(bar: &ProgressBar, words: &Mutex<Option<Words>>) {
+    let mut said: Option<(Words, std::time::Duration)> = None;
     while !bar.is_finished() {
         let now = words.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(now) = now {
+        let same = |(words, at): &(Words, std::time::Duration), now: &Words| {
+            Arc::ptr_eq(words, now) && bar.elapsed() < *at + std::time::Duration::from_secs(1)
+        };
+        if let Some(now) = now.filter(|now| said.as_ref().is_none_or(|said| !same(said, now))) {
             bar.set_message(now());
+            said = Some((now, bar.elapsed()));
         }
         bar.tick();
         std::thread::sleep(std::time::Duration::from_millis(100));
@@ -172,6 +177,12 @@ impl Screen for Terminal {
         match self.bar() {
             Some(bar) => bar.println(text),
             None => err(&format!("{text}\n")),
+        }
+    }
+
+    fn progress(&mut self, text: &str) {
+        if !self.output.live {
+            self.line(text);
         }
     }
 

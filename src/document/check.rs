@@ -201,32 +201,7 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
                     .at(Some(here), format!("`{key}` belongs in here")),
             ]
         }
-        E::Type { .. }
-            if matches!(node.map(|n| &n.value), Some(Value::Int(_) | Value::Float(_)))
-                && TIMES.contains(&last) =>
-        {
-            let number = node.map(Node::json).unwrap_or_default();
-            vec![
-                finding(Code::BadDuration, format!("`{number}` is no duration"))
-                    .at(Some(here), "a number without a unit")
-                    .help("write it with its unit: 90s, 15m, 1h30m"),
-            ]
-        }
-        E::Type { kind } => {
-            let wanted = match kind {
-                TypeKind::Single(one) => article(&one.to_string()),
-                TypeKind::Multiple(many) => {
-                    let wanted = many.iter().map(|t| t.to_string()).filter(|t| t != "null");
-                    wanted.map(|t| article(&t)).collect::<Vec<_>>().join(" or ")
-                }
-            };
-            let is = node.map_or("something else", describe);
-            let found = finding(Code::WrongType, format!("`{last}` must be {wanted}"))
-                .at(Some(here), format!("this is {is}"));
-            let quoted = wanted.contains("text")
-                && matches!(node.map(|n| &n.value), Some(Value::Int(_) | Value::Float(_) | Value::Bool(_)));
-            vec![if quoted { found.help("put it in quotes to make it a text") } else { found }]
-        }
+        E::Type { kind } => vec![wrong_type(kind, last, here, node)],
         E::Enum { options } => {
             let allowed = options.as_array().cloned().unwrap_or_default();
             vec![unknown_value(last, here, node, &allowed)]
@@ -240,14 +215,8 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
         }
         E::AnyOf { .. } | E::OneOfNotValid { .. } => vec![choice(schema, error, (last, here), node)],
         E::Pattern { .. } => {
-            let text = node.and_then(Node::text).unwrap_or_default();
-            let found =
-                finding(Code::UnknownValue, format!("`{last}` cannot be `{text}`")).at(Some(here), "here");
             let example = part(schema, error).and_then(|s| s.pointer("/examples/0")?.as_str());
-            vec![match example {
-                Some(example) => found.help(format!("write it like {example}")),
-                None => found,
-            }]
+            vec![unlike(last, here, node, example)]
         }
         E::Minimum { limit } | E::ExclusiveMinimum { limit } => {
             vec![
@@ -265,6 +234,41 @@ fn explain(root: &Node, schema: &Json, error: &ValidationError<'_>) -> Vec<Findi
             finding(Code::WrongType, format!("`{last}` is not as it must be: {error}"))
                 .at(Some(here), "here"),
         ],
+    }
+}
+
+/// A value of another type than it must be. A bare number where a duration belongs is a trap of its own.
+fn wrong_type(kind: &TypeKind, key: &str, here: Span, node: Option<&Node>) -> Finding {
+    let value = node.map(|n| &n.value);
+    if matches!(value, Some(Value::Int(_) | Value::Float(_))) && TIMES.contains(&key) {
+        let number = node.map(Node::json).unwrap_or_default();
+        return Finding::new(Code::BadDuration, format!("`{number}` is no duration"))
+            .at(Some(here), "a number without a unit")
+            .help("write it with its unit: 90s, 15m, 1h30m");
+    }
+    let wanted = match kind {
+        TypeKind::Single(one) => article(&one.to_string()),
+        TypeKind::Multiple(many) => {
+            let wanted = many.iter().map(|t| t.to_string()).filter(|t| t != "null");
+            wanted.map(|t| article(&t)).collect::<Vec<_>>().join(" or ")
+        }
+    };
+    let is = node.map_or("something else", describe);
+    let found = Finding::new(Code::WrongType, format!("`{key}` must be {wanted}"))
+        .at(Some(here), format!("this is {is}"));
+    let quoted =
+        wanted.contains("text") && matches!(value, Some(Value::Int(_) | Value::Float(_) | Value::Bool(_)));
+    if quoted { found.help("put it in quotes to make it a text") } else { found }
+}
+
+/// A text that is not as its kind is written.
+fn unlike(key: &str, here: Span, node: Option<&Node>, example: Option<&str>) -> Finding {
+    let text = node.and_then(Node::text).unwrap_or_default();
+    let found =
+        Finding::new(Code::UnknownValue, format!("`{key}` cannot be `{text}`")).at(Some(here), "here");
+    match example {
+        Some(example) => found.help(format!("write it like {example}")),
+        None => found,
     }
 }
 

@@ -193,6 +193,20 @@ impl Action {
         }
     }
 
+    /// Whether it moves data, and may take long for that.
+    #[must_use]
+    pub const fn moves(&self) -> bool {
+        matches!(
+            self,
+            Self::CreatePoint { .. }
+                | Self::SendChanges { .. }
+                | Self::Retain { .. }
+                | Self::Merge
+                | Self::MergeTarget
+                | Self::KeepProtective { .. }
+        )
+    }
+
     /// Whether nothing of ours can bring back what the action takes away.
     #[must_use]
     pub const fn irreversible(&self) -> bool {

@@ -29,6 +29,7 @@ pub mod loss;
 pub mod operation;
 pub mod settled;
 pub mod state;
+pub mod transfer;
 pub mod transition;
 pub mod wait;
 
@@ -42,5 +43,6 @@ pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};
 pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
+pub use transfer::{Moving, Transfer};
 pub use transition::{Refusal, transition};
 pub use wait::{IfFailed, Probe, Readiness, Wait};

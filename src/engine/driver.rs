@@ -1,6 +1,7 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
 use crate::base::{Duration, RunId, Timestamp};
+use crate::domain::Moving;
 use crate::engine::settle::{self, Verdict};
 use crate::engine::{StopSignal, wait};
 use crate::journal::{Journal, JournalError};
@@ -8,6 +9,7 @@ use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider};
 use crate::run::{Event, FailedWhy, How, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -30,11 +32,23 @@ pub struct Run<'a> {
     pub stop: StopSignal,
     /// How long steps under way may take to end after that.
     pub grace: Duration,
-    /// Who watches: gets every event once it is durable.
-    pub watch: &'a mut (dyn FnMut(Timestamp, &Event, &Progress) + Send),
+    /// Who watches.
+    pub watch: &'a mut (dyn FnMut(Timestamp, Seen<'_>, &Progress) + Send),
     /// Where the runner shall die, to test what it leaves behind.
     pub crash: Option<Crash>,
 }
+
+/// What there is to watch.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// An event that is durable.
+    Event(&'a Event),
+    /// An action moves data, and has come so far. Nothing follows from it, and it is not recorded.
+    Moving(NodeId, Moving),
+}
+
+/// How often it is told how far an action has come.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// A point at which the runner dies: fault injection is a public feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +92,8 @@ enum Report {
     Waited(NodeId, bool),
     /// A worker is gone without a word: it was given up, or it has a fault.
     Lost(NodeId),
+    /// An action that moves data has come so far.
+    Moving(NodeId, Moving),
     /// It is time to look what may start.
     Wake,
     /// The grace time is over.
@@ -87,9 +103,11 @@ enum Report {
 impl Report {
     const fn node(&self) -> Option<NodeId> {
         match self {
-            Self::Acted(node, _) | Self::Looked(node, _) | Self::Waited(node, _) | Self::Lost(node) => {
-                Some(*node)
-            }
+            Self::Acted(node, _)
+            | Self::Looked(node, _)
+            | Self::Waited(node, _)
+            | Self::Moving(node, _)
+            | Self::Lost(node) => Some(*node),
             Self::Wake | Self::GraceOver => None,
         }
     }
@@ -179,7 +197,7 @@ impl Driver<'_> {
         self.durable += events.len();
         for (at, event) in &events {
             self.run.progress.apply(event, *at)?;
-            (self.run.watch)(*at, event, &self.run.progress);
+            (self.run.watch)(*at, Seen::Event(event), &self.run.progress);
         }
         match self.run.crash {
             Some(Crash::AfterEvents(last)) if self.durable >= last => Err(EngineError::Crashed),
@@ -287,8 +305,16 @@ impl Driver<'_> {
             Some(Work::Act(_)) => {
                 if let Some(order) = self.order(node) {
                     self.acting.insert(node);
+                    let outbox = self.outbox.clone();
                     self.spawn(node, async move {
-                        Report::Acted(node, settle::perform(&order, provider.as_ref(), clock.as_ref()).await)
+                        let (provider, clock) = (provider.as_ref(), clock.as_ref());
+                        // Whoever tells sleeps beside the action itself, so it has a promise of its own, from before the action begins.
+                        let promise = order.step.action.moves().then(|| clock.busy());
+                        tokio::select! {
+                            biased;
+                            verdict = settle::perform(&order, provider, clock) => Report::Acted(node, verdict),
+                            never = told(&order, provider, clock, (&outbox, promise)) => match never {},
+                        }
                     });
                 }
             }
@@ -360,6 +386,9 @@ impl Driver<'_> {
     fn translate(&mut self, report: &Report, events: &mut Vec<Event>) {
         match report {
             Report::Wake => {}
+            Report::Moving(node, moving) => {
+                (self.run.watch)(self.run.clock.now(), Seen::Moving(*node, *moving), &self.run.progress);
+            }
             Report::GraceOver => self.grace_over(events),
             Report::Waited(node, met) => {
                 if self.waits.remove(node).is_some() {
@@ -384,7 +413,7 @@ impl Driver<'_> {
                             let at = self.run.clock.now();
                             Event::Retrying { node: *node, failure: failure.clone(), at }
                         }
-                        Verdict::Done(_) | Verdict::Unknown(_) => self.verdict(*node, verdict),
+                        Verdict::Done(..) | Verdict::Unknown(_) => self.verdict(*node, verdict),
                     });
                 }
             }
@@ -404,7 +433,7 @@ impl Driver<'_> {
     /// What becomes of a step after an attempt.
     fn verdict(&self, node: NodeId, verdict: &Verdict) -> Event {
         match verdict {
-            Verdict::Done(how) => Event::Settled { node, how: how.clone() },
+            Verdict::Done(how, moved) => Event::Settled { node, how: how.clone(), moved: *moved },
             Verdict::Unknown(why) => Event::InDoubt { node, why: why.clone() },
             Verdict::Failed(Failure::Refused(unmet)) => Event::Failed { node, why: FailedWhy::Unmet(*unmet) },
             Verdict::Failed(failure) => {
@@ -433,12 +462,30 @@ impl Driver<'_> {
     }
 }
 
+/// Tells from time to time how far an action has come that moves data.
+async fn told(
+    order: &Order,
+    provider: &dyn Provider,
+    clock: &dyn Clock,
+    to: (&mpsc::UnboundedSender<Message>, Option<Busy>),
+) -> Infallible {
+    let (outbox, promise) = to;
+    let Some(_promise) = promise else { return std::future::pending().await };
+    loop {
+        clock.until(clock.now().after(TOLD)).await;
+        if let Some(moving) = provider.progress(&order.key).filter(|m| m.done < m.of) {
+            // The driver is gone only when the whole run is being dropped.
+            drop(outbox.send((Report::Moving(NodeId(order.key.node), moving), clock.busy())));
+        }
+    }
+}
+
 /// What a person says of a step.
 #[must_use]
 pub fn by_hand(node: NodeId, word: Word, person: &str, because: &str) -> Event {
     let (person, because) = (person.to_owned(), because.to_owned());
     match word {
-        Word::Done => Event::Settled { node, how: How::ByHand { person, because } },
+        Word::Done => Event::Settled { node, how: How::ByHand { person, because }, moved: None },
         Word::Failed => Event::Failed { node, why: FailedWhy::ByHand { person, because } },
         Word::Retry => Event::Reopened { node, person, because },
     }

@@ -9,7 +9,7 @@ mod settle;
 mod tests;
 mod wait;
 
-pub use driver::{Crash, Ended, EngineError, Run, Word, by_hand, drive};
+pub use driver::{Crash, Ended, EngineError, Run, Seen, Word, by_hand, drive};
 
 use tokio::sync::watch;
 

@@ -1,15 +1,15 @@
 //! One action, from the request to what is known of it afterwards.
 
 use crate::base::Duration;
-use crate::domain::Settled;
+use crate::domain::{Settled, Transfer};
 use crate::port::{Clock, Failure, Look, Order, Provider};
 use crate::run::How;
 
 /// What is known of an action after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its effect is there.
-    Done(How),
+    /// Its effect is there; the data that was moved for it.
+    Done(How, Option<Transfer>),
     /// It failed without an effect.
     Failed(Failure),
     /// Nobody can tell.
@@ -29,7 +29,10 @@ pub const ANSWER: Duration = Duration::from_secs(30);
 /// Asks for the action and settles what comes of it.
 pub async fn perform(order: &Order, provider: &dyn Provider, clock: &dyn Clock) -> Verdict {
     match within(clock, order.limit.plus(SLACK), provider.perform(order)).await {
-        Some(Ok(())) => Verdict::Done(How::Performed),
+        Some(Ok(())) => {
+            let moved = provider.progress(&order.key).map(|m| Transfer::until(&m, clock.now()));
+            Verdict::Done(How::Performed, moved)
+        }
         Some(Err(failure @ (Failure::Refused(_) | Failure::Failed(_)))) => Verdict::Failed(failure),
         Some(Err(Failure::NoAnswer(why))) => look(order, provider, clock, why).await,
         None => {
@@ -59,7 +62,7 @@ pub async fn look(order: &Order, provider: &dyn Provider, clock: &dyn Clock, why
         let now = clock.now();
         let seen = within(clock, ANSWER, provider.look(order)).await;
         match seen.unwrap_or(Look::Settled(Settled::CannotTell)) {
-            Look::Settled(Settled::Done) => return Verdict::Done(How::Found),
+            Look::Settled(Settled::Done) => return Verdict::Done(How::Found, None),
             Look::Settled(Settled::NotDone) => return Verdict::Failed(Failure::NoAnswer(why)),
             Look::Settled(Settled::CannotTell) => {
                 if now.since(*blind_since.get_or_insert(now)) >= PATIENCE {

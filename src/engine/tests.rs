@@ -303,7 +303,7 @@ fn the_intent_is_durable_before_the_request_and_the_end_before_dependants() {
     let mut lab = Lab::new(acts(3), vec![done(0, 2), done(1, 2)]);
     assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
     let intended = |node| Event::Intended { node: NodeId(node), attempt: 1 };
-    let settled = |node| Event::Settled { node: NodeId(node), how: How::Performed };
+    let settled = |node| Event::Settled { node: NodeId(node), how: How::Performed, moved: None };
     let batches: Vec<Vec<Event>> =
         lab.journal.batches.iter().map(|b| b.iter().map(|(_, e)| e.clone()).collect()).collect();
     // What starts together shares a write.

@@ -34,7 +34,7 @@ fn frozen(run: &str) -> Frozen {
 }
 
 fn events() -> Vec<(Timestamp, Event)> {
-    let settled = |node| Event::Settled { node: NodeId(node), how: How::Performed };
+    let settled = |node| Event::Settled { node: NodeId(node), how: How::Performed, moved: None };
     let intended = |node| Event::Intended { node: NodeId(node), attempt: 1 };
     let all = [Event::Taken { runner: runner("ann") }, intended(0), settled(0), intended(1), settled(1)];
     (1..).map(at).zip(all).collect()
@@ -138,7 +138,7 @@ fn an_older_runners_record_and_an_impossible_one_are_damage() {
     for (seq, line) in (1..).zip(text.lines()) {
         prev = Record::read(line, seq, prev).unwrap().1;
     }
-    let again = Event::Settled { node: NodeId(1), how: How::Performed };
+    let again = Event::Settled { node: NodeId(1), how: How::Performed, moved: None };
     for (token, event) in [(0, Event::Taken { runner: runner("old") }), (1, again)] {
         let (line, _) = Record { v: 1, seq: 6, at: at(9), token, prev, event }.line().unwrap();
         std::fs::write(file(&folder), format!("{text}{line}")).unwrap();

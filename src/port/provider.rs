@@ -1,7 +1,7 @@
 //! What Lifeboat needs from those who run virtual machines. A provider performs single actions and observes facts; it never sees a plan.
 
 use crate::base::{Duration, ReplicaName, RunId};
-use crate::domain::{Probe, Role, Settled, Step, Unmet, VmRef};
+use crate::domain::{Moving, Probe, Role, Settled, Step, Unmet, VmRef};
 use crate::inventory::Inventory;
 use crate::port::{Hitch, Later, Rebuilt, Scope};
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,13 @@ pub trait Provider: Send + Sync {
 
     /// Carries an action out and returns when its effect has been seen.
     fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>>;
+
+    /// How far an action has come that moves data, from what is in memory; the end of it once it is over. `None` where nothing moves
+    /// for it, or this provider has not begun it.
+    fn progress(&self, key: &ActionKey) -> Option<Moving> {
+        let _ = key;
+        None
+    }
 
     /// Looks whether an action that was asked for is there.
     fn look<'a>(&'a self, order: &'a Order) -> Later<'a, Look>;

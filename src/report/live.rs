@@ -2,7 +2,7 @@
 //! what went wrong is never scrolled away.
 
 use crate::base::{RunId, Timestamp};
-use crate::domain::Wait;
+use crate::domain::{Moving, Wait};
 use crate::plan::{Leg, LegId, NodeId, Plan, Work};
 use crate::report::text::run::{failed_words, failure_words};
 use crate::report::words;
@@ -65,7 +65,7 @@ impl Live {
                 vec![line('.', format!("taken up by {}@{}", runner.person, runner.host))]
             }
             Event::Intended { node, attempt } => self.intended(*node, *attempt, at),
-            Event::Settled { node, how } => self.settled(*node, how, at),
+            Event::Settled { node, how, .. } => self.settled(*node, how, at),
             Event::Retrying { node, failure, at: again } => {
                 let name = self.plan.node_name(*node);
                 let why = failure_words(failure);
@@ -104,6 +104,13 @@ impl Live {
             Event::Ended { outcome } => vec![line(ended_mark(*outcome), outcome.word().to_owned())],
             Event::Closed { person, because } => vec![line('.', format!("closed by {person}: {because}"))],
         }
+    }
+
+    /// How far an action has come that moves data; nothing, where replicas are summed up.
+    #[must_use]
+    pub fn moving(&self, node: NodeId, moving: &Moving, at: Timestamp) -> Option<String> {
+        let so_far = || format!("{}   {}: {}", at.clock(), self.action(node), words::moving(moving, at));
+        (!self.by_wave).then(so_far)
     }
 
     fn leg(&self, node: NodeId) -> Option<(LegId, Leg)> {
@@ -228,6 +235,8 @@ pub struct Tally {
     pub bad: usize,
     /// The wait that has waited longest.
     pub waits: Option<Waits>,
+    /// The actions under way that may move data.
+    pub moving: Vec<NodeId>,
 }
 
 /// A wait that is under way.
@@ -256,6 +265,10 @@ impl Waits {
     }
 }
 
+fn moves(plan: &Plan, node: NodeId) -> bool {
+    matches!(plan.node(node).map(|n| &n.work), Some(Work::Act(step)) if step.action.moves())
+}
+
 impl Tally {
     /// Counts.
     #[must_use]
@@ -269,16 +282,20 @@ impl Tally {
             under_way: progress.count(|s| matches!(s, Status::Running | Status::Retrying(_))),
             bad: progress.count(|s| matches!(s, Status::Failed | Status::InDoubt)),
             waits: oldest.and_then(|(since, node)| Waits::of(plan, node, since)),
+            moving: progress.nodes(|s| s == Status::Running).filter(|n| moves(plan, *n)).collect(),
         }
     }
 
-    /// The bar's words at a time, which goes on between two changes.
+    /// The bar's words at a time, which goes on between two changes; with how far those have come that move data.
     #[must_use]
-    pub fn words(&self, now: Timestamp) -> String {
-        let Self { done, of, under_way, bad, waits } = self;
+    pub fn words(&self, now: Timestamp, moving: &[Moving]) -> String {
+        let Self { done, of, under_way, bad, waits, moving: _ } = self;
         let mut text = format!("{done} of {of} done, {under_way} under way");
         if *bad > 0 {
             text.push_str(&format!(", {bad} failed or in doubt"));
+        }
+        if let Some(all) = Moving::together(moving) {
+            text.push_str(&format!(" · {}", words::moving(&all, now)));
         }
         if let Some(Waits { what, since, ends, sooner }) = waits {
             let most = if *sooner { "at most " } else { "" };

@@ -1,10 +1,11 @@
 //! The sentences. Every domain value that a person meets is worded here, once, so that plan, run, report and refusal say the
 //! same thing in the same words.
 
+use crate::base::Timestamp;
 use crate::domain::invariant::Broken;
 use crate::domain::{
-    Action, Condition, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Operation, PointKind, Probe,
-    Readiness, Refusal, Role, Switchover, Unmet, Wait,
+    Action, Condition, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation, PointKind,
+    Probe, Readiness, Refusal, Role, Switchover, Transfer, Unmet, Wait,
 };
 use crate::plan::{Leg, Plan, Untouched, Why};
 
@@ -229,6 +230,48 @@ pub fn span(duration: crate::base::Duration) -> String {
         0..59_500 => format!("{} s", duration.rounded().as_millis() / 1000),
         _ => duration.rounded().to_string(),
     }
+}
+
+/// The unit for an amount of data: its name, and its bytes.
+fn unit(bytes: u64) -> (&'static str, u64) {
+    let units = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    units.into_iter().find(|(_, size)| bytes >= *size).unwrap_or(("B", 1))
+}
+
+/// An amount in a unit: with a tenth where it is small.
+fn amount(bytes: u64, unit: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / u128::from(unit);
+    if unit > 1 && tenths < 100 && !tenths.is_multiple_of(10) {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    } else {
+        (tenths / 10).to_string()
+    }
+}
+
+/// An amount of data: `340 MiB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let (name, size) = unit(bytes);
+    format!("{} {name}", amount(bytes, size))
+}
+
+/// How far something has come that moves data: `112 of 340 MiB, 48 MiB/s, 5 s left`.
+#[must_use]
+pub fn moving(moving: &Moving, now: Timestamp) -> String {
+    let (name, size) = unit(moving.of);
+    let mut text = format!("{} of {} {name}", amount(moving.done, size), amount(moving.of, size));
+    if let Some((rate, left)) = moving.rate(now).zip(moving.left(now)) {
+        text.push_str(&format!(", {}/s, {} left", bytes(rate), span(left)));
+    }
+    text
+}
+
+/// The data that was moved: `340 MiB, 48 MiB/s`.
+#[must_use]
+pub fn moved(moved: &Transfer) -> String {
+    let rate = moved.rate().filter(|rate| *rate > 0);
+    let rate = rate.map(|rate| format!(", {}/s", bytes(rate))).unwrap_or_default();
+    format!("{}{rate}", bytes(moved.bytes))
 }
 
 /// What a leg of a plan does.

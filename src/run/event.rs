@@ -1,7 +1,7 @@
 //! What happens in a run: the journal's records, and all that a report needs.
 
 use crate::base::Timestamp;
-use crate::domain::Unmet;
+use crate::domain::{Transfer, Unmet};
 use crate::plan::NodeId;
 use crate::port::Failure;
 use crate::run::outcome::Outcome;
@@ -68,6 +68,9 @@ pub enum Event {
         node: NodeId,
         /// How it came to be done.
         how: How,
+        /// The data that it moved, where it moved any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        moved: Option<Transfer>,
     },
     /// An attempt failed without an effect; there will be another one.
     Retrying {

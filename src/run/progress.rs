@@ -207,7 +207,7 @@ impl Progress {
                 self.legal(*node, "waited for", |s| s == Status::Pending)?;
                 self.begin(*node, Status::Waiting, at);
             }
-            Event::Settled { node, how } => {
+            Event::Settled { node, how, .. } => {
                 let before = self.legal(*node, "settled", |s| {
                     matches!(s, Status::Running | Status::InDoubt | Status::Retrying(_) | Status::Failed)
                 })?;

@@ -23,7 +23,7 @@ fn intended(node: u32) -> Event {
 }
 
 fn settled(node: u32) -> Event {
-    Event::Settled { node: NodeId(node), how: How::Performed }
+    Event::Settled { node: NodeId(node), how: How::Performed, moved: None }
 }
 
 fn failed(node: u32) -> Event {

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
+mod copies;
 mod import;
 mod lab;
 mod machine;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         .chain(rebuild::TESTS)
         .chain(import::TESTS)
         .chain(ssh::TESTS)
+        .chain(copies::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

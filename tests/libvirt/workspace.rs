@@ -167,12 +167,17 @@ impl Workspace {
         reached
     }
 
+    /// What a command says to a machine.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let said = self.lifeboat(&[arguments, &["--format", "json"]].concat()).ends(0);
+        serde_json::from_str(&said.text).unwrap_or_else(|e| panic!("{e}: {}", said.text))
+    }
+
     /// A replica, as `status` tells it.
     #[track_caller]
     fn status(&self, name: &str) -> serde_json::Value {
-        let said = self.lifeboat(&["status", "--format", "json"]).ends(0);
-        let json: serde_json::Value =
-            serde_json::from_str(&said.text).unwrap_or_else(|e| panic!("{e}: {}", said.text));
+        let json = self.json(&["status"]);
         let replicas = json["replicas"].as_array().unwrap();
         let found = replicas.iter().find(|r| r["replica"] == name);
         found.unwrap_or_else(|| panic!("{json}")).clone()

@@ -4,7 +4,7 @@ use crate::world::{name, noon, ready};
 use lifeboat::base::{Duration, ReplicaName, RunId, RunbookName, Timestamp};
 use lifeboat::diag::{Code, Finding, Sources};
 use lifeboat::document::parse;
-use lifeboat::domain::{Facts, Power, Sight, effect};
+use lifeboat::domain::{Facts, Moving, Power, Sight, effect};
 use lifeboat::inventory::{Inventory, Observed, SiteSight, Typical};
 use lifeboat::model::{Resolved, resolve};
 use lifeboat::plan::{Plan, Purpose, Work};
@@ -343,7 +343,7 @@ fn story(plan: Plan) -> (Progress, Vec<(Timestamp, Event)>) {
                     let failure = Failure::Failed("the host has no memory left".to_owned());
                     Event::Failed { node, why: FailedWhy::Action(failure) }
                 } else {
-                    Event::Settled { node, how: How::Performed }
+                    Event::Settled { node, how: How::Performed, moved: None }
                 };
                 push(&mut progress, at, event);
             }
@@ -369,7 +369,7 @@ fn live(plan: Plan, steps: bool) -> String {
     let mut live = Live::new(progress.plan().clone(), steps);
     let mut lines = vec![live.opening(&"20260101T120000Z".parse().unwrap(), noon())];
     lines.extend(events.iter().flat_map(|(at, event)| live.lines(event, *at)));
-    lines.push(Tally::of(&progress).words(noon()));
+    lines.push(Tally::of(&progress).words(noon(), &[]));
     lines.join("\n")
 }
 
@@ -440,8 +440,21 @@ fn the_bar_counts_whole_seconds() {
         ends: noon().after(Duration::from_secs(300)),
         sooner: true,
     });
-    let text = tally.words(noon().after(Duration::from_millis(2193)));
+    let text = tally.words(noon().after(Duration::from_millis(2193)), &[]);
     assert!(text.ends_with("waiting 2s, at most 4m57s more, for app"), "{text}");
+}
+
+#[test]
+fn the_bar_tells_how_far_copies_have_come() {
+    let tally = Tally::of(&story(case(&three(), ready).plan("evacuate").unwrap()).0);
+    let moving = |done: u64, of: u64| Moving { done: done << 20, of: of << 20, since: noon(), ended: None };
+    let words = |moving: &[Moving]| tally.words(noon().after(Duration::from_secs(2)), moving);
+    assert!(words(&[moving(100, 340)]).ends_with(" · 100 of 340 MiB, 50 MiB/s, 5 s left"));
+    assert!(words(&[moving(100, 340), moving(0, 2000)]).ends_with(" · 0 of 2.2 GiB, 50 MiB/s, 45 s left"));
+    assert!(
+        words(&[moving(0, 8)]).ends_with(" · 0 of 8 MiB"),
+        "nothing can be said before something has moved"
+    );
 }
 
 #[test]

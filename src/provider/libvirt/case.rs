@@ -2,12 +2,14 @@
 
 use super::host::{Host, HostError};
 use super::machine::{Machine, Run};
+use super::meter::Meter;
 use super::record::{NAMESPACE, PREFIX, Record, RecordError};
 use super::sight::{Layers, Roll, bear_out, layers};
 use crate::base::{ReplicaName, SiteName};
 use crate::domain::{Action, Facts, Operation, Power, Role, Sight, VmRef};
 use crate::port::{Failure, Placement};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Why something could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +78,8 @@ pub struct Case<'a> {
     pub source: Look,
     /// The failback's target, where it is another machine than the source.
     pub target: Option<Look>,
+    /// Where it is told how far its copies have come.
+    pub meter: Option<Arc<Meter>>,
 }
 
 impl<'a> Case<'a> {
@@ -132,6 +136,7 @@ impl<'a> Case<'a> {
             own: own.map_or(Look::Absent, |m| Look::There(Box::new(m))),
             source: Look::Unseen,
             target: None,
+            meter: None,
         };
         let other = case.other_target();
         if other.is_some() {

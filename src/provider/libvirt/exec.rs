@@ -1,8 +1,10 @@
 //! Running a program: an argument vector, never a shell's text; a limit on the time without progress; and nothing of it left running.
 
+use super::meter::Meter;
 use crate::base::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::Instant;
@@ -25,6 +27,8 @@ pub struct Call {
     pub silence: Duration,
     /// A command whose answer changes while there is progress; for programs that work for long without a word.
     pub sign: Option<Vec<String>>,
+    /// Who listens to what it says on standard output, while it says it.
+    pub meter: Option<Arc<Meter>>,
 }
 
 /// What a program that ended said.
@@ -101,6 +105,7 @@ struct Pipes {
     left: Vec<u8>,
     out: Vec<u8>,
     err: Vec<u8>,
+    meter: Option<Arc<Meter>>,
 }
 
 /// Runs a program until it ends.
@@ -108,7 +113,7 @@ struct Pipes {
 /// # Errors
 /// [`ExecError`]; a program that ends with another code than 0 is no error here.
 pub async fn run(call: Call) -> Result<Output, ExecError> {
-    let Call { argv, input, silence, sign } = call;
+    let Call { argv, input, silence, sign, meter } = call;
     let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
     let program = program.to_owned();
     let mut child = Command::new(&program)
@@ -122,7 +127,8 @@ pub async fn run(call: Call) -> Result<Output, ExecError> {
         .spawn()
         .map_err(|why| ExecError::Start { program: program.clone(), why })?;
     let mut group = Group::of(&child);
-    let mut pipes = Pipes { input: child.stdin.take(), left: input, out: Vec::new(), err: Vec::new() };
+    let (out, err) = (Vec::new(), Vec::new());
+    let mut pipes = Pipes { input: child.stdin.take(), left: input, out, err, meter };
     let code = pipes.attend(&mut child, &program, (silence, sign)).await?;
     // It has ended by itself: its number may belong to another one soon.
     group.0 = None;
@@ -151,7 +157,11 @@ impl Pipes {
             let pause = if ended.is_some() { LAST_WORDS } else { pause(silence, sign.is_some(), moved) };
             tokio::select! {
                 n = take(&mut out, &mut first), if out.is_some() => {
-                    self.out.extend_from_slice(first.get(..n).unwrap_or_default());
+                    let said = first.get(..n).unwrap_or_default();
+                    if let Some(meter) = &self.meter {
+                        meter.hear(said);
+                    }
+                    self.out.extend_from_slice(said);
                     if self.out.len() > LONGEST {
                         return Err(ExecError::TooMuch { program: program.to_owned() });
                     }

@@ -135,7 +135,17 @@ pub async fn send(case: &mut Case<'_>, phase: u8, now: Timestamp) -> Result<(), 
         _ => (Some(one), two, vec![delta, one]),
     };
     let disks = target(case)?.into_iter().map(layer).collect();
-    let pull = Pull { from, domain: &domain, to, owner: &owner, since, new, keep: &keep, disks };
+    let pull = Pull {
+        from,
+        domain: &domain,
+        to,
+        owner: &owner,
+        since,
+        new,
+        keep: &keep,
+        disks,
+        meter: case.meter.as_ref(),
+    };
     pull.run().await?;
     if was_off {
         power::close(case, Role::Replica).await?;
@@ -238,7 +248,7 @@ pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<Opt
         if let Some(latest) = latest.as_ref().filter(|l| case.record.disk.in_use.as_ref() != Some(l)) {
             let below = Layers::name(&dev, latest.as_str());
             let command = ["qemu-img", "rebase", "-p", "-f", "qcow2", "-F", "qcow2", "-b", &below, &running];
-            host.exec_long(&command, String::new(), &running).await?;
+            host.exec_long(&command, String::new(), &running, None).await?;
         }
         host.exec(&["sync", &running]).await?;
         host.exec(&["mv", "-f", &running, &own.point(&dev, point.as_str())]).await?;

@@ -115,7 +115,7 @@ pub async fn commit(host: &Host, name: &str, disk: (&str, &str), base: &str) -> 
         let there = host.exec(&["find", top, "-maxdepth", "0"]).await.is_ok();
         if there && top != base {
             let command = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", "-b", base, top];
-            host.exec_long(&command, String::new(), base).await?;
+            host.exec_long(&command, String::new(), base, None).await?;
         }
         return Ok(());
     }

@@ -3,6 +3,7 @@
 //! Where libvirt is reached over ssh, `virsh` runs at the host like everything else, over the one connection.
 
 use super::exec::{Call, ExecError, Output, run};
+use super::meter::Meter;
 use super::shell::{self, Shell};
 use super::ssh::{Line, beyond, quoted};
 use crate::base::{Duration, SiteName};
@@ -10,7 +11,7 @@ use crate::port::{LibvirtSpec, RunOn};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -175,7 +176,8 @@ impl Host {
             let path = format!("/tmp/lifeboat-{:016x}.xml", RandomState::new().hash_one(text));
             let argv = self.there(&["dd", "status=none", "conv=excl", &format!("of={path}")]);
             let silence = self.spec.silence;
-            self.end(Call { argv, input: text.as_bytes().to_vec(), silence, sign: None }, "dd").await?;
+            self.end(Call { argv, input: text.as_bytes().to_vec(), silence, ..Call::default() }, "dd")
+                .await?;
             return Ok(Text::There(path));
         }
         let written = NamedTempFile::new().and_then(|mut f| f.write_all(text.as_bytes()).map(|()| f));
@@ -301,14 +303,21 @@ impl Host {
         words.iter().chain(arguments).map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
     }
 
-    /// Runs a command on the host that works for long, and into a file whose growth is a sign of progress.
+    /// Runs a command on the host that works for long, and into a file whose growth is a sign of progress. A meter listens to it.
     ///
     /// # Errors
     /// [`HostError`].
-    pub async fn exec_long(&self, argv: &[&str], input: String, grows: &str) -> Result<String, HostError> {
+    pub async fn exec_long(
+        &self,
+        argv: &[&str],
+        input: String,
+        grows: &str,
+        meter: Option<&Arc<Meter>>,
+    ) -> Result<String, HostError> {
         let sign = Some(self.there(&["stat", "-c", "%b %Y", grows]));
         let silence = self.spec.silence;
-        let call = Call { argv: self.there(argv), input: input.into_bytes(), silence, sign };
+        let (input, meter) = (input.into_bytes(), meter.map(Arc::clone));
+        let call = Call { argv: self.there(argv), input, silence, sign, meter };
         self.end(call, argv.get(..2).unwrap_or(argv).join(" ").as_str()).await
     }
 

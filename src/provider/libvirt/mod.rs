@@ -23,7 +23,7 @@
 //! | [`rebuild`] | that record, where it was lost |
 //! | [`sight`], [`case`] | looking: machines, layers, and both together for one replica |
 //! | [`survey`] | what a host has that could be protected |
-//! | [`pull`] | the one way in which data moves |
+//! | [`pull`], [`meter`] | the one way in which data moves, and how far it has come |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
 //! | [`probe`] | questions to guests |
 //! | [`preflight`] with [`preflight_site`], [`preflight_machine`], [`preflight_text`] | what would stand in the way of a plan |
@@ -35,6 +35,7 @@ pub mod failback;
 pub mod failover;
 pub mod host;
 pub mod machine;
+pub mod meter;
 pub mod power;
 pub mod preflight;
 pub mod preflight_machine;

@@ -4,25 +4,28 @@
 use super::case::{Case, Hosts, Trouble, concerns, host_of};
 use super::host::Host;
 use super::machine::Run;
+use super::meter::Meter;
 use super::sight::{Layers, Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
 use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
-    Action, Facts, Operation, PointKind, Probe, Relation, ReplicaDisk, RestorePoint, Role, Settled, Sight,
-    VmRef, effect, requires, settled,
+    Action, Facts, FailbackTarget, Moving, Operation, PointKind, Probe, Relation, ReplicaDisk, RestorePoint,
+    Role, Settled, Sight, Transfer, VmRef, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
-    Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Rebuilt, Scope, Subject,
+    ActionKey, Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Rebuilt, Scope, Subject,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;
 
 /// Hosts of libvirt and QEMU.
 pub struct Libvirt {
     hosts: Arc<Hosts>,
     clock: Arc<dyn Clock>,
+    /// The meters of the actions that move data, also of those that are over: their readings are asked for afterwards.
+    meters: Mutex<BTreeMap<ActionKey, Arc<Meter>>>,
 }
 
 /// What one host was seen to have.
@@ -34,7 +37,7 @@ impl Libvirt {
     pub fn new(sites: &BTreeMap<SiteName, LibvirtSpec>, clock: Arc<dyn Clock>) -> Self {
         let host =
             |(site, spec): (&SiteName, &LibvirtSpec)| (site.clone(), Host::new(site.clone(), spec.clone()));
-        Self { hosts: Arc::new(sites.iter().map(host).collect()), clock }
+        Self { hosts: Arc::new(sites.iter().map(host).collect()), clock, meters: Mutex::default() }
     }
 
     /// Asks all hosts at once what they have. One that does not answer holds nobody else up.
@@ -62,9 +65,18 @@ impl Libvirt {
         Case::read(&self.hosts, &order.step.replica, &order.placement, also).await
     }
 
+    fn meters(&self) -> MutexGuard<'_, BTreeMap<ActionKey, Arc<Meter>>> {
+        self.meters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn carry_out(&self, order: &Order) -> Result<(), Failure> {
         let mut case = self.case(order).await?;
         let action = &order.step.action;
+        if action.moves() {
+            let meter = Arc::new(Meter::new(Arc::clone(&self.clock)));
+            self.meters().insert(order.key.clone(), Arc::clone(&meter));
+            case.meter = Some(meter);
+        }
         let facts = case.facts();
         if already(action, &case, &facts) == Settled::Done {
             return Ok(());
@@ -78,7 +90,11 @@ impl Libvirt {
             change(&mut case, action, now).await?;
             return Ok(case.write().await?);
         }
+        let full = copies_all(action, &facts);
         let at = change(&mut case, action, now).await?;
+        if let (Some(full), Some(moving)) = (full, case.meter.as_ref().and_then(|m| m.moving())) {
+            case.record.copies.add(Transfer::until(&moving, self.clock.now()), full);
+        }
         // The facts of the record as it is now: an action may have written to it.
         case.record.follow(&effect(action, case.facts(), at));
         match action {
@@ -91,6 +107,17 @@ impl Libvirt {
         let case = self.case(order).await?;
         let facts = case.facts_on_disk().await?;
         Ok(already(&order.step.action, &case, &facts))
+    }
+}
+
+/// Whether an action copies all of a machine's data; `None` for one that copies nothing.
+fn copies_all(action: &Action, facts: &Facts) -> Option<bool> {
+    let built =
+        || facts.relation.failback.as_ref().is_some_and(|f| matches!(f.target, FailbackTarget::Recovered(_)));
+    match action {
+        Action::CreatePoint { .. } => Some(facts.points.is_empty()),
+        Action::SendChanges { phase } => Some(*phase == 1 && built()),
+        _ => None,
     }
 }
 
@@ -165,12 +192,13 @@ fn left_over(layers: &Layers, found: &BTreeSet<String>) -> Vec<RestorePoint> {
     points.into_iter().map(point).collect()
 }
 
-/// The facts of one replica; none where the recovery host tells nothing, and why where the record there does not.
+/// The facts of one replica, and how long things take for it; none where the recovery host tells nothing, and why where the record there does
+/// not.
 async fn facts(
     hosts: &Hosts,
     rolls: &BTreeMap<SiteName, Seen>,
     subject: &Subject,
-) -> Result<Option<Facts>, String> {
+) -> Result<Option<(Facts, Typical)>, String> {
     let Some(Ok(recovery)) = rolls.get(&subject.placement.replica.site) else { return Ok(None) };
     let whose = (&subject.replica, &subject.placement);
     let read = Case::with(hosts, whose, &recovery.0, &[]).await;
@@ -184,10 +212,11 @@ async fn facts(
     let layers = case.layers().map_err(|why| why.to_string())?;
     if case.own.machine().is_none() {
         let points = left_over(&layers, &recovery.1);
-        return Ok(Some(Facts { target: facts.target, points, ..unprotected(subject, facts.source) }));
+        let facts = Facts { target: facts.target, points, ..unprotected(subject, facts.source) };
+        return Ok(Some((facts, Typical::default())));
     }
     bear_out(&case.record, &layers, &recovery.1, &mut facts);
-    Ok(Some(facts))
+    Ok(Some((facts, case.record.copies.typical())))
 }
 
 async fn seen(hosts: &Hosts, rolls: &BTreeMap<SiteName, Seen>, vm: &VmRef) -> super::case::Look {
@@ -218,7 +247,8 @@ impl Provider for Libvirt {
                         Ok(facts) => (facts, None),
                         Err(why) => (None, Some(why)),
                     };
-                    (subject.replica, Observed { facts, why, typical: Typical::default() })
+                    let (facts, typical) = facts.unzip();
+                    (subject.replica, Observed { facts, why, typical: typical.unwrap_or_default() })
                 });
             }
             let mut replicas = BTreeMap::new();
@@ -231,6 +261,10 @@ impl Provider for Libvirt {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>> {
         Box::pin(self.carry_out(order))
+    }
+
+    fn progress(&self, key: &ActionKey) -> Option<Moving> {
+        self.meters().get(key)?.moving()
     }
 
     fn look<'a>(&'a self, order: &'a Order) -> Later<'a, Look> {

@@ -7,9 +7,11 @@
 
 use super::case::Trouble;
 use super::host::{Host, HostError, Port};
+use super::meter::Meter;
 use super::xml::{Element, parse};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One request of `qemu-io`: small enough to give a sign of progress often, large enough to cost no time (study: 8 to 64 MiB).
 const CHUNK: u64 = 32 << 20;
@@ -33,6 +35,8 @@ pub struct Pull<'a> {
     pub keep: &'a [&'a str],
     /// The disks.
     pub disks: Vec<Layer>,
+    /// Where it is told how far it has come.
+    pub meter: Option<&'a Arc<Meter>>,
 }
 
 /// One disk of a copy.
@@ -53,6 +57,26 @@ enum Mode {
     Changes,
     /// What differs from the layer below, found by reading both.
     Differences,
+}
+
+/// What is to be read of a disk.
+#[derive(Debug)]
+enum Work {
+    /// All of its data, of so many bytes.
+    Whole(u64),
+    /// All of its data, of so many bytes, to find what differs from the layer below.
+    Differences(u64),
+    /// What changed.
+    Changes(Vec<Extent>),
+}
+
+impl Work {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Whole(bytes) | Self::Differences(bytes) => *bytes,
+            Self::Changes(extents) => extents.iter().map(|e| e.length).sum(),
+        }
+    }
 }
 
 /// A stretch of a disk, as `qemu-img map` tells it.
@@ -166,19 +190,27 @@ impl Pull<'_> {
     }
 
     async fn copy(&self, port: &Port<'_>, mode: Mode) -> Result<(), Trouble> {
+        let mut works = Vec::new();
         for layer in &self.disks {
-            let part = format!("{}.part", layer.file);
-            self.to.exec(&["rm", "-f", &part]).await?;
-            match &layer.below {
-                None => self.whole(layer, port, &part).await?,
-                Some(below) => self.above(layer, (port, mode), below, &part).await?,
+            works.push(self.work(layer, port, mode).await?);
+        }
+        if let Some(meter) = self.meter {
+            meter.expect(works.iter().map(Work::bytes).sum());
+        }
+        for (layer, work) in self.disks.iter().zip(&works) {
+            if let Some(meter) = self.meter {
+                meter.part(work.bytes());
             }
+            self.one(layer, work, port).await?;
         }
         let parts: Vec<String> = self.disks.iter().map(|l| format!("{}.part", l.file)).collect();
         let words: Vec<&str> = ["sync"].into_iter().chain(parts.iter().map(String::as_str)).collect();
         self.to.exec(&words).await?;
         for (layer, part) in self.disks.iter().zip(&parts) {
             self.to.exec(&["mv", "-f", part, &layer.file]).await?;
+        }
+        if let Some(meter) = self.meter {
+            meter.end();
         }
         Ok(())
     }
@@ -191,55 +223,68 @@ impl Pull<'_> {
         format!("nbd://{address}:{}/{}", port.number, self.export(layer))
     }
 
-    async fn whole(&self, layer: &Layer, port: &Port<'_>, part: &str) -> Result<(), Trouble> {
-        let nbd = self.address(layer, port);
-        let command = ["qemu-img", "convert", "-p", "-W", "-f", "raw", "-O", "qcow2", &nbd, part];
-        self.to.exec_long(&command, String::new(), part).await?;
-        Ok(())
-    }
-
-    async fn above(
-        &self,
-        layer: &Layer,
-        how: (&Port<'_>, Mode),
-        below: &(String, String),
-        part: &str,
-    ) -> Result<(), Trouble> {
-        let (port, mode) = how;
-        let nbd = self.address(layer, port);
-        let (file, format) = below;
-        self.to.exec(&["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", &nbd, part]).await?;
-        if mode == Mode::Differences {
-            let command = ["qemu-img", "rebase", "-p", "-f", "qcow2", "-F", format, "-b", file, part];
-            self.to.exec_long(&command, String::new(), part).await?;
+    /// Copies one disk into its unfinished layer.
+    async fn one(&self, layer: &Layer, work: &Work, port: &Port<'_>) -> Result<(), Trouble> {
+        let (nbd, part) = (self.address(layer, port), format!("{}.part", layer.file));
+        self.to.exec(&["rm", "-f", &part]).await?;
+        let long = async |command: &[&str], input: String| {
+            self.to.exec_long(command, input, &part, self.meter).await
+        };
+        let Some((file, format)) = &layer.below else {
+            long(
+                &["qemu-img", "convert", "-p", "-W", "-f", "raw", "-O", "qcow2", &nbd, &part],
+                String::new(),
+            )
+            .await?;
             return Ok(());
-        }
-        let script = script(&self.changed(layer, port).await?);
+        };
+        self.to.exec(&["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", &nbd, &part]).await?;
+        let Work::Changes(extents) = work else {
+            let command = ["qemu-img", "rebase", "-p", "-f", "qcow2", "-F", format, "-b", file, &part];
+            long(&command, String::new()).await?;
+            return Ok(());
+        };
+        let script = script(extents);
         if !script.is_empty() {
-            let said = self.to.exec_long(&["qemu-io", "-C", "-f", "qcow2", part], script, part).await?;
+            let said = long(&["qemu-io", "-C", "-f", "qcow2", &part], script).await?;
             if said.contains("failed") {
                 return Err(Trouble::InTheWay(format!("reading {} broke off", layer.dev)));
             }
         }
-        let command = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", format, "-b", file, part];
+        let command = ["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", format, "-b", file, &part];
         self.to.exec(&command).await?;
         Ok(())
     }
 
-    /// What changed, as the machine's host tells it.
-    async fn changed(&self, layer: &Layer, port: &Port<'_>) -> Result<Vec<Extent>, Trouble> {
+    /// What is to be read of a disk, as the machine's host tells it.
+    async fn work(&self, layer: &Layer, port: &Port<'_>, mode: Mode) -> Result<Work, Trouble> {
+        let data = async || {
+            let extents = self.map(layer, port, "").await?;
+            Ok::<u64, Trouble>(extents.iter().filter(|e| e.data).map(|e| e.length).sum())
+        };
+        Ok(match (&layer.below, mode) {
+            (None, _) => Work::Whole(data().await?),
+            (Some(_), Mode::Differences) => Work::Differences(data().await?),
+            (Some(_), Mode::Changes) => {
+                let bitmap = format!(",x-dirty-bitmap=qemu:dirty-bitmap:backup-{}", layer.dev);
+                let extents = self.map(layer, port, &bitmap).await?;
+                // Seen through a bitmap, what is dirty shows as a hole.
+                Work::Changes(extents.into_iter().filter(|e| !e.data).collect())
+            }
+        })
+    }
+
+    /// The stretches of a disk that is served.
+    async fn map(&self, layer: &Layer, port: &Port<'_>, option: &str) -> Result<Vec<Extent>, Trouble> {
         let options = format!(
-            "driver=nbd,server.type=inet,server.host={},server.port={},export={},x-dirty-bitmap=qemu:dirty-bitmap:backup-{}",
+            "driver=nbd,server.type=inet,server.host={},server.port={},export={}{option}",
             self.from.spec.data.address,
             port.number,
             self.export(layer),
-            layer.dev,
         );
         let text = self.to.exec(&["qemu-img", "map", "--output=json", "--image-opts", &options]).await?;
-        let extents: Vec<Extent> = serde_json::from_str(&text)
-            .map_err(|e| Trouble::InTheWay(format!("qemu-img does not tell what changed: {e}")))?;
-        // Seen through a bitmap, what is dirty shows as a hole.
-        Ok(extents.into_iter().filter(|e| !e.data).collect())
+        serde_json::from_str(&text)
+            .map_err(|e| Trouble::InTheWay(format!("qemu-img does not tell what is on {}: {e}", layer.dev)))
     }
 }
 

@@ -144,6 +144,7 @@ async fn without_record<'a>(
         own: seen(own),
         source,
         target: None,
+        meter: None,
     };
     Ok((case, damaged))
 }

@@ -2,8 +2,9 @@
 //! libvirt writes it whole or not at all.
 
 use super::xml::{Element, Node};
-use crate::base::{PointId, ReplicaName, Timestamp};
-use crate::domain::{Facts, Relation, ReplicaDisk, RestorePoint, Role, VmRef};
+use crate::base::{Duration, PointId, ReplicaName, Timestamp};
+use crate::domain::{Facts, Relation, ReplicaDisk, RestorePoint, Role, Transfer, VmRef};
+use crate::inventory::Typical;
 use serde::{Deserialize, Serialize};
 
 /// The XML namespace of the record.
@@ -58,9 +59,57 @@ pub struct Record {
     /// The failback target's own disks, while layers of ours are above them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetDisks>,
+    /// The last copies of all of its data, and of changes, the latest last: what the next ones may take.
+    #[serde(default, skip_serializing_if = "Copies::is_empty")]
+    pub copies: Copies,
     /// Machines whose autostart we switched off, to be switched on again when they serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub autostart: Vec<VmRef>,
+}
+
+/// What a replica's last copies moved, and how long they took.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copies {
+    /// The last one of everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full: Option<Transfer>,
+    /// The last ones of changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Transfer>,
+}
+
+/// So many copies of changes are remembered.
+const REMEMBERED: usize = 5;
+
+impl Copies {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes a copy in.
+    pub fn add(&mut self, copy: Transfer, full: bool) {
+        if full {
+            self.full = Some(copy);
+            return;
+        }
+        self.changes.push(copy);
+        let excess = self.changes.len().saturating_sub(REMEMBERED);
+        self.changes.drain(..excess);
+    }
+
+    /// How long things take for this replica: copies as they took of late, the middle one of an odd number; everything else as it is
+    /// expected of any.
+    #[must_use]
+    pub fn typical(&self) -> Typical {
+        let any = Typical::default();
+        let mut took: Vec<Duration> = self.changes.iter().map(|c| c.took).collect();
+        took.sort();
+        let full = self.full.map(|c| c.took);
+        let middle = took.get(took.len() / 2).copied();
+        // A copy of changes takes no longer than one of everything.
+        let sync = middle.unwrap_or_else(|| full.map_or(any.sync, |full| full.min(any.sync)));
+        Typical { sync, full: full.unwrap_or(any.full), ..any }
+    }
 }
 
 /// A checkpoint on the source: all that changed since that restore point, and perhaps more, is known by it.
@@ -124,6 +173,7 @@ impl Record {
             traced: false,
             target: None,
             autostart: Vec::new(),
+            copies: Copies::default(),
         }
     }
 
@@ -205,6 +255,22 @@ mod tests {
         put(&mut domain, &record());
         assert_eq!(domain.child("metadata").unwrap().elements().count(), 2);
         assert_eq!(Record::of(&parse(&domain.render()).unwrap()), Ok(Some(record())));
+    }
+
+    #[test]
+    fn what_copies_took_of_late_is_what_they_are_expected_to_take() {
+        let copy = |seconds| Transfer { bytes: 1, took: Duration::from_secs(seconds) };
+        let mut copies = Copies::default();
+        assert_eq!(copies.typical(), Typical::default());
+        copies.add(copy(8), true);
+        let expected =
+            |c: &Copies| (c.typical().full.as_millis() / 1000, c.typical().sync.as_millis() / 1000);
+        assert_eq!(expected(&copies), (8, 8));
+        for seconds in [90, 90, 90, 3, 2, 60, 4, 5] {
+            copies.add(copy(seconds), false);
+        }
+        assert_eq!(copies.changes.len(), REMEMBERED);
+        assert_eq!(expected(&copies), (8, 4));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Replication: a new restore point, and retention.
 
 use super::case::{Case, Trouble, host_of};
+use super::host::Host;
 use super::machine::{Machine, Rendering, Run};
 use super::power;
 use super::pull::{Layer, Pull, checkpoints, end_job};
@@ -123,6 +124,7 @@ async fn copy(case: &Case<'_>, source: &Machine, point: &PointId, checkpoint: &s
         new: checkpoint,
         keep: &baseline.into_iter().collect::<Vec<_>>(),
         disks: source.disks().into_iter().map(layer).collect(),
+        meter: case.meter.as_ref(),
     };
     pull.run().await
 }
@@ -194,7 +196,10 @@ async fn merge_expired(case: &mut Case<'_>) -> Result<(), Trouble> {
                 Some(next) => {
                     let above = layers.point(&dev, next.as_str());
                     let command = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", above.as_str()];
-                    host.exec_long(&command, String::new(), &below).await?;
+                    if let Some(meter) = &case.meter {
+                        meter.part(allocated(host, &above).await?);
+                    }
+                    host.exec_long(&command, String::new(), &below, case.meter.as_ref()).await?;
                     host.exec(&["mv", "-f", &below, &above]).await?;
                 }
                 None => drop(host.exec(&["rm", "-f", &below]).await?),
@@ -204,6 +209,13 @@ async fn merge_expired(case: &mut Case<'_>) -> Result<(), Trouble> {
         case.write().await?;
     }
     Ok(())
+}
+
+/// How many bytes a file takes on its disk.
+async fn allocated(host: &Host, file: &str) -> Result<u64, Trouble> {
+    let blocks = host.exec(&["stat", "-c", "%b", file]).await?;
+    // In blocks of 512 bytes, whatever the file system's own are.
+    Ok(blocks.trim().parse::<u64>().unwrap_or_default() * 512)
 }
 
 /// The record's own part of a Retain: whether points are being merged.

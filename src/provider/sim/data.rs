@@ -6,6 +6,33 @@ use crate::base::{ReplicaName, Timestamp};
 use crate::domain::{Action, Role, VmRef};
 use crate::port::Placement;
 
+/// What a block counts for where bytes are told.
+const BLOCK: u64 = 4 << 20;
+
+/// How many bytes an action moves that copies: the blocks that differ. `None` for all others.
+pub(super) fn moves(
+    world: &mut World,
+    replica: &ReplicaName,
+    action: &Action,
+    on: (&Placement, Timestamp),
+) -> Option<u64> {
+    let (placement, at) = on;
+    let of = |world: &World, role: Role| world.machine(placement.vm(role)).map(|m| m.blocks(at));
+    let (from, onto) = match action {
+        Action::CreatePoint { .. } => {
+            let onto = world.state_mut(replica).point_blocks.last().cloned();
+            (of(world, Role::Source)?, onto)
+        }
+        Action::SendChanges { .. } => (world.state_mut(replica).protective.clone()?, of(world, Role::Target)),
+        _ => return None,
+    };
+    let differ = match onto {
+        Some(onto) => from.iter().zip(onto.iter()).filter(|(one, other)| one != other).count(),
+        None => from.len(),
+    };
+    Some(BLOCK * differ as u64)
+}
+
 /// Carries the action out on the disks, at a time. Must be called before the facts change.
 pub(super) fn change(world: &mut World, replica: &ReplicaName, action: &Action, on: (&Placement, Timestamp)) {
     let (placement, at) = on;

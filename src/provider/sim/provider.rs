@@ -1,14 +1,17 @@
 //! The simulator as a provider, and as something to look into and to break.
 
 use super::clock::{ScaledClock, VirtualClock};
+use super::data;
 use super::machine::{Blocks, Machine};
 use super::setup::Setup;
 use super::store::{SimError, Store};
-use super::world::{Asked, EffectLine, Entry, Line, Served, World};
+use super::world::{Asked, EffectLine, Entry, Line, Moves, Served, World};
 use crate::base::{Duration, PointId, ReplicaName, Timestamp};
-use crate::domain::{Action, FailbackTarget, Power, Probe, Role, Settled, VmRef, requires, settled};
+use crate::domain::{Action, FailbackTarget, Moving, Power, Probe, Role, Settled, VmRef, requires, settled};
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
-use crate::port::{Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Subject};
+use crate::port::{
+    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Subject,
+};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -199,7 +202,7 @@ impl Simulator {
 }
 
 /// What becomes of an order at a time, and what the log says about it.
-fn decide(world: &World, order: &Order, now: Timestamp) -> (Option<Line>, Answer) {
+fn decide(world: &mut World, order: &Order, now: Timestamp) -> (Option<Line>, Answer) {
     let key = order.key.to_string();
     let at_once = |answer| (None, Answer::Now(answer));
     if let Some(why) = silent_site(world, order) {
@@ -227,26 +230,33 @@ fn decide(world: &World, order: &Order, now: Timestamp) -> (Option<Line>, Answer
         let failure = Failure::Failed(format!("the simulator was told to let {} fail", action.word()));
         return (Some(Line { at: now, entry }), Answer::Now(Err(failure)));
     }
-    let slow = fault(|f| matches!(f, FaultSpec::Slow { .. })).and_then(|p| world.faults.get(p));
-    let slower = match slow.map(|f| &f.spec) {
-        Some(FaultSpec::Slow { by, .. }) => *by,
-        _ => Duration::ZERO,
-    };
-    let ends = now.after(takes(world, order).plus(slower));
+    let ends = ends(world, order, now);
     let lost = fault(|f| matches!(f, FaultSpec::AnswerLost { .. }));
     let cuts = lost
         .and_then(|p| world.faults.get(p))
         .is_some_and(|f| matches!(f.spec, FaultSpec::AnswerLost { cut: true, .. }));
+    let moves = data::moves(world, replica, action, (&order.placement, now));
     let asked = Asked {
         key,
         replica: replica.clone(),
         action: action.clone(),
         placement: order.placement.clone(),
         ends,
+        moves: moves.map(|bytes| Moves { since: now, bytes }),
         lost,
         cut: cuts.then(|| order.placement.replica.site.clone()),
     };
     (Some(Line { at: now, entry: Entry::Asked(Box::new(asked)) }), Answer::At(ends, lost.is_some()))
+}
+
+/// When an action is over that begins now.
+fn ends(world: &World, order: &Order, now: Timestamp) -> Timestamp {
+    let slows = |f: &&super::world::Fault| matches!(f.spec, FaultSpec::Slow { .. }) && concerns(f, order);
+    let slower = match world.faults.iter().find(slows).map(|f| &f.spec) {
+        Some(FaultSpec::Slow { by, .. }) => *by,
+        _ => Duration::ZERO,
+    };
+    now.after(takes(world, order).plus(slower))
 }
 
 /// Whether a fault concerns an order and has not been used up.
@@ -360,6 +370,18 @@ impl Provider for Simulator {
             }
             finished
         })
+    }
+
+    fn progress(&self, key: &ActionKey) -> Option<Moving> {
+        let key = key.to_string();
+        let so_far = |world: &mut World| {
+            let asked = world.asked(&key)?;
+            let Moves { since, bytes } = asked.moves?;
+            let (gone, all) = (world.now.since(since).as_millis(), asked.ends.since(since).as_millis());
+            let done = u128::from(bytes) * u128::from(gone.min(all)) / u128::from(all.max(1));
+            Some(Moving { done: u64::try_from(done).unwrap_or(bytes), of: bytes, since, ended: None })
+        };
+        self.look_at(so_far).ok().flatten()
     }
 
     fn look<'a>(&'a self, order: &'a Order) -> Later<'a, Look> {

@@ -62,12 +62,24 @@ pub struct Asked {
     pub placement: Placement,
     /// When its effect happens.
     pub ends: Timestamp,
+    /// The data that it moves until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Moves>,
     /// The fault that loses its answer, where one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<usize>,
     /// The site that falls silent with the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<SiteName>,
+}
+
+/// Data that an action moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moves {
+    /// Since when.
+    pub since: Timestamp,
+    /// How much, in bytes.
+    pub bytes: u64,
 }
 
 /// An effect that happened.

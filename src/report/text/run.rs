@@ -2,6 +2,7 @@
 
 use super::Options;
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
+use crate::domain::Transfer;
 use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::report::{table, words};
@@ -66,6 +67,7 @@ pub fn outcome_word(progress: &Progress) -> &'static str {
 fn steps(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
     let progress = story.progress;
     let needed = plan.node_ids().filter(|n| plan.node(*n).is_some_and(|node| node.work != Work::Join));
+    let moved = moved(story.events);
     let row = |node: NodeId| {
         let result = match progress.status(node) {
             Status::Pending => "not begun",
@@ -83,10 +85,20 @@ fn steps(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
         let began = from.map_or_else(|| "-".to_owned(), Timestamp::clock);
         let attempts = progress.attempts(node);
         let tries = if attempts > 1 { format!("{attempts} attempts") } else { String::new() };
-        Some(vec![plan.node_name(node), result.to_owned(), began, took, tries])
+        let moved = moved.get(&node).map(words::moved).unwrap_or_default();
+        Some(vec![plan.node_name(node), result.to_owned(), began, took, moved, tries])
     };
     let rows: Vec<Vec<String>> = needed.filter_map(row).collect();
     table::lines(&rows, "", options.room, &[])
+}
+
+/// What each step moved.
+fn moved(events: &[(Timestamp, Event)]) -> BTreeMap<NodeId, Transfer> {
+    let one = |(_, event): &(Timestamp, Event)| match event {
+        Event::Settled { node, moved: Some(moved), .. } => Some((*node, *moved)),
+        _ => None,
+    };
+    events.iter().filter_map(one).collect()
 }
 
 fn opening(story: Story<'_>, plan: &Plan) -> String {
@@ -271,7 +283,7 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     for (at, event) in story.events {
         let line = match event {
-            Event::Settled { node, how: How::ByHand { person, because } } => {
+            Event::Settled { node, how: How::ByHand { person, because }, .. } => {
                 format!("{}: {person} says that it is done: {because}", plan.node_name(*node))
             }
             Event::Reopened { node, person, because } => {
