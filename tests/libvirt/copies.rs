@@ -11,7 +11,7 @@ pub const TESTS: [Test; 1] = [("a_copy_tells_how_many_bytes_it_moved_and_how_lon
 const MIB: u64 = 1 << 20;
 
 /// The bytes that the steps of the last run with this word in their names moved, in their order.
-fn moved(workspace: &Workspace, word: &str) -> Vec<u64> {
+pub fn moved(workspace: &Workspace, word: &str) -> Vec<u64> {
     let report = workspace.json(&["report", "latest"]);
     let events = report["events"].as_array().cloned().unwrap_or_default();
     let of = |event: &serde_json::Value| {
@@ -55,6 +55,10 @@ fn bytes(lab: &Lab) -> Result<(), String> {
         "{back:?}"
     );
     workspace.apply("commit");
+    write(a, vm.name, 0, (5, 60, 4));
+    workspace.replicate();
+    let next = moved(&workspace, "create-point");
+    assert!(matches!(next[..], [bytes] if (4 * MIB..17 * MIB).contains(&bytes)), "changes alone: {next:?}");
     virsh(a, &["destroy", vm.name]);
     Ok(())
 }

@@ -114,16 +114,26 @@ pub struct Blank {
 impl Blank {
     /// Makes its disks, defines it, starts it.
     pub fn start(self, site: &Site) {
-        let Self { name, number } = self;
-        let mut disks = String::new();
-        for dev in ["vda", "vdb"] {
-            let file = site.image(&format!("{name}-{dev}.qcow2")).display().to_string();
+        let disk = |dev: &str| {
+            let name = self.disk(dev);
+            let file = site.image(&name).display().to_string();
             run(&["qemu-img", "create", "-q", "-f", "qcow2", &file, "128M"]).unwrap();
-            disks.push_str(&format!(
-                "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
-                 <source file='/var/lib/libvirt/images/{name}-{dev}.qcow2'/><target dev='{dev}' bus='virtio'/></disk>"
-            ));
-        }
+            (dev.to_owned(), format!("/var/lib/libvirt/images/{name}"), "qcow2")
+        };
+        self.start_with(site, &["vda", "vdb"].map(disk));
+    }
+
+    /// Defines it with disks that are there, each with its path at the site and its format, and starts it.
+    pub fn start_with(self, site: &Site, disks: &[(String, String, &str)]) {
+        let Self { name, number } = self;
+        let disk = |(dev, path, format): &(String, String, &str)| {
+            let (kind, key) = if path.starts_with("/dev/") { ("block", "dev") } else { ("file", "file") };
+            format!(
+                "<disk type='{kind}' device='disk'><driver name='qemu' type='{format}'/>\
+                 <source {key}='{path}'/><target dev='{dev}' bus='virtio'/></disk>"
+            )
+        };
+        let disks: String = disks.iter().map(disk).collect();
         let xml = format!(
             "<domain type='qemu'><name>{name}</name><uuid>00000000-0000-4000-8000-0000000001{number:02x}</uuid>\
              <memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>\

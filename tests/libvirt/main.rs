@@ -10,6 +10,7 @@ mod import;
 mod lab;
 mod machine;
 mod preflight;
+mod raw;
 mod rebuild;
 mod selfcheck;
 mod shop;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         .chain(import::TESTS)
         .chain(ssh::TESTS)
         .chain(copies::TESTS)
+        .chain(raw::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -7,7 +7,7 @@ use super::machine::{Machine, Rendering, Run};
 use super::power;
 use super::pull::{Layer, Pull, checkpoints, delete_checkpoint};
 use super::record::{Baseline, DiskFile, TargetDisks};
-use super::replicate::{files, owner};
+use super::replicate::{self, owner};
 use super::sight::{Layers, devices, run_of};
 use crate::base::{PointId, Timestamp};
 use crate::domain::{FailbackTarget, Role};
@@ -123,8 +123,8 @@ pub async fn send(case: &mut Case<'_>, phase: u8, now: Timestamp) -> Result<(), 
         let own = (disk.path.clone(), disk.format.clone());
         let first = if built { own.clone() } else { (work(&disk, 1, folder), "qcow2".to_owned()) };
         match phase {
-            1 => Layer { file: first.0, below: (!built).then_some(own), dev: disk.dev },
-            _ => Layer { file: work(&disk, 2, folder), below: Some(first), dev: disk.dev },
+            1 => Layer { file: first.0, below: (!built).then_some(own), dev: disk.dev, tracks: true },
+            _ => Layer { file: work(&disk, 2, folder), below: Some(first), dev: disk.dev, tracks: true },
         }
     };
     let owner = owner(case);
@@ -164,7 +164,10 @@ async fn in_step(case: &Case<'_>) -> Result<bool, Trouble> {
         return Ok(false);
     }
     // The description names layers by now; the files are those below them.
-    Ok(case.target.is_none() && files(case, &target(case)?).await? == still.files)
+    if case.target.is_some() {
+        return Ok(false);
+    }
+    Ok(replicate::still(case, &target(case)?).await?.is_some_and(|files| files == still.files))
 }
 
 /// Makes the target again what it was before the failback.

@@ -98,6 +98,12 @@ impl Machine {
         if self.devices("tpm").next().is_some() {
             return Some("it has a TPM, whose state does not travel with its disks yet".to_owned());
         }
+        if let Some(lun) = self.devices("disk").find(|d| d.attribute("device") == Some("lun")) {
+            let dev = lun.of("target", "dev").unwrap_or("?");
+            return Some(format!(
+                "its disk {dev} is a LUN that is passed through, which cannot be read beside it"
+            ));
+        }
         let odd = |d: &&Element| is_disk(d) && disk(d).is_none();
         if let Some(found) = self.devices("disk").find(odd) {
             let dev = found.of("target", "dev").unwrap_or("?");
@@ -106,10 +112,8 @@ impl Machine {
         if self.disks().is_empty() {
             return Some("it has no disk that could be replicated".to_owned());
         }
-        let other = self.disks().into_iter().find(|d| d.format != "qcow2");
-        other.map(|d| {
-            format!("its disk {} has the format {}; only qcow2 keeps track of changes", d.dev, d.format)
-        })
+        let other = self.disks().into_iter().find(|d| !["qcow2", "raw"].contains(&d.format.as_str()));
+        other.map(|d| format!("its disk {} has the format {}, neither qcow2 nor raw", d.dev, d.format))
     }
 
     /// The description of a machine that is made from this one. Disks are rendered anew, never patched: what libvirt noted of their
@@ -270,6 +274,8 @@ mod tests {
             with("<interface type='bridge'>", "<tpm/><interface type='bridge'>").unwrap().contains("TPM")
         );
         assert!(with("type='block'", "type='network'").unwrap().contains("vdb"));
-        assert!(with("type='qcow2'/>", "type='raw'/>").unwrap().contains("raw"));
+        assert!(with("type='block' device='disk'", "type='block' device='lun'").unwrap().contains("LUN"));
+        assert!(with("type='qcow2'/>", "type='vmdk'/>").unwrap().contains("vmdk"));
+        assert_eq!(with("type='qcow2'/>", "type='raw'/>"), None);
     }
 }

@@ -3,6 +3,7 @@
 use super::case::{Case, Trouble};
 use super::host::{Host, HostError};
 use super::machine::Run;
+use super::record::DiskFile;
 use super::replicate::owner;
 use super::sight::run_of;
 use crate::base::Duration;
@@ -108,7 +109,9 @@ pub async fn on(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
         Role::Replica => (!case.record.traced).then_some("delta"),
         Role::Target => {
             let target = case.record.target.as_ref();
-            target.is_some_and(|t| t.checkpoint.is_none()).then_some("switched")
+            let traces =
+                target.is_some_and(|t| t.checkpoint.is_none() && t.disks.iter().any(DiskFile::tracks));
+            traces.then_some("switched")
         }
         Role::Source => None,
     };
@@ -136,7 +139,15 @@ pub async fn on(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
 async fn trace_from_now(case: &mut Case<'_>, role: Role, checkpoint: &str) -> Result<(), Trouble> {
     let (host, name) = case.place(role)?;
     if !super::pull::checkpoints(host, &name).await?.iter().any(|c| c == checkpoint) {
-        host.virsh(&["checkpoint-create-as", "--domain", &name, "--name", checkpoint]).await?;
+        // What a layer of ours knows goes with it into the disk below, which has to have a place for that.
+        let target = case.record.target.as_ref().filter(|_| role == Role::Target);
+        // A disk that is not named has no part in a checkpoint that names one.
+        let kind = |d: &DiskFile| if d.tracks() { "bitmap" } else { "no" };
+        let disks = target.into_iter().flat_map(|t| &t.disks);
+        let specs: Vec<String> = disks.map(|d| format!("{},checkpoint={}", d.dev, kind(d))).collect();
+        let mut command = vec!["checkpoint-create-as", "--domain", &name, "--name", checkpoint];
+        command.extend(specs.iter().flat_map(|spec| ["--diskspec", spec.as_str()]));
+        host.virsh(&command).await?;
     }
     match (role, &mut case.record.target) {
         (Role::Target, Some(target)) => target.checkpoint = Some(checkpoint.to_owned()),

@@ -29,7 +29,7 @@ pub struct Pull<'a> {
     pub owner: &'a str,
     /// The checkpoint since which changes are sent; everything is compared where there is none.
     pub since: Option<&'a str>,
-    /// The checkpoint that is made in the same moment.
+    /// The checkpoint that is made in the same moment, of the disks that keep track.
     pub new: &'a str,
     /// Checkpoints of the owner that must stay. Others are left over and are deleted.
     pub keep: &'a [&'a str],
@@ -48,15 +48,8 @@ pub struct Layer {
     pub file: String,
     /// The layer below it, with its format; a full copy where there is none.
     pub below: Option<(String, String)>,
-}
-
-/// How much of a disk is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    /// What changed since the checkpoint.
-    Changes,
-    /// What differs from the layer below, found by reading both.
-    Differences,
+    /// Whether the disk keeps track of what changes. One that does not is compared each time.
+    pub tracks: bool,
 }
 
 /// What is to be read of a disk.
@@ -102,8 +95,8 @@ impl Pull<'_> {
             let folder = layer.file.rsplit_once('/').map_or("/", |(folder, _)| folder);
             self.to.exec(&["mkdir", "-p", folder]).await?;
         }
-        let (port, mode) = self.begin().await?;
-        let copied = self.copy(&port, mode).await;
+        let (port, since) = self.begin().await?;
+        let copied = self.copy(&port, since.is_some()).await;
         let ended = end_job(self.from, self.domain, self.owner).await;
         copied.and(ended)
     }
@@ -119,8 +112,8 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// Begins the backup together with the new checkpoint, at a free port.
-    async fn begin(&self) -> Result<(Port<'_>, Mode), Trouble> {
+    /// Begins the backup together with the new checkpoint, at a free port. Returns the checkpoint since which it tells what changed.
+    async fn begin(&self) -> Result<(Port<'_>, Option<&str>), Trouble> {
         let known = match self.since {
             Some(since) => checkpoints(self.from, self.domain).await?.iter().any(|c| c == since),
             None => false,
@@ -133,7 +126,7 @@ impl Pull<'_> {
                 Trouble::InTheWay(format!("no port of {first} to {last} is free at site {}", self.from.site))
             })?;
             let why = match self.ask_for_backup(since, port.number).await {
-                Ok(_) => return Ok((port, if since.is_some() { Mode::Changes } else { Mode::Differences })),
+                Ok(_) => return Ok((port, since)),
                 Err(HostError::Failed { why, .. }) => why,
                 Err(error) => return Err(error.into()),
             };
@@ -156,32 +149,42 @@ impl Pull<'_> {
     }
 
     async fn ask_for_backup(&self, since: Option<&str>, port: u16) -> Result<String, HostError> {
-        let disks = |attribute: (&str, &str), scratch: bool| {
-            self.disks.iter().fold(Element::new("disks"), |all, layer| {
-                let disk =
-                    Element::new("disk").with("name", layer.dev.as_str()).with(attribute.0, attribute.1);
-                all.and(if scratch {
-                    let file = format!("{}/scratch.{}.{}", self.from.spec.folder, self.owner, layer.dev);
-                    disk.with("type", "file")
-                        .with("exportname", self.export(layer))
-                        .and(Element::new("scratch").with("file", file))
-                } else {
-                    disk
-                })
-            })
-        };
-        let checkpoint = Element::new("domaincheckpoint")
-            .and(Element::new("name").saying(self.new))
-            .and(disks(("checkpoint", "bitmap"), false));
-        let mut backup = Element::new("domainbackup").with("mode", "pull");
-        if let Some(since) = since {
-            backup = backup.and(Element::new("incremental").saying(since));
+        let backup = self.backup(since, port).render();
+        let checkpoint = self.checkpoint().render();
+        let mut files = vec![("--backupxml", backup.as_str())];
+        if self.disks.iter().any(|d| d.tracks) {
+            files.push(("--checkpointxml", &checkpoint));
         }
+        self.from.virsh_with(&["backup-begin", "--domain", self.domain], &files).await
+    }
+
+    /// The description of the new checkpoint.
+    fn checkpoint(&self) -> Element {
+        let disk = |layer: &Layer| {
+            let kind = if layer.tracks { "bitmap" } else { "no" };
+            Element::new("disk").with("name", layer.dev.as_str()).with("checkpoint", kind)
+        };
+        let disks = self.disks.iter().map(disk).fold(Element::new("disks"), Element::and);
+        Element::new("domaincheckpoint").and(Element::new("name").saying(self.new)).and(disks)
+    }
+
+    /// The description of the backup: all disks as of one moment, also where only some of them tell what changed.
+    fn backup(&self, since: Option<&str>, port: u16) -> Element {
+        let disk = |layer: &Layer| {
+            let file = format!("{}/scratch.{}.{}", self.from.spec.folder, self.owner, layer.dev);
+            let disk = Element::new("disk").with("name", layer.dev.as_str()).with("backup", "yes");
+            let disk = disk.with("type", "file").with("exportname", self.export(layer));
+            let disk = match since.filter(|_| layer.tracks) {
+                Some(since) => disk.with("backupmode", "incremental").with("incremental", since),
+                None => disk.with("backupmode", "full"),
+            };
+            disk.and(Element::new("scratch").with("file", file))
+        };
+        let disks = self.disks.iter().map(disk).fold(Element::new("disks"), Element::and);
         let address = self.from.spec.data.address.to_string();
         let server = Element::new("server").with("transport", "tcp").with("name", address);
-        backup = backup.and(server.with("port", port.to_string())).and(disks(("backup", "yes"), true));
-        let files = [("--backupxml", &*backup.render()), ("--checkpointxml", &*checkpoint.render())];
-        self.from.virsh_with(&["backup-begin", "--domain", self.domain], &files).await
+        let backup = Element::new("domainbackup").with("mode", "pull");
+        backup.and(server.with("port", port.to_string())).and(disks)
     }
 
     /// The name under which a disk is served; it is also the mark of whose work the backup is.
@@ -189,10 +192,10 @@ impl Pull<'_> {
         format!("{}.{}", self.new, layer.dev)
     }
 
-    async fn copy(&self, port: &Port<'_>, mode: Mode) -> Result<(), Trouble> {
+    async fn copy(&self, port: &Port<'_>, changes: bool) -> Result<(), Trouble> {
         let mut works = Vec::new();
         for layer in &self.disks {
-            works.push(self.work(layer, port, mode).await?);
+            works.push(self.work(layer, port, changes).await?);
         }
         if let Some(meter) = self.meter {
             meter.expect(works.iter().map(Work::bytes).sum());
@@ -257,15 +260,15 @@ impl Pull<'_> {
     }
 
     /// What is to be read of a disk, as the machine's host tells it.
-    async fn work(&self, layer: &Layer, port: &Port<'_>, mode: Mode) -> Result<Work, Trouble> {
+    async fn work(&self, layer: &Layer, port: &Port<'_>, changes: bool) -> Result<Work, Trouble> {
         let data = async || {
             let extents = self.map(layer, port, "").await?;
             Ok::<u64, Trouble>(extents.iter().filter(|e| e.data).map(|e| e.length).sum())
         };
-        Ok(match (&layer.below, mode) {
+        Ok(match (&layer.below, changes && layer.tracks) {
             (None, _) => Work::Whole(data().await?),
-            (Some(_), Mode::Differences) => Work::Differences(data().await?),
-            (Some(_), Mode::Changes) => {
+            (Some(_), false) => Work::Differences(data().await?),
+            (Some(_), true) => {
                 let bitmap = format!(",x-dirty-bitmap=qemu:dirty-bitmap:backup-{}", layer.dev);
                 let extents = self.map(layer, port, &bitmap).await?;
                 // Seen through a bitmap, what is dirty shows as a hole.

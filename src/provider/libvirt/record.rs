@@ -155,6 +155,14 @@ pub struct DiskFile {
     pub format: String,
 }
 
+impl DiskFile {
+    /// Whether its image keeps track of what changes.
+    #[must_use]
+    pub fn tracks(&self) -> bool {
+        self.format == "qcow2"
+    }
+}
+
 impl Record {
     /// The record of a replica that nothing has happened to yet.
     #[must_use]

@@ -94,10 +94,11 @@ pub async fn create_point(
         power::close(case, Role::Source).await?;
     }
     // The checkpoint before it is deleted by the next copy: until this one is written down, either would do.
-    case.record.baseline = Some(Baseline { checkpoint, point: point.clone() });
+    let tracked = source.disks().iter().any(DiskFile::tracks);
+    case.record.baseline = tracked.then(|| Baseline { checkpoint, point: point.clone() });
     case.record.source_xml = source.tree.render();
     case.record.still = match was_off {
-        true => Some(Still { point: point.clone(), files: files(case, &source.disks()).await? }),
+        true => still(case, &source.disks()).await?.map(|files| Still { point: point.clone(), files }),
         false => None,
     };
     Ok(at)
@@ -110,6 +111,7 @@ async fn copy(case: &Case<'_>, source: &Machine, point: &PointId, checkpoint: &s
     let layer = |disk: DiskFile| Layer {
         file: layers.point(&disk.dev, point.as_str()),
         below: latest.map(|latest| (Layers::name(&disk.dev, latest), "qcow2".to_owned())),
+        tracks: disk.tracks(),
         dev: disk.dev,
     };
     // Only above a point that is written down, and that the checkpoint is as old as or older than, do changes since it say all.
@@ -153,15 +155,17 @@ async fn finished(
     Ok(seconds.map(|s| Timestamp::from_millis(s.saturating_mul(1000))))
 }
 
-/// Inode, size and time of change of the source's disk files.
+/// Inode, size and time of change of the source's disk files. `None` where one of them is a block device, whose times say nothing of what
+/// was written to it.
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn files(case: &Case<'_>, disks: &[DiskFile]) -> Result<Vec<String>, Trouble> {
-    let head = ["stat", "-L", "-c", "%i %s %y"];
+pub async fn still(case: &Case<'_>, disks: &[DiskFile]) -> Result<Option<Vec<String>>, Trouble> {
+    let head = ["stat", "-L", "-c", "%i %s %y %F"];
     let words: Vec<&str> = head.into_iter().chain(disks.iter().map(|d| d.path.as_str())).collect();
     let text = host_of(case.hosts, &case.vm(Role::Source))?.exec(&words).await?;
-    Ok(text.lines().map(str::to_owned).collect())
+    let files: Vec<String> = text.lines().map(str::to_owned).collect();
+    Ok(files.iter().all(|f| f.contains(" regular ")).then_some(files))
 }
 
 /// Drops restore points until no more than these are left. Those that go are written down as expired first, since their files are not whole
