@@ -16,6 +16,7 @@ mod selfcheck;
 mod shop;
 mod ssh;
 mod stories;
+mod targets;
 mod workspace;
 
 use lab::Lab;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         .chain(ssh::TESTS)
         .chain(copies::TESTS)
         .chain(raw::TESTS)
+        .chain(targets::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -111,6 +111,14 @@ impl Workspace {
         self.folder.path().join(file)
     }
 
+    /// Adds a runbook with one desired state.
+    pub fn runbook(&self, name: &str, desired: &str) {
+        let text = format!(
+            "apiVersion: lifeboat/v1\nkind: Runbook\nmetadata: {{ name: {name} }}\nspec: {{ desired: [{desired}] }}\n"
+        );
+        std::fs::write(self.folder.path().join(format!("{name}.yaml")), text).unwrap();
+    }
+
     /// Changes a word in a file, as a person would in an editor.
     #[track_caller]
     pub fn edit(&self, file: &str, from: &str, to: &str) {
