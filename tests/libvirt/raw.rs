@@ -3,8 +3,9 @@
 use crate::copies::moved;
 use crate::lab::Lab;
 use crate::lab::run::run;
+use crate::machine::in_step;
 use crate::machine::{Blank, layer, same, virsh, write};
-use crate::stories::{BLANK, Test, in_step};
+use crate::stories::{BLANK, Test};
 use crate::workspace::Workspace;
 use std::process::{Child, Command};
 
