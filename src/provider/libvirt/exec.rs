@@ -14,7 +14,7 @@ const KEPT: usize = 16 << 10;
 /// How much a program may say on standard output: the map of a fragmented disk of many TiB is far below.
 const LONGEST: usize = 512 << 20;
 /// How long words are waited for that were said before a program's end. One that it started and left behind may hold its pipes open.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(200);
+pub const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What is to be run.
 #[derive(Debug, Clone, Default)]
@@ -66,8 +66,8 @@ pub enum ExecError {
     Broken {
         /// The program.
         program: String,
-        /// The system's word.
-        why: std::io::Error,
+        /// Its last complaint, or the system's word.
+        why: String,
     },
     /// It said more than can be taken.
     #[error("`{program}` says more than {LONGEST} bytes")]

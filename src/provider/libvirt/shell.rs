@@ -3,7 +3,7 @@
 //! It reads a command a line and writes what it says to both its streams. Where an answer ends is known by a mark that it is told to write
 //! after each command; no answer can hold it, as it is made up for each shell.
 
-use super::exec::{ExecError, Group, Output};
+use super::exec::{ExecError, Group, LAST_WORDS, Output};
 use crate::base::Duration;
 use std::hash::{BuildHasher, RandomState};
 use std::process::Stdio;
@@ -57,6 +57,20 @@ impl<R: AsyncRead + Unpin> Stream<R> {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+}
+
+impl Stream<ChildStderr> {
+    /// The complaints of one that ended.
+    async fn rest(&mut self) -> String {
+        let all = async { while self.pipe.read_buf(&mut self.held).await.is_ok_and(|n| n > 0) {} };
+        // What it started may hold the pipe open.
+        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+            tracing::debug!("the last words of a shell were not waited for");
+        }
+        let text = String::from_utf8_lossy(&self.held).into_owned();
+        let lines = text.lines().map(|l| l.strip_prefix("error: ").unwrap_or(l).trim());
+        lines.filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -119,11 +133,15 @@ impl Shell {
     /// # Errors
     /// [`ExecError`]; the shell cannot be used after that.
     pub async fn say(&mut self, line: &str, silence: Duration) -> Result<Output, ExecError> {
-        let broken = |why| ExecError::Broken { program: PROGRAM.to_owned(), why };
         let exchanged = tokio::time::timeout(silence.to_std(), self.exchange(line)).await;
         self.used = Instant::now();
         match exchanged {
-            Ok(output) => output.map_err(broken),
+            Ok(Ok(output)) => Ok(output),
+            Ok(Err(why)) => {
+                let complaint = self.err.rest().await;
+                let why = if complaint.is_empty() { why.to_string() } else { complaint };
+                Err(ExecError::Broken { program: PROGRAM.to_owned(), why })
+            }
             Err(_) => Err(ExecError::Silent { program: PROGRAM.to_owned(), after: silence }),
         }
     }
@@ -201,6 +219,16 @@ mod tests {
         let Some(mut shell) = shell().await else { return };
         let error = shell.say("'event' '--all' '--loop'", Duration::from_millis(300)).await.unwrap_err();
         assert!(matches!(error, ExecError::Silent { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn why_a_connection_is_not_there_is_said() {
+        if shell().await.is_none() {
+            return;
+        }
+        let argv = ["virsh", "-q", "-c", "qemu+unix:///system?socket=/nowhere"].map(str::to_owned).to_vec();
+        let error = Shell::open(argv, LIMIT).await.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains("failed to connect to the hypervisor"), "{error}");
     }
 
     #[test]
