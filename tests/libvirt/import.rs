@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 /// The stories.
 pub const TESTS: [Test; 1] = [("an_import_is_a_workspace_that_works", import)];
 
-const VMS: [Blank; 2] = [Blank { name: "im-1", number: 61 }, Blank { name: "im 2 (old)", number: 62 }];
+const VMS: [Blank; 2] = [Blank { name: "im-1", number: 91 }, Blank { name: "im 2 (old)", number: 92 }];
 
 fn import(lab: &Lab) -> Result<(), String> {
     let (a, b) = (&lab.production, &lab.recovery);

@@ -143,7 +143,7 @@ fn listen(site: &Site, port: &str) -> Result<Child, String> {
 fn ports(workspace: &Workspace, a: &Site) -> Result<(), String> {
     let (before, after) = (
         format!("address: {} }}", a.design.address),
-        format!("address: {}, first: 10809, last: 10809 }}\n      copies: 1", a.design.address),
+        format!("address: {}, first: 10809, last: 10809 }}, copies: 1", a.design.address),
     );
     workspace.edit("workspace.yaml", &before, &after);
     nothing(workspace);
