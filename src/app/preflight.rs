@@ -3,7 +3,7 @@
 use super::world::{World, subjects};
 use crate::base::{PointId, ReplicaName, Timestamp};
 use crate::diag::{Finding, Severity};
-use crate::domain::{Action, PointKind, Role};
+use crate::domain::{Action, PointKind, Quiesce, Role};
 use crate::inventory::Inventory;
 use crate::model::{Origins, Workspace};
 use crate::plan::{Node, Plan, Work};
@@ -61,7 +61,7 @@ fn errand(mut subject: Subject, workspace: &Workspace, inventory: &Inventory) ->
     let links = facts.zip(declared).and_then(|(facts, replica)| links(replica, facts).ok());
     let point = PointId::made_at(inventory.at, "");
     let mut actions = vec![
-        Action::CreatePoint { point, kind: PointKind::Regular },
+        Action::CreatePoint { point, kind: PointKind::Regular, quiesce: Quiesce::Auto },
         Action::StartDelta,
         Action::SendChanges { phase: 1 },
     ];

@@ -35,6 +35,7 @@ fn ready() -> Facts {
             id: "p1".parse().unwrap(),
             at: Timestamp::default(),
             kind: PointKind::Regular,
+            consistency: crate::domain::Consistency::Crash,
         }],
         disk: ReplicaDisk::default(),
         relation: Relation {
@@ -63,7 +64,8 @@ fn planned() -> (Operation, Vec<Action>) {
     let (first, last): (crate::base::PointId, crate::base::PointId) =
         ("h1".parse().unwrap(), "h2".parse().unwrap());
     let operation = Operation::PlannedFailover { first: first.clone(), last: last.clone() };
-    let copy = |point| Action::CreatePoint { point, kind: PointKind::Helper };
+    let copy =
+        |point| Action::CreatePoint { point, kind: PointKind::Helper, quiesce: crate::domain::Quiesce::Auto };
     let actions = vec![
         Action::Begin { operation: operation.clone() },
         copy(first),

@@ -2,7 +2,7 @@
 //! and the facts tell whether it is there.
 
 use crate::base::{Duration, PointId, ReplicaName};
-use crate::domain::fact::{Link, PointKind, Role};
+use crate::domain::fact::{Link, PointKind, Quiesce, Role};
 use crate::domain::operation::{Operation, Switchover};
 use crate::domain::state::State;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub enum Action {
         point: PointId,
         /// Why it is made.
         kind: PointKind,
+        /// Whether the guest's file systems are frozen for it.
+        #[serde(default, skip_serializing_if = "Quiesce::is_auto")]
+        quiesce: Quiesce,
     },
     /// Drop the oldest restore points until no more than these are left.
     Retain {

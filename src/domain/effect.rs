@@ -4,8 +4,8 @@
 use crate::base::Timestamp;
 use crate::domain::action::Action;
 use crate::domain::fact::{
-    Facts, FailbackFacts, PointKind, Power, ReplicaDisk, Replication, RestorePoint, Role, Sight, Stage,
-    VmFacts,
+    Consistency, Facts, FailbackFacts, PointKind, Power, Quiesce, ReplicaDisk, Replication, RestorePoint,
+    Role, Sight, Stage, VmFacts,
 };
 use crate::domain::operation::Operation;
 use crate::domain::state::State;
@@ -161,7 +161,15 @@ fn seen(facts: &Facts, role: Role) -> Result<(), Unmet> {
 pub fn effect(action: &Action, mut facts: Facts, at: Timestamp) -> Facts {
     match action {
         Action::Begin { operation } => begin(&mut facts, operation),
-        Action::CreatePoint { point, kind } => create_point(&mut facts, point.clone(), *kind, at),
+        Action::CreatePoint { point, kind, quiesce } => {
+            // That the agent of a guest that runs answers is for its provider to see, and to say otherwise.
+            let consistency = match (facts.source.runs(), quiesce) {
+                (Some(true), Quiesce::Never) => Consistency::Crash,
+                (Some(true), _) => Consistency::Application,
+                _ => Consistency::Clean,
+            };
+            create_point(&mut facts, RestorePoint { id: point.clone(), at, kind: *kind, consistency });
+        }
         Action::Retain { keep } => {
             let excess = facts.points.len().saturating_sub(*keep as usize);
             facts.points.drain(..excess);
@@ -215,7 +223,8 @@ pub fn effect(action: &Action, mut facts: Facts, at: Timestamp) -> Facts {
         }
         Action::Reassign => reassign(&mut facts),
         Action::KeepProtective { point } => {
-            facts.points.push(RestorePoint { id: point.clone(), at, kind: PointKind::Protective });
+            let (kind, consistency) = (PointKind::Protective, Consistency::Clean);
+            facts.points.push(RestorePoint { id: point.clone(), at, kind, consistency });
             facts.disk = ReplicaDisk::default();
             facts.relation.failed_over_at = None;
         }
@@ -245,14 +254,14 @@ fn begin(facts: &mut Facts, operation: &Operation) {
     }
 }
 
-fn create_point(facts: &mut Facts, id: crate::base::PointId, kind: PointKind, at: Timestamp) {
+fn create_point(facts: &mut Facts, point: RestorePoint) {
     if facts.replica == Sight::Absent {
         facts.replica = off();
     }
     if let Sight::Present(source) = &facts.source {
         facts.relation.source_links.clone_from(&source.links);
     }
-    facts.points.push(RestorePoint { id, at, kind });
+    facts.points.push(point);
 }
 
 fn switch(facts: &mut Facts, role: Role, power: Power) {

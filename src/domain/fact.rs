@@ -106,6 +106,40 @@ pub enum PointKind {
     Protective,
 }
 
+/// What the data of a restore point is like for the programs that wrote it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Consistency {
+    /// As after a power cut.
+    #[default]
+    Crash,
+    /// The guest's file systems were frozen, and whatever its agent tells was told before.
+    Application,
+    /// The guest had shut down.
+    Clean,
+}
+
+/// Whether a guest's file systems are frozen while a restore point is begun.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Quiesce {
+    /// Where its agent answers.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Always; no restore point is made where that cannot be.
+    Required,
+}
+
+impl Quiesce {
+    /// Whether nothing else was said.
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 /// A restore point: a state of the source that the replica can be reverted to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestorePoint {
@@ -115,6 +149,9 @@ pub struct RestorePoint {
     pub at: Timestamp,
     /// Why it was made.
     pub kind: PointKind,
+    /// What its data is like.
+    #[serde(default)]
+    pub consistency: Consistency,
 }
 
 /// Whether replication runs for a replica.

@@ -36,8 +36,8 @@ pub mod wait;
 pub use action::{Action, Step};
 pub use effect::{Unmet, effect, requires};
 pub use fact::{
-    Facts, FailbackFacts, Link, PointKind, Power, Relation, ReplicaDisk, Replication, RestorePoint, Role,
-    Sight, Stage, VmFacts, VmRef,
+    Consistency, Facts, FailbackFacts, Link, PointKind, Power, Quiesce, Relation, ReplicaDisk, Replication,
+    RestorePoint, Role, Sight, Stage, VmFacts, VmRef,
 };
 pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};

@@ -1,7 +1,7 @@
 //! A replica: one protected machine.
 
 use crate::base::{Duration, NetworkName, ReplicaName};
-use crate::domain::{Readiness, VmRef};
+use crate::domain::{Quiesce, Readiness, VmRef};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -32,6 +32,9 @@ pub struct Replica {
     pub ready_said: bool,
     /// How long a guest may take to shut down before it is powered off (guide: 15 minutes).
     pub shutdown: Duration,
+    /// Whether its guest's file systems are frozen for a restore point.
+    #[serde(default)]
+    pub quiesce: Quiesce,
     /// Why source and replica may serve at once, where they may.
     pub both_may_run: Option<String>,
 }

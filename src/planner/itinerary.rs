@@ -329,7 +329,8 @@ impl<'a> Builder<'a> {
         };
         let treatment = self.case.plan.map(|p| p.source).unwrap_or_default();
         let stop_source = treatment == SourceTreatment::PowerOff && self.facts.source.facts().is_some();
-        Ok(Particulars { keep: replica.retention, shutdown: replica.shutdown, links, stop_source })
+        let (keep, shutdown, quiesce) = (replica.retention, replica.shutdown, replica.quiesce);
+        Ok(Particulars { keep, shutdown, quiesce, links, stop_source })
     }
 
     fn watch_source(&mut self, operation: &Operation, after: &Facts) {

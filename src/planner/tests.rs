@@ -35,7 +35,12 @@ fn machine(power: Power, network: &str) -> Sight {
 
 fn point(id: &str, minutes_ago: u64) -> RestorePoint {
     let at = now().before(Duration::from_mins(minutes_ago));
-    RestorePoint { id: id.parse().unwrap(), at, kind: crate::domain::PointKind::Regular }
+    RestorePoint {
+        id: id.parse().unwrap(),
+        at,
+        kind: crate::domain::PointKind::Regular,
+        consistency: crate::domain::Consistency::Crash,
+    }
 }
 
 fn ready(replica: &str) -> Facts {
@@ -85,6 +90,7 @@ fn workspace() -> Workspace {
                 ready: readiness,
                 ready_said: false,
                 shutdown: Duration::from_mins(15),
+                quiesce: crate::domain::Quiesce::Auto,
                 both_may_run: None,
             },
         );

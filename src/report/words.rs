@@ -4,8 +4,8 @@
 use crate::base::Timestamp;
 use crate::domain::invariant::Broken;
 use crate::domain::{
-    Action, Condition, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation, PointKind,
-    Probe, Readiness, Refusal, Role, Switchover, Transfer, Unmet, Wait,
+    Action, Condition, Consistency, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation,
+    PointKind, Probe, Readiness, Refusal, Role, Switchover, Transfer, Unmet, Wait,
 };
 use crate::plan::{Leg, Plan, Untouched, Why};
 
@@ -25,7 +25,7 @@ pub fn action(action: &Action) -> String {
     let phase = |text: &str, phase: u8| format!("{text} (phase {phase})");
     match action {
         Action::Begin { operation } => format!("record that {} begins", operation.kind()),
-        Action::CreatePoint { point, kind } => format!("write {} {point}", point_kind(*kind)),
+        Action::CreatePoint { point, kind, .. } => format!("write {} {point}", point_kind(*kind)),
         Action::Retain { keep } => format!("drop restore points beyond the latest {keep}"),
         Action::ShutDown { vm, within } => {
             format!("shut {} down, power it off after {within}", role(*vm))
@@ -71,6 +71,16 @@ const fn point_kind(kind: PointKind) -> &'static str {
         PointKind::Regular => "restore point",
         PointKind::Helper => "helper point",
         PointKind::Protective => "protective point",
+    }
+}
+
+/// What the data of a restore point is like.
+#[must_use]
+pub const fn consistency(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Crash => "as after a crash",
+        Consistency::Application => "application-consistent",
+        Consistency::Clean => "shut down",
     }
 }
 

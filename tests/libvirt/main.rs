@@ -10,6 +10,7 @@ mod import;
 mod lab;
 mod machine;
 mod preflight;
+mod quiesce;
 mod raw;
 mod rebuild;
 mod selfcheck;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         .chain(copies::TESTS)
         .chain(raw::TESTS)
         .chain(targets::TESTS)
+        .chain(quiesce::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

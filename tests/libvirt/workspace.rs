@@ -184,7 +184,7 @@ impl Workspace {
 
     /// A replica, as `status` tells it.
     #[track_caller]
-    fn status(&self, name: &str) -> serde_json::Value {
+    pub fn status(&self, name: &str) -> serde_json::Value {
         let json = self.json(&["status"]);
         let replicas = json["replicas"].as_array().unwrap();
         let found = replicas.iter().find(|r| r["replica"] == name);

@@ -2,8 +2,9 @@
 
 use lifeboat::base::{Duration, EntryName, ReplicaName, Timestamp, VmName};
 use lifeboat::domain::{
-    Facts, FailbackTarget, IfFailed, Link, PointKind, Power, Probe, Readiness, Relation, ReplicaDisk,
-    Replication, RestorePoint, Settled, Sight, State, Switchover, VmFacts, VmRef, effect, requires, settled,
+    Consistency, Facts, FailbackTarget, IfFailed, Link, PointKind, Power, Probe, Readiness, Relation,
+    ReplicaDisk, Replication, RestorePoint, Settled, Sight, State, Switchover, VmFacts, VmRef, effect,
+    requires, settled,
 };
 use lifeboat::inventory::{Inventory, Observed, SiteSight, Typical};
 use lifeboat::model::{
@@ -47,6 +48,7 @@ pub fn ready(replica: &str) -> Facts {
         id: id.parse().unwrap(),
         at: noon().before(Duration::from_mins(minutes)),
         kind: PointKind::Regular,
+        consistency: Consistency::Crash,
     };
     Facts {
         source: machine(Power::On, Some("lan")),
@@ -85,6 +87,7 @@ fn document(replica: &str) -> Replica {
         },
         ready_said: false,
         shutdown: Duration::from_mins(15),
+        quiesce: lifeboat::domain::Quiesce::Auto,
         both_may_run: None,
     }
 }

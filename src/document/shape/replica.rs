@@ -1,6 +1,7 @@
 //! `kind: Replica`.
 
 use super::bounds::{Bounded, HttpPath};
+use super::words::QuiesceWord;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::num::NonZeroU16;
@@ -29,6 +30,9 @@ pub struct ReplicaSpec {
     /// How its guest is shut down.
     #[serde(default)]
     pub shutdown: Shutdown,
+    /// Whether the guest's file systems are frozen for the moment at which a restore point is begun. Default `auto`: where its agent
+    /// answers.
+    pub quiesce: Option<QuiesceWord>,
     /// Source and replica may serve at once.
     pub both_may_run: Option<Because>,
 }

@@ -35,6 +35,15 @@ words! {
         /// It is powered off.
         PowerOff,
     }
+    /// Whether a guest's file systems are frozen for a restore point.
+    QuiesceWord "camelCase" {
+        /// Where its agent answers.
+        Auto,
+        /// Never.
+        Never,
+        /// Always: without an answer of its agent there is no restore point.
+        Required,
+    }
     /// What a failure does to what waits.
     IfFailedWord "camelCase" {
         /// It does not start.

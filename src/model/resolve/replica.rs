@@ -7,7 +7,8 @@ use crate::document::Key;
 use crate::document::shape::ReplicaDocument;
 use crate::document::shape::bounds::Bounded;
 use crate::document::shape::replica::{self as shape, AddressMap, Ready};
-use crate::domain::{Probe, Readiness};
+use crate::document::shape::words::QuiesceWord;
+use crate::domain::{Probe, Quiesce, Readiness};
 use crate::model::{AddressRule, Replica};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -53,6 +54,11 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         ready,
         ready_said: spec.ready.is_some(),
         shutdown,
+        quiesce: match spec.quiesce {
+            None | Some(QuiesceWord::Auto) => Quiesce::Auto,
+            Some(QuiesceWord::Never) => Quiesce::Never,
+            Some(QuiesceWord::Required) => Quiesce::Required,
+        },
         both_may_run: spec.both_may_run.as_ref().map(|b| b.because.clone()),
     };
     reader.sound().then_some(found)

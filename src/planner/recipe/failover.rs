@@ -2,7 +2,7 @@
 
 use super::Particulars;
 use crate::base::PointId;
-use crate::domain::{Action, Facts, PointKind, Role};
+use crate::domain::{Action, Facts, PointKind, Quiesce, Role};
 
 /// Failover to a point. The source is powered off before the replica starts, where the plan says so.
 pub fn unplanned(point: &PointId, with: &Particulars) -> Vec<Action> {
@@ -13,7 +13,10 @@ pub fn unplanned(point: &PointId, with: &Particulars) -> Vec<Action> {
 /// Planned failover: a helper point while the source runs keeps the second one, made while nothing runs, small. Once the second
 /// one is there, the source is not needed any more.
 pub fn planned(first: &PointId, last: &PointId, with: &Particulars, facts: &Facts) -> Vec<Action> {
-    let helper = |point: &PointId| Action::CreatePoint { point: point.clone(), kind: PointKind::Helper };
+    // What a failover ends with is made while nothing runs; an agent that does not answer must not keep it from that.
+    let quiesce = if with.quiesce == Quiesce::Required { Quiesce::Auto } else { with.quiesce };
+    let helper =
+        |point: &PointId| Action::CreatePoint { point: point.clone(), kind: PointKind::Helper, quiesce };
     let copied = facts.point(last).is_some();
     let copy = [helper(first), Action::ShutDown { vm: Role::Source, within: with.shutdown }, helper(last)];
     copy.into_iter().filter(|_| !copied).chain(start_from(last, with)).collect()

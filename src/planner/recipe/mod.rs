@@ -4,7 +4,9 @@ mod failback;
 mod failover;
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::{Action, Facts, Link, Operation, PointKind, Role, Settled, State, effect, settled};
+use crate::domain::{
+    Action, Facts, Link, Operation, PointKind, Quiesce, Role, Settled, State, effect, settled,
+};
 
 /// What a recipe needs besides the operation.
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct Particulars {
     pub keep: u32,
     /// How long a guest may take to shut down.
     pub shutdown: Duration,
+    /// Whether the source's file systems are frozen for a restore point.
+    pub quiesce: Quiesce,
     /// The replica's network cards when it serves.
     pub links: Vec<Link>,
     /// Whether the source is powered off before an unplanned failover.
@@ -24,7 +28,7 @@ pub fn actions(operation: &Operation, with: &Particulars, facts: &Facts) -> Vec<
     let (middle, end) = match operation {
         Operation::Replicate { point } => (
             vec![
-                Action::CreatePoint { point: point.clone(), kind: PointKind::Regular },
+                Action::CreatePoint { point: point.clone(), kind: PointKind::Regular, quiesce: with.quiesce },
                 Action::Retain { keep: with.keep },
             ],
             State::Ready,

@@ -6,7 +6,7 @@ use super::meter::Meter;
 use super::record::{NAMESPACE, PREFIX, Record, RecordError};
 use super::sight::{Layers, Roll, bear_out, layers};
 use crate::base::{ReplicaName, SiteName};
-use crate::domain::{Action, Facts, Operation, Power, Role, Sight, VmRef};
+use crate::domain::{Action, Consistency, Facts, Operation, Power, Role, Sight, VmRef};
 use crate::port::{Failure, Placement};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -80,6 +80,8 @@ pub struct Case<'a> {
     pub target: Option<Look>,
     /// Where it is told how far its copies have come.
     pub meter: Option<Arc<Meter>>,
+    /// What the restore point is like that was made, where that is known better than from the facts.
+    pub made: Option<Consistency>,
 }
 
 impl<'a> Case<'a> {
@@ -137,6 +139,7 @@ impl<'a> Case<'a> {
             source: Look::Unseen,
             target: None,
             meter: None,
+            made: None,
         };
         let other = case.other_target();
         if other.is_some() {

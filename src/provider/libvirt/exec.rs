@@ -27,6 +27,8 @@ pub struct Call {
     pub silence: Duration,
     /// A command whose answer changes while there is progress; for programs that work for long without a word.
     pub sign: Option<Vec<String>>,
+    /// Whether it goes on to its end also where nobody waits for it any more: it takes back what it did.
+    pub finishes: bool,
     /// Who listens to what it says on standard output, while it says it.
     pub meter: Option<Arc<Meter>>,
 }
@@ -113,7 +115,7 @@ struct Pipes {
 /// # Errors
 /// [`ExecError`]; a program that ends with another code than 0 is no error here.
 pub async fn run(call: Call) -> Result<Output, ExecError> {
-    let Call { argv, input, silence, sign, meter } = call;
+    let Call { argv, input, silence, sign, finishes, meter } = call;
     let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
     let program = program.to_owned();
     let mut child = Command::new(&program)
@@ -123,10 +125,10 @@ pub async fn run(call: Call) -> Result<Output, ExecError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
+        .kill_on_drop(!finishes)
         .spawn()
         .map_err(|why| ExecError::Start { program: program.clone(), why })?;
-    let mut group = Group::of(&child);
+    let mut group = if finishes { Group(None) } else { Group::of(&child) };
     let (out, err) = (Vec::new(), Vec::new());
     let mut pipes = Pipes { input: child.stdin.take(), left: input, out, err, meter };
     let code = pipes.attend(&mut child, &program, (silence, sign)).await?;

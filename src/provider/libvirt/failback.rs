@@ -8,9 +8,9 @@ use super::power;
 use super::pull::{Layer, Pull, checkpoints, delete_checkpoint};
 use super::record::{Baseline, DiskFile, TargetDisks};
 use super::replicate::{self, owner};
-use super::sight::{Layers, devices, run_of};
+use super::sight::{Layers, devices, run_of, shut_down};
 use crate::base::{PointId, Timestamp};
-use crate::domain::{FailbackTarget, Role};
+use crate::domain::{Consistency, FailbackTarget, Role};
 
 /// The layer of a phase above one of the target's disks.
 fn work(disk: &DiskFile, phase: u8, folder: &str) -> String {
@@ -71,7 +71,7 @@ pub async fn snapshot_target(case: &mut Case<'_>, phase: u8) -> Result<(), Troub
                 ours.join(", ")
             )));
         }
-        case.record.target = Some(TargetDisks { disks, checkpoint: None, read: None });
+        case.record.target = Some(TargetDisks { disks, checkpoint: None, clean: false, read: None });
         case.write().await?;
     }
     let host = case.host(Role::Target)?;
@@ -115,6 +115,11 @@ pub async fn send(case: &mut Case<'_>, phase: u8, now: Timestamp) -> Result<(), 
     let (from, domain) = case.place(Role::Replica)?;
     let was_off = run_of(from, &domain).await? == Some(Run::Off) || case.record.paused == Some(Role::Replica);
     if was_off {
+        // Once we have put it on and off again, nothing tells any more how it ended.
+        let clean = shut_down(from, &domain).await?;
+        if let Some(target) = &mut case.record.target {
+            target.clean |= clean && phase == 2;
+        }
         power::open(case, Role::Replica).await?;
     }
     let to = case.host(Role::Target)?;
@@ -145,6 +150,7 @@ pub async fn send(case: &mut Case<'_>, phase: u8, now: Timestamp) -> Result<(), 
         keep: &keep,
         disks,
         meter: case.meter.as_ref(),
+        freeze: None,
     };
     pull.run().await?;
     if was_off {
@@ -259,6 +265,8 @@ pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<Opt
     forget_checkpoints(case).await?;
     let target = case.record.target.take();
     let read = target.as_ref().and_then(|t| t.read);
+    let clean = target.as_ref().is_some_and(|t| t.clean);
+    case.made = Some(if clean { Consistency::Clean } else { Consistency::Crash });
     let switched = target.and_then(|t| t.checkpoint);
     let switched = switched.map(|checkpoint| Baseline { checkpoint, point: point.clone() });
     // Without it the checkpoint from before the failover still knows all that changed since, and more.

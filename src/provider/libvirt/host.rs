@@ -154,20 +154,62 @@ impl Host {
     /// # Errors
     /// [`HostError`].
     pub async fn virsh_with(&self, arguments: &[&str], texts: &[(&str, &str)]) -> Result<String, HostError> {
+        let files = self.put_all(texts).await?;
+        let done = self.libvirt(&with_files(arguments, texts, &files), self.spec.silence).await;
+        self.take_away(&files).await?;
+        done
+    }
+
+    /// The same as [`Self::virsh_with`], with something done before and after it in one go, also where one of them fails and where nobody
+    /// waits for it any more. Returns what was said, and the complaints, which are no error here.
+    ///
+    /// # Errors
+    /// [`HostError`] where libvirt is not reached.
+    pub async fn virsh_between(
+        &self,
+        before: &[&[&str]],
+        command: (&[&str], &[(&str, &str)]),
+        after: &[&[&str]],
+        silence: Duration,
+    ) -> Result<(String, String), HostError> {
+        let (arguments, texts) = command;
+        let files = self.put_all(texts).await?;
+        let words = with_files(arguments, texts, &files);
+        let all = before.iter().copied().chain([words.as_slice()]).chain(after.iter().copied());
+        // virsh reads such a text as a POSIX shell does.
+        let one = |words: &[&str]| words.iter().map(|w| quoted(w)).collect::<Vec<_>>().join(" ");
+        let text = all.map(one).collect::<Vec<_>>().join("; ");
+        // That nobody hears it any more must not end it.
+        let argv = self.virsh_behind(&["env", "--ignore-signal=PIPE,HUP"], &[&text]);
+        let output = self.call(Call { argv, silence, finishes: true, ..Call::default() }, "virsh").await;
+        self.take_away(&files).await?;
+        let output = output?;
+        let why = if output.err.trim().is_empty() { String::new() } else { reason(&output) };
+        if gone(&output) || self.cut(&output) {
+            return Err(HostError::Unreachable { site: self.site.clone(), why });
+        }
+        Ok((output.out, why))
+    }
+
+    async fn put_all(&self, texts: &[(&str, &str)]) -> Result<Vec<Text>, HostError> {
         let mut files = Vec::new();
         for (_, text) in texts {
             files.push(self.put(text).await?);
         }
-        let mut words = arguments.to_vec();
-        for ((option, _), file) in texts.iter().zip(&files) {
-            words.extend([*option, file.path()]);
-        }
-        let done = self.libvirt(&words, self.spec.silence).await;
+        Ok(files)
+    }
+
+    async fn take_away(&self, files: &[Text]) -> Result<(), HostError> {
         let there: Vec<&str> = files.iter().filter_map(Text::there).collect();
         if !there.is_empty() {
             self.exec(&[&["rm", "-f"], there.as_slice()].concat()).await?;
         }
-        done
+        Ok(())
+    }
+
+    /// Whether ssh ended by its own troubles.
+    fn cut(&self, output: &Output) -> bool {
+        self.line.is_some() && output.code == Some(255)
     }
 
     /// Writes a text to a file where `virsh` can read it.
@@ -211,9 +253,7 @@ impl Host {
             return Ok(output.out);
         }
         let why = reason(&output);
-        // ssh's own code for its own troubles.
-        let cut = self.line.is_some() && output.code == Some(255);
-        Err(if cut || gone(&output) {
+        Err(if self.cut(&output) || gone(&output) {
             HostError::Unreachable { site: self.site.clone(), why }
         } else {
             HostError::Failed { site: self.site.clone(), what, why }
@@ -221,9 +261,14 @@ impl Host {
     }
 
     fn virsh_with_head(&self, arguments: &[&str]) -> Vec<String> {
+        self.virsh_behind(&[], arguments)
+    }
+
+    /// A command of libvirt's behind another one that runs it.
+    fn virsh_behind(&self, first: &[&str], arguments: &[&str]) -> Vec<String> {
         let there = self.uri_there();
         let uri = there.as_deref().unwrap_or(&self.spec.uri);
-        let words = [&["virsh", "-q", "-k", "5", "-K", "3", "-c", uri], arguments].concat();
+        let words = [first, &["virsh", "-q", "-k", "5", "-K", "3", "-c", uri], arguments].concat();
         match there {
             Some(_) => self.there(&words),
             None => words.iter().map(|w| (*w).to_owned()).collect(),
@@ -317,7 +362,7 @@ impl Host {
         let sign = Some(self.there(&["stat", "-c", "%b %Y", grows]));
         let silence = self.spec.silence;
         let (input, meter) = (input.into_bytes(), meter.map(Arc::clone));
-        let call = Call { argv: self.there(argv), input, silence, sign, meter };
+        let call = Call { argv: self.there(argv), input, silence, sign, meter, ..Call::default() };
         self.end(call, argv.get(..2).unwrap_or(argv).join(" ").as_str()).await
     }
 
@@ -325,7 +370,7 @@ impl Host {
         let output = self.call(call, what).await?;
         match output.code {
             Some(0) => Ok(output.out),
-            Some(255) if self.line.is_some() => {
+            Some(_) if self.cut(&output) => {
                 Err(HostError::Unreachable { site: self.site.clone(), why: reason(&output) })
             }
             _ => Err(HostError::Failed {
@@ -383,6 +428,12 @@ impl Host {
         busy.insert(number);
         Some(Port { host: self, number })
     }
+}
+
+/// A command with the files that it takes, each behind its option.
+fn with_files<'a>(arguments: &[&'a str], texts: &[(&'a str, &str)], files: &'a [Text]) -> Vec<&'a str> {
+    let options = texts.iter().zip(files).flat_map(|((option, _), file)| [*option, file.path()]);
+    arguments.iter().copied().chain(options).collect()
 }
 
 /// Whether it says that the connection is not there, or not any more: texts of libvirt 9 to 11 in the C locale.

@@ -23,6 +23,7 @@
 //! | [`rebuild`] | that record, where it was lost |
 //! | [`sight`], [`case`] | looking: machines, layers, and both together for one replica |
 //! | [`survey`] | what a host has that could be protected |
+//! | [`quiesce`] | freezing a guest for the moment at which a copy begins |
 //! | [`pull`], [`meter`] | the one way in which data moves, and how far it has come |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
 //! | [`probe`] | questions to guests |
@@ -44,6 +45,7 @@ pub mod preflight_text;
 pub mod probe;
 pub mod provider;
 pub mod pull;
+pub mod quiesce;
 pub mod rebuild;
 pub mod record;
 pub mod replicate;

@@ -3,6 +3,7 @@
 use super::case::{Case, Trouble};
 use super::host::{Host, HostError};
 use super::machine::Run;
+use super::quiesce;
 use super::record::DiskFile;
 use super::replicate::owner;
 use super::sight::run_of;
@@ -22,6 +23,13 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(30);
 pub async fn shut_down(case: &mut Case<'_>, role: Role, within: Duration) -> Result<(), Trouble> {
     let (host, name) = case.place(role)?;
     keep_off(case, role).await?;
+    if role == Role::Source && case.record.frozen {
+        // One that does not answer is powered off in the end, and that ends it as well.
+        if let Err(why) = quiesce::thawed(host, &name).await {
+            tracing::warn!(machine = name, %why, "the guest is shut down all the same");
+        }
+        case.record.frozen = false;
+    }
     let began = Instant::now();
     let mut asked: Option<Instant> = None;
     loop {

@@ -456,7 +456,11 @@ mod tests {
     fn a_planned_failover_reads_the_source_and_starts_the_replica() {
         let actions = [
             Action::ShutDown { vm: Role::Source, within: crate::base::Duration::ZERO },
-            Action::CreatePoint { point: "p1".parse().unwrap(), kind: crate::domain::PointKind::Helper },
+            Action::CreatePoint {
+                point: "p1".parse().unwrap(),
+                kind: crate::domain::PointKind::Helper,
+                quiesce: crate::domain::Quiesce::Auto,
+            },
             Action::StartDelta,
             Action::PowerOn { vm: Role::Replica },
         ];

@@ -9,8 +9,8 @@ use super::sight::{Layers, Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
 use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
-    Action, Facts, FailbackTarget, Moving, Operation, PointKind, Probe, Relation, ReplicaDisk, RestorePoint,
-    Role, Settled, Sight, Transfer, VmRef, effect, requires, settled,
+    Action, Consistency, Facts, FailbackTarget, Moving, Operation, PointKind, Probe, Relation, ReplicaDisk,
+    RestorePoint, Role, Settled, Sight, Transfer, VmRef, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
@@ -96,7 +96,11 @@ impl Libvirt {
             case.record.copies.add(Transfer::until(&moving, self.clock.now()), full);
         }
         // The facts of the record as it is now: an action may have written to it.
-        case.record.follow(&effect(action, case.facts(), at));
+        let mut facts = effect(action, case.facts(), at);
+        if let (Some(made), Some(point)) = (case.made, facts.points.last_mut()) {
+            point.consistency = made;
+        }
+        case.record.follow(&facts);
         match action {
             Action::Begin { .. } if case.own.machine().is_none() => Ok(replicate::define(&mut case).await?),
             _ => Ok(case.write().await?),
@@ -136,7 +140,9 @@ fn already(action: &Action, case: &Case<'_>, facts: &Facts) -> Settled {
 /// Does what the action says to machines and disks; returns the moment that counts as its own.
 async fn change(case: &mut Case<'_>, action: &Action, now: Timestamp) -> Result<Timestamp, Trouble> {
     match action {
-        Action::CreatePoint { point, .. } => return replicate::create_point(case, point, now).await,
+        Action::CreatePoint { point, quiesce, .. } => {
+            return replicate::create_point(case, (point, *quiesce), now).await;
+        }
         Action::Retain { keep } => replicate::retain(case, *keep).await?,
         Action::ShutDown { vm, within } => power::shut_down(case, *vm, *within).await?,
         Action::PowerOff { vm } => power::off(case, *vm).await?,
@@ -188,7 +194,8 @@ fn left_over(layers: &Layers, found: &BTreeSet<String>) -> Vec<RestorePoint> {
     let names = found.iter().filter_map(|path| path.strip_prefix(&inside)?.strip_suffix(".qcow2"));
     let points: BTreeSet<PointId> =
         names.filter_map(|name| PointId::new(name.split_once('.')?.1).ok()).collect();
-    let point = |id| RestorePoint { id, at: Timestamp::from_millis(0), kind: PointKind::Regular };
+    let (at, kind, consistency) = (Timestamp::from_millis(0), PointKind::Regular, Consistency::Crash);
+    let point = |id| RestorePoint { id, at, kind, consistency };
     points.into_iter().map(point).collect()
 }
 

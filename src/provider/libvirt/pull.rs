@@ -8,7 +8,9 @@
 use super::case::Trouble;
 use super::host::{Host, HostError, Port};
 use super::meter::Meter;
+use super::quiesce;
 use super::xml::{Element, parse};
+use crate::domain::Quiesce;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,6 +39,17 @@ pub struct Pull<'a> {
     pub disks: Vec<Layer>,
     /// Where it is told how far it has come.
     pub meter: Option<&'a Arc<Meter>>,
+    /// Whether the guest's file systems are frozen while the copy begins, and whether they must be; its agent answers.
+    pub freeze: Option<Quiesce>,
+}
+
+/// A backup that was begun.
+struct Begun<'a> {
+    port: Port<'a>,
+    /// The checkpoint since which it tells what changed.
+    since: Option<&'a str>,
+    /// Whether the guest was frozen.
+    frozen: bool,
 }
 
 /// One disk of a copy.
@@ -81,11 +94,12 @@ struct Extent {
 }
 
 impl Pull<'_> {
-    /// Copies all disks. All layers are there when it returns, and the machine's host serves nothing any more.
+    /// Copies all disks. All layers are there when it returns, and the machine's host serves nothing any more. Returns whether the
+    /// guest was frozen at the moment that they hold.
     ///
     /// # Errors
     /// [`Trouble`]; layers that are not whole have no final name.
-    pub async fn run(&self) -> Result<(), Trouble> {
+    pub async fn run(&self) -> Result<bool, Trouble> {
         let _from = self.from.copy_place().await;
         let _to = self.to.copy_place().await;
         end_job(self.from, self.domain, self.owner).await?;
@@ -95,25 +109,24 @@ impl Pull<'_> {
             let folder = layer.file.rsplit_once('/').map_or("/", |(folder, _)| folder);
             self.to.exec(&["mkdir", "-p", folder]).await?;
         }
-        let (port, since) = self.begin().await?;
+        let Begun { port, since, frozen } = self.begin().await?;
         let copied = self.copy(&port, since.is_some()).await;
         let ended = end_job(self.from, self.domain, self.owner).await;
-        copied.and(ended)
+        copied.and(ended).map(|()| frozen)
     }
 
     /// Deletes what is left over of the owner's checkpoints. Deleting one merges what it knows into the one before: nothing is lost.
     async fn tidy_checkpoints(&self) -> Result<(), Trouble> {
         for name in checkpoints(self.from, self.domain).await? {
-            let ours = name.strip_prefix(self.owner).is_some_and(|rest| rest.starts_with('.'));
-            if ours && !self.keep.contains(&name.as_str()) {
+            if is_of(&name, self.owner) && !self.keep.contains(&name.as_str()) {
                 delete_checkpoint(self.from, self.domain, &name).await?;
             }
         }
         Ok(())
     }
 
-    /// Begins the backup together with the new checkpoint, at a free port. Returns the checkpoint since which it tells what changed.
-    async fn begin(&self) -> Result<(Port<'_>, Option<&str>), Trouble> {
+    /// Begins the backup together with the new checkpoint, at a free port.
+    async fn begin(&self) -> Result<Begun<'_>, Trouble> {
         let known = match self.since {
             Some(since) => checkpoints(self.from, self.domain).await?.iter().any(|c| c == since),
             None => false,
@@ -126,9 +139,16 @@ impl Pull<'_> {
                 Trouble::InTheWay(format!("no port of {first} to {last} is free at site {}", self.from.site))
             })?;
             let why = match self.ask_for_backup(since, port.number).await {
-                Ok(_) => return Ok((port, since)),
-                Err(HostError::Failed { why, .. }) => why,
-                Err(error) => return Err(error.into()),
+                Ok(false) if self.freeze == Some(Quiesce::Required) => {
+                    end_job(self.from, self.domain, self.owner).await?;
+                    return Err(Trouble::InTheWay(format!(
+                        "the guest of {} was not frozen, as is required",
+                        self.domain
+                    )));
+                }
+                Ok(frozen) => return Ok(Begun { port, since, frozen }),
+                Err(Trouble::Host(HostError::Failed { why, .. })) => why,
+                Err(trouble) => return Err(trouble),
             };
             let in_use = ["Address already in use", "Failed to bind"].iter().any(|t| why.contains(t));
             let broken =
@@ -148,14 +168,32 @@ impl Pull<'_> {
         }
     }
 
-    async fn ask_for_backup(&self, since: Option<&str>, port: u16) -> Result<String, HostError> {
-        let backup = self.backup(since, port).render();
-        let checkpoint = self.checkpoint().render();
-        let mut files = vec![("--backupxml", backup.as_str())];
-        if self.disks.iter().any(|d| d.tracks) {
-            files.push(("--checkpointxml", &checkpoint));
+    async fn ask_for_backup(&self, since: Option<&str>, port: u16) -> Result<bool, Trouble> {
+        let (backup, checkpoint) = (self.backup(since, port).render(), self.checkpoint().render());
+        let files = [("--backupxml", backup.as_str()), ("--checkpointxml", checkpoint.as_str())];
+        // Without a disk that keeps track there is nothing to be in a checkpoint.
+        let some = if self.disks.iter().any(|d| d.tracks) { &files[..] } else { &files[..1] };
+        let command = ["backup-begin", "--domain", self.domain];
+        if self.freeze.is_none() {
+            self.from.virsh_with(&command, some).await?;
+            return Ok(false);
         }
-        self.from.virsh_with(&["backup-begin", "--domain", self.domain], &files).await
+        let (why, frozen) = quiesce::frozen(self.from, self.domain, (&command, some)).await?;
+        // Only a backup tells whether what was complained of is that there is none.
+        if !why.is_empty() && !self.serves().await? {
+            let (site, what) = (self.from.site.clone(), "virsh backup-begin".to_owned());
+            return Err(HostError::Failed { site, what, why }.into());
+        }
+        Ok(frozen)
+    }
+
+    /// Whether a backup of the owner's runs.
+    async fn serves(&self) -> Result<bool, HostError> {
+        match self.from.ask(&["backup-dumpxml", "--domain", self.domain]).await {
+            Ok(text) => Ok(exports(&text).iter().any(|name| is_of(name, self.owner))),
+            Err(HostError::Failed { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The description of the new checkpoint.
@@ -330,6 +368,20 @@ pub async fn delete_checkpoint(host: &Host, domain: &str, name: &str) -> Result<
     Ok(())
 }
 
+/// Whether a name is one of an owner's.
+fn is_of(name: &str, owner: &str) -> bool {
+    name.strip_prefix(owner).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// The names under which a backup serves its disks.
+fn exports(text: &str) -> Vec<String> {
+    let of = |backup: Element| {
+        let disks = backup.child("disks").into_iter().flat_map(Element::elements);
+        disks.filter_map(|d| d.attribute("exportname")).map(str::to_owned).collect()
+    };
+    parse(text).map(of).unwrap_or_default()
+}
+
 /// Ends a backup of the owner's that runs on a machine, whoever began it.
 ///
 /// # Errors
@@ -342,14 +394,7 @@ pub async fn end_job(host: &Host, domain: &str, owner: &str) -> Result<(), Troub
             Err(HostError::Failed { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let exports: Vec<String> = parse(&text)
-            .map(|backup| {
-                let disks = backup.child("disks").into_iter().flat_map(Element::elements);
-                disks.filter_map(|d| d.attribute("exportname")).map(str::to_owned).collect()
-            })
-            .unwrap_or_default();
-        let ours = |name: &String| name.strip_prefix(owner).is_some_and(|rest| rest.starts_with('.'));
-        if !exports.iter().any(ours) {
+        if !exports(&text).iter().any(|name| is_of(name, owner)) {
             return Err(Trouble::InTheWay(format!(
                 "another backup runs on {domain}; wait for its end, or end it with `virsh domjobabort {domain}`"
             )));

@@ -9,7 +9,7 @@ use super::record::{Record, RecordError};
 use super::replicate::{owner, redefine};
 use super::sight::{self, Layers, Roll};
 use crate::base::{PointId, Timestamp};
-use crate::domain::{PointKind, Power, Replication, RestorePoint, Role, Sight, VmFacts};
+use crate::domain::{Consistency, PointKind, Power, Replication, RestorePoint, Role, Sight, VmFacts};
 use crate::port::{Doubt, Rebuilt, Subject};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,6 +145,7 @@ async fn without_record<'a>(
         source,
         target: None,
         meter: None,
+        made: None,
     };
     Ok((case, damaged))
 }
@@ -195,7 +196,9 @@ fn take_over(case: &mut Case<'_>, chain: Chain, files: &Files, keep: u32, doubts
             let written = files.values().filter_map(|of| of.get(id.as_str())).map(|f| f.written);
             written.min().unwrap_or(Timestamp::from_millis(0))
         });
-        case.record.points.push(RestorePoint { id, at, kind: PointKind::Regular });
+        // Nothing of it tells more than that it is a state of the disks.
+        let (kind, consistency) = (PointKind::Regular, Consistency::Crash);
+        case.record.points.push(RestorePoint { id, at, kind, consistency });
     }
     let record = &mut case.record;
     if let Some(point) = in_use {

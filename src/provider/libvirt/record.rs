@@ -53,6 +53,9 @@ pub struct Record {
     /// The machine that is on only so that its disks can be read, paused before its first cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Role>,
+    /// Whether the source's guest may be frozen: a copy of it was about to begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Whether a checkpoint has followed the running delta since before the replica's first cycle.
     #[serde(default)]
     pub traced: bool,
@@ -139,6 +142,9 @@ pub struct TargetDisks {
     /// The checkpoint on the target from before its first cycle after the switchover.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+    /// Whether the replica's guest had shut down when phase 2 read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clean: bool,
     /// When phase 2 read the replica, which had stopped: the moment that its layer holds as a restore point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Timestamp>,
@@ -178,6 +184,7 @@ impl Record {
             source_xml: String::new(),
             still: None,
             paused: None,
+            frozen: false,
             traced: false,
             target: None,
             autostart: Vec::new(),

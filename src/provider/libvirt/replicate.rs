@@ -5,11 +5,12 @@ use super::host::Host;
 use super::machine::{Machine, Rendering, Run};
 use super::power;
 use super::pull::{Layer, Pull, checkpoints, end_job};
+use super::quiesce::{self, State};
 use super::record::{Baseline, DiskFile, Record, Still};
-use super::sight::{Layers, devices};
+use super::sight::{Layers, devices, shut_down};
 use super::xml::parse;
 use crate::base::{PointId, Timestamp};
-use crate::domain::Role;
+use crate::domain::{Consistency, Quiesce, Role};
 
 /// So many restore points are dropped down to, once there are [`DEEP`]. No replica may be told to keep more (`model::check::providers`).
 const MOST: u32 = 20;
@@ -70,23 +71,36 @@ pub async fn redefine(case: &Case<'_>, links: &[crate::domain::Link]) -> Result<
 /// [`Trouble`].
 pub async fn create_point(
     case: &mut Case<'_>,
-    point: &PointId,
+    how: (&PointId, Quiesce),
     now: Timestamp,
 ) -> Result<Timestamp, Trouble> {
+    let (point, quiesce) = how;
     let source = case.machine(Role::Source)?.clone();
     fit(case, &source)?;
     if case.record.points.len() >= DEEP || merging(&case.record) {
         retain(case, if case.record.points.len() >= DEEP { MOST } else { u32::MAX }).await?;
     }
     let was_off = source.run == Run::Off || case.record.paused == Some(Role::Source);
+    let mut like = Consistency::Crash;
     if was_off {
+        like = left(case, &source).await?;
         power::open(case, Role::Source).await?;
     }
     let checkpoint = format!("{}.{point}", owner(case));
     let at = match finished(case, &source, point, &checkpoint).await? {
-        Some(at) => at,
+        Some(at) => {
+            // It would not have been made otherwise.
+            if quiesce == Quiesce::Required && !was_off {
+                like = Consistency::Application;
+            }
+            at
+        }
         None => {
-            copy(case, &source, point, &checkpoint).await?;
+            let freeze = if was_off { None } else { freeze(case, &source, quiesce).await? };
+            if copy(case, &source, (point, &checkpoint), freeze).await? {
+                like = Consistency::Application;
+            }
+            case.record.frozen &= freeze.is_none();
             now
         }
     };
@@ -101,10 +115,73 @@ pub async fn create_point(
         true => still(case, &source.disks()).await?.map(|files| Still { point: point.clone(), files }),
         false => None,
     };
+    case.made = Some(like);
     Ok(at)
 }
 
-async fn copy(case: &Case<'_>, source: &Machine, point: &PointId, checkpoint: &str) -> Result<(), Trouble> {
+/// What a source that is off left on its disks: as its guest did that shut down, or as after a crash.
+async fn left(case: &Case<'_>, source: &Machine) -> Result<Consistency, Trouble> {
+    let (host, name) = case.place(Role::Source)?;
+    if shut_down(host, &name).await? {
+        return Ok(Consistency::Clean);
+    }
+    // We put it off ourselves after reading its disks. They are as they were where nothing has written to them since.
+    let latest = case.record.points.last().filter(|p| p.consistency == Consistency::Clean);
+    let known = case.record.still.as_ref().filter(|s| latest.is_some_and(|p| p.id == s.point));
+    let same = match known {
+        Some(known) => still(case, &source.disks()).await?.is_some_and(|files| files == known.files),
+        None => false,
+    };
+    Ok(if same { Consistency::Clean } else { Consistency::Crash })
+}
+
+/// Whether the source's guest is to be frozen, and whether it must be. That it may be frozen is written down first.
+async fn freeze(case: &mut Case<'_>, source: &Machine, how: Quiesce) -> Result<Option<Quiesce>, Trouble> {
+    let (host, name) = case.place(Role::Source)?;
+    let mut state = if source.has_agent() { quiesce::state(host, &name).await } else { State::Unknown };
+    if case.record.frozen && state == State::Frozen {
+        quiesce::thawed(host, &name).await?;
+        state = State::Thawed;
+    }
+    case.record.frozen &= state != State::Thawed;
+    let why = match state {
+        State::Thawed if source.run == Run::On => None,
+        State::Thawed => Some("it is paused"),
+        State::Frozen => Some("somebody else has frozen it"),
+        State::Unknown if source.has_agent() => Some("its agent does not answer"),
+        State::Unknown => Some("it has no channel to an agent"),
+    };
+    match (how, why) {
+        (Quiesce::Never, _) => return Ok(None),
+        (Quiesce::Required, Some(why)) => {
+            return Err(Trouble::InTheWay(format!(
+                "the guest of {name} cannot be frozen, as is required: {why}"
+            )));
+        }
+        (Quiesce::Auto, Some(why)) => {
+            if source.has_agent() {
+                tracing::warn!(
+                    machine = name,
+                    why,
+                    "the guest is not frozen; the restore point is as after a crash"
+                );
+            }
+            return Ok(None);
+        }
+        (Quiesce::Auto | Quiesce::Required, None) => {}
+    }
+    case.record.frozen = true;
+    case.write().await?;
+    Ok(Some(how))
+}
+
+async fn copy(
+    case: &Case<'_>,
+    source: &Machine,
+    how: (&PointId, &str),
+    freeze: Option<Quiesce>,
+) -> Result<bool, Trouble> {
+    let (point, checkpoint) = how;
     let layers = case.layers()?;
     let (from, domain) = case.place(Role::Source)?;
     let latest = case.record.points.last().map(|p| p.id.as_str());
@@ -127,6 +204,7 @@ async fn copy(case: &Case<'_>, source: &Machine, point: &PointId, checkpoint: &s
         keep: &baseline.into_iter().collect::<Vec<_>>(),
         disks: source.disks().into_iter().map(layer).collect(),
         meter: case.meter.as_ref(),
+        freeze,
     };
     pull.run().await
 }

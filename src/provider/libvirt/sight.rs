@@ -87,6 +87,14 @@ pub async fn run_of(host: &Host, name: &str) -> Result<Option<Run>, HostError> {
     Ok(Roll::call(host).await?.0.get(name).copied())
 }
 
+/// Whether a machine that is off was shut down by its guest, and not powered off or lost.
+///
+/// # Errors
+/// [`HostError`].
+pub async fn shut_down(host: &Host, name: &str) -> Result<bool, HostError> {
+    Ok(host.ask(&["domstate", "--domain", name, "--reason"]).await?.contains("(shutdown)"))
+}
+
 /// The names of the layers in the folders of all replicas of a host.
 ///
 /// # Errors

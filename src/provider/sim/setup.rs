@@ -1,7 +1,7 @@
 //! What a world is made from.
 
 use crate::base::{Duration, NetworkName, PointId, Timestamp};
-use crate::domain::{Link, PointKind, RestorePoint, VmRef};
+use crate::domain::{Consistency, Link, PointKind, RestorePoint, VmRef};
 use crate::port::{ClockSpec, FaultSpec, SimVm, SimulatorSpec, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -64,7 +64,8 @@ impl Setup {
     fn points(&self, site: &SimulatorSpec) -> Vec<RestorePoint> {
         let every = site.every.as_millis();
         let back = |n: u64| Duration::from_millis(every / 2 + every.saturating_mul(n));
-        let point = |at| RestorePoint { id: PointId::made_at(at, ""), at, kind: PointKind::Regular };
+        let (kind, consistency) = (PointKind::Regular, Consistency::Application);
+        let point = |at| RestorePoint { id: PointId::made_at(at, ""), at, kind, consistency };
         (0..u64::from(site.points)).rev().map(|n| point(self.begins().before(back(n)))).collect()
     }
 

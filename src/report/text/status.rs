@@ -97,7 +97,8 @@ fn points(name: &ReplicaName, inventory: &Inventory, options: &Options, text: &m
             PointKind::Protective => "kept by a commit",
         };
         let used = if facts.disk.in_use.as_ref() == Some(&point.id) { "in use" } else { "" };
-        vec![point.id.to_string(), point.at.to_string(), kind.to_owned(), used.to_owned()]
+        let like = words::consistency(point.consistency);
+        [point.id.as_str(), &point.at.to_string(), like, kind, used].map(str::to_owned).to_vec()
     };
     let rows: Vec<Vec<String>> = facts.points.iter().map(one).collect();
     if !rows.is_empty() {

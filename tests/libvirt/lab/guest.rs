@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 const INIT: &str = include_str!("../guest/init");
 /// What a guest under QEMU needs of the kernel's modules, in the order in which they are loaded.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 13] = [
     "virtio_ring",
     "virtio",
     "virtio_pci_legacy_dev",
     "virtio_pci_modern_dev",
     "virtio_pci",
     "virtio_blk",
+    "virtio_console",
     "failover",
     "net_failover",
     "virtio_net",
@@ -58,14 +59,46 @@ pub fn build(folder: &Path) -> Result<(), String> {
     // The list of files goes through a pipe within one shell; every word of it is ours.
     let pack = format!("cd '{}' && find . | cpio -o -H newc --quiet > '{initrd}'", root.display());
     run(&["sh", "-c", &pack])?;
+    with_agent(work.path(), folder)?;
     std::fs::write(made_from, INIT).map_err(io)
+}
+
+/// Makes the initial disk of guests with an agent: the kernel unpacks what stands behind the first archive as well. Its libraries are those
+/// of this machine, where QEMU itself needs them.
+fn with_agent(work: &Path, folder: &Path) -> Result<(), String> {
+    let io = |e: std::io::Error| format!("{}: {e}", work.display());
+    let (debs, root) = (work.join("agent-debs"), work.join("agent"));
+    std::fs::create_dir_all(&debs).map_err(io)?;
+    let agent = fetched(&debs, &["qemu-guest-agent"])?.join("usr/sbin/qemu-ga");
+    std::fs::create_dir_all(root.join("bin")).map_err(io)?;
+    std::fs::copy(&agent, root.join("bin/qemu-ga")).map_err(io)?;
+    for line in run(&["ldd", &text(&agent)])?.lines() {
+        if line.contains("not found") {
+            return Err(format!("the guest's agent needs a library: {}", line.trim()));
+        }
+        let Some(library) = line.split_whitespace().find(|word| word.starts_with('/')) else { continue };
+        let place = root.join(library.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().unwrap_or(&root)).map_err(io)?;
+        std::fs::copy(library, place).map_err(io)?;
+    }
+    let (first, both) = (text(&folder.join("initrd")), text(&folder.join("initrd-agent")));
+    let pack = format!(
+        "cd '{}' && {{ cat '{first}'; find . | cpio -o -H newc --quiet; }} > '{both}'",
+        root.display()
+    );
+    run(&["sh", "-c", &pack]).map(drop)
 }
 
 fn unpacked(work: &Path) -> Result<PathBuf, String> {
     let depends = run(&["apt-cache", "depends", "linux-image-cloud-amd64"])?;
     let kernel = depends.lines().find_map(|l| l.trim().strip_prefix("Depends: "));
     let kernel = kernel.ok_or("linux-image-cloud-amd64 names no kernel; run `apt-get update`")?;
-    let fetch = format!("cd '{}' && apt-get -q download busybox-static '{kernel}'", work.display());
+    fetched(work, &["busybox-static", kernel])
+}
+
+/// Fetches packages by their names and unpacks them into one tree.
+fn fetched(work: &Path, packages: &[&str]) -> Result<PathBuf, String> {
+    let fetch = format!("cd '{}' && apt-get -q download {}", work.display(), packages.join(" "));
     run(&["sh", "-c", &fetch])?;
     let tree = work.join("tree");
     for package in std::fs::read_dir(work).map_err(|e| e.to_string())?.flatten() {

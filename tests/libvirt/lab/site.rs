@@ -53,7 +53,7 @@ impl Site {
         }
         std::fs::create_dir_all(cache).map_err(io)?;
         configure(&design, &folder).map_err(io)?;
-        for file in ["vmlinuz", "initrd"] {
+        for file in ["vmlinuz", "initrd", "initrd-agent"] {
             std::fs::copy(guest.join(file), folder.join("lib/boot").join(file)).map_err(io)?;
         }
         wire(&design)?;

@@ -44,6 +44,19 @@ impl Vm {
         site.virsh_with(&["define", "/dev/stdin"], Some(&self.xml(site.design.network))).map(drop)
     }
 
+    /// The same, with a channel to an agent; whether there is one in the guest.
+    ///
+    /// # Errors
+    /// A step of it does not work.
+    pub fn define_with_channel(&self, site: &Site, agent: bool) -> Result<(), String> {
+        self.define(site)?;
+        let channel =
+            "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel></devices>";
+        let xml = self.xml(site.design.network).replace("</devices>", channel);
+        let xml = if agent { xml.replace("boot/initrd<", "boot/initrd-agent<") } else { xml };
+        site.virsh_with(&["define", "/dev/stdin"], Some(&xml)).map(drop)
+    }
+
     /// Where it answers while it runs at a site.
     pub fn address(&self, site: &Site) -> SocketAddr {
         let text = format!("{}.{}:80", site.design.prefix, 10 + u16::from(self.number));
