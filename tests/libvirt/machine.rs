@@ -83,6 +83,9 @@ pub fn nothing_left(lab: &Lab, workspace: &Workspace, name: &str) {
             assert!(jobs.iter().flatten().all(|j| j.trim().is_empty()), "jobs on {domain}: {jobs:?}");
         }
     }
+    // The processes of both sites are seen from everywhere.
+    let programs = run(&["pgrep", "-a", "-f", &format!("^qemu-(img|io) .*{name}[-/.]")]);
+    assert!(programs.is_err(), "programs are left: {programs:?}");
     let points = workspace.points(name);
     let found = lab
         .recovery

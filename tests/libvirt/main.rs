@@ -9,6 +9,7 @@ mod copies;
 mod import;
 mod lab;
 mod machine;
+mod outage;
 mod preflight;
 mod quiesce;
 mod raw;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         .chain(raw::TESTS)
         .chain(targets::TESTS)
         .chain(quiesce::TESTS)
+        .chain(outage::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

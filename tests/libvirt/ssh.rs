@@ -2,6 +2,7 @@
 
 use crate::lab::Lab;
 use crate::lab::run::{run, until};
+use crate::lab::site::Site;
 use crate::lab::sshd::{PORT, Sshd};
 use crate::machine::{Blank, in_step, is, nothing_left, virsh, write};
 use crate::stories::{BLANK, Test};
@@ -40,16 +41,21 @@ fn life(lab: &Lab, vm: Blank, way: &str) -> Workspace {
     workspace
 }
 
+/// How a site is reached over its sshd, as a `Site` says it.
+pub fn way(site: &Site, sshd: &Sshd) -> String {
+    let address = site.design.address;
+    format!(
+        "uri: \"qemu+ssh://root@{address}:{PORT}/system\", run: {{ ssh: {{ to: root@{address}, port: {PORT}, key: {}, knownHosts: {} }} }}",
+        sshd.file("key"),
+        sshd.file("known_hosts")
+    )
+}
+
 fn by_ssh(lab: &Lab) -> Result<(), String> {
     let vm = Blank { name: "ssh1", number: 21 };
     let b = &lab.recovery;
     let sshd = Sshd::at(b)?;
-    let address = b.design.address;
-    let way = format!(
-        "uri: \"qemu+ssh://root@{address}:{PORT}/system\", run: {{ ssh: {{ to: root@{address}, port: {PORT}, key: {}, knownHosts: {} }} }}",
-        sshd.file("key"),
-        sshd.file("known_hosts")
-    );
+    let way = way(b, &sshd);
     let workspace = life(lab, vm, &way);
     // Dozens of commands, one login.
     let before = sshd.logins();

@@ -4,7 +4,7 @@ use crate::lab::Lab;
 use crate::lab::run::run;
 use crate::lab::site::Site;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The workspace.
 pub struct Workspace {
@@ -18,6 +18,24 @@ pub struct Said {
     pub code: i32,
     /// Both its streams.
     pub text: String,
+}
+
+/// Lifeboat at work.
+pub struct Running(Child);
+
+impl Running {
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub fn ended(self) -> Said {
+        let output = self.0.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = text + &String::from_utf8_lossy(&output.stderr);
+        Said { code: output.status.code().unwrap_or(-1), text }
+    }
 }
 
 impl Said {
@@ -134,12 +152,15 @@ impl Workspace {
         command
     }
 
+    /// Starts Lifeboat and goes on.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Running(child)
+    }
+
     /// Runs Lifeboat.
     pub fn lifeboat(&self, arguments: &[&str]) -> Said {
-        let output = self.command(arguments).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let text = text + &String::from_utf8_lossy(&output.stderr);
-        Said { code: output.status.code().unwrap_or(-1), text }
+        self.start(arguments).ended()
     }
 
     /// Carries a runbook out.

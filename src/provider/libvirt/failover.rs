@@ -2,6 +2,7 @@
 
 use super::case::{Case, Trouble};
 use super::host::Host;
+use super::leftover::end_programs;
 use super::machine::{Rendering, Run};
 use super::pull::{checkpoints, delete_checkpoint};
 use super::record::DiskFile;
@@ -114,6 +115,7 @@ pub async fn commit(host: &Host, name: &str, disk: (&str, &str), base: &str) -> 
     if run_of(host, name).await? == Some(Run::Off) {
         let there = host.exec(&["find", top, "-maxdepth", "0"]).await.is_ok();
         if there && top != base {
+            end_programs(host, &[top]).await?;
             let command = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", "-b", base, top];
             host.exec_long(&command, String::new(), base, None).await?;
         }

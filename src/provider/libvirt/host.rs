@@ -395,7 +395,16 @@ impl Host {
     }
 
     fn trouble(&self, error: ExecError, what: &str) -> HostError {
-        let (site, why) = (self.site.clone(), error.to_string());
+        // The program that was started may only be the way to the host.
+        let why = match &error {
+            ExecError::Silent { after, .. } => {
+                format!("`{what}` gave no sign of progress for {after} and was ended")
+            }
+            ExecError::Broken { .. } | ExecError::Start { .. } | ExecError::TooMuch { .. } => {
+                error.to_string()
+            }
+        };
+        let site = self.site.clone();
         match error {
             ExecError::Silent { .. } | ExecError::Broken { .. } => HostError::Unreachable { site, why },
             ExecError::Start { .. } | ExecError::TooMuch { .. } => {

@@ -24,6 +24,7 @@
 //! | [`sight`], [`case`] | looking: machines, layers, and both together for one replica |
 //! | [`survey`] | what a host has that could be protected |
 //! | [`quiesce`] | freezing a guest for the moment at which a copy begins |
+//! | [`leftover`] | what broke off, found and ended |
 //! | [`pull`], [`meter`] | the one way in which data moves, and how far it has come |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
 //! | [`probe`] | questions to guests |
@@ -35,6 +36,7 @@ pub mod exec;
 pub mod failback;
 pub mod failover;
 pub mod host;
+pub mod leftover;
 pub mod machine;
 pub mod meter;
 pub mod power;

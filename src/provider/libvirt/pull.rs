@@ -7,6 +7,7 @@
 
 use super::case::Trouble;
 use super::host::{Host, HostError, Port};
+use super::leftover::{end_programs, hang_up};
 use super::meter::Meter;
 use super::quiesce;
 use super::xml::{Element, parse};
@@ -15,8 +16,11 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// One request of `qemu-io`: small enough to give a sign of progress often, large enough to cost no time (study: 8 to 64 MiB).
-const CHUNK: u64 = 32 << 20;
+/// One request of `qemu-io`: small enough to give a sign of progress on a slow link, large enough to cost no time (study: 8 to 64 MiB).
+const CHUNK: u64 = 8 << 20;
+
+/// How often a host that is not reached is tried again.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What is to be copied, from where to where.
 #[derive(Debug)]
@@ -110,7 +114,7 @@ impl Pull<'_> {
             self.to.exec(&["mkdir", "-p", folder]).await?;
         }
         let Begun { port, since, frozen } = self.begin().await?;
-        let copied = self.copy(&port, since.is_some()).await;
+        let copied = self.patiently(&port, since.is_some()).await;
         let ended = end_job(self.from, self.domain, self.owner).await;
         copied.and(ended).map(|()| frozen)
     }
@@ -230,7 +234,37 @@ impl Pull<'_> {
         format!("{}.{}", self.new, layer.dev)
     }
 
+    /// Copies; a host that cannot be reached at the beginning is tried for as long as one may be silent in the middle.
+    async fn patiently(&self, port: &Port<'_>, changes: bool) -> Result<(), Trouble> {
+        let began = tokio::time::Instant::now();
+        loop {
+            let Err(why) = self.copy(port, changes).await else { return Ok(()) };
+            let apart = why.to_string().contains("Failed to connect to");
+            if !apart || began.elapsed() >= self.to.spec.silence.to_std() {
+                return Err(self.on_the_way(why, port));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// A silence in a copy, with where it was copied from: most often it is the way there that is broken.
+    fn on_the_way(&self, why: Trouble, port: &Port<'_>) -> Trouble {
+        match why {
+            Trouble::Host(HostError::Unreachable { site, why }) => {
+                let (from, address) = (&self.from.site, self.from.spec.data.address);
+                let why = format!(
+                    "{why}; it read from site {from} at {address}, port {}: is the way there open?",
+                    port.number
+                );
+                Trouble::Host(HostError::Unreachable { site, why })
+            }
+            Trouble::Host(HostError::Failed { .. }) | Trouble::Record(_) | Trouble::InTheWay(_) => why,
+        }
+    }
+
     async fn copy(&self, port: &Port<'_>, changes: bool) -> Result<(), Trouble> {
+        let parts: Vec<String> = self.disks.iter().map(|l| format!("{}.part", l.file)).collect();
+        end_programs(self.to, &parts.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let mut works = Vec::new();
         for layer in &self.disks {
             works.push(self.work(layer, port, changes).await?);
@@ -244,7 +278,6 @@ impl Pull<'_> {
             }
             self.one(layer, work, port).await?;
         }
-        let parts: Vec<String> = self.disks.iter().map(|l| format!("{}.part", l.file)).collect();
         let words: Vec<&str> = ["sync"].into_iter().chain(parts.iter().map(String::as_str)).collect();
         self.to.exec(&words).await?;
         for (layer, part) in self.disks.iter().zip(&parts) {
@@ -399,6 +432,7 @@ pub async fn end_job(host: &Host, domain: &str, owner: &str) -> Result<(), Troub
                 "another backup runs on {domain}; wait for its end, or end it with `virsh domjobabort {domain}`"
             )));
         }
+        hang_up(host, domain, &parse(&text).unwrap_or_default()).await?;
         // It ends a moment after it is told to.
         if let Err(why) = host.virsh(&["domjobabort", "--domain", domain]).await {
             tracing::debug!(%why, "a backup ended by itself");

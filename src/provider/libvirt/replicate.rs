@@ -2,6 +2,7 @@
 
 use super::case::{Case, Trouble, host_of};
 use super::host::Host;
+use super::leftover::end_programs;
 use super::machine::{Machine, Rendering, Run};
 use super::power;
 use super::pull::{Layer, Pull, checkpoints, end_job};
@@ -277,6 +278,7 @@ async fn merge_expired(case: &mut Case<'_>) -> Result<(), Trouble> {
             match &next {
                 Some(next) => {
                     let above = layers.point(&dev, next.as_str());
+                    end_programs(host, &[&above]).await?;
                     let command = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", above.as_str()];
                     if let Some(meter) = &case.meter {
                         meter.part(allocated(host, &above).await?);

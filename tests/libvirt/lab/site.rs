@@ -144,6 +144,24 @@ impl Site {
         run(&["ip", "-n", self.design.name, "link", "set", "wan", if up { "up" } else { "down" }]).map(drop)
     }
 
+    /// Lets so many Mbit a second leave the site, or as many as there are.
+    ///
+    /// # Errors
+    /// The limit cannot be set.
+    pub fn throttle(&self, mbit: Option<u32>) -> Result<(), String> {
+        let rate = mbit.map(|mbit| format!("{mbit}mbit"));
+        let head = ["tc", "-n", self.design.name, "qdisc"];
+        let tail = match &rate {
+            Some(rate) => {
+                vec![
+                    "replace", "dev", "wan", "root", "tbf", "rate", rate, "burst", "64kb", "latency", "400ms",
+                ]
+            }
+            None => vec!["delete", "dev", "wan", "root"],
+        };
+        run(&head.into_iter().chain(tail).collect::<Vec<_>>()).map(drop)
+    }
+
     /// A file of the site, as it is seen from outside of it.
     pub fn image(&self, name: &str) -> PathBuf {
         self.folder.join("lib/images").join(name)
