@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             Some(lab) => test(lab).map_err(Into::into),
             None => Ok(()),
         };
-        Trial::test(name, run).with_ignored_flag(name == stories::LONG)
+        Trial::test(name, run).with_ignored_flag([stories::LONG, outage::LONG].contains(&name))
     };
     let trials = selfcheck::TESTS
         .into_iter()

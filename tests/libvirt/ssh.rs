@@ -64,9 +64,7 @@ fn by_ssh(lab: &Lab) -> Result<(), String> {
     // It was opened by the process that ended, and is gone.
     let alive = || run(&["pgrep", "-f", "^ssh: .*lifeboat-ssh.*mux"]).is_err().then_some(());
     until("the connection to end", 5, alive)?;
-    let left = std::fs::read_dir("/tmp").map_err(|e| e.to_string())?;
-    let ours = left.flatten().filter(|f| f.file_name().to_string_lossy().starts_with("lifeboat-ssh-"));
-    assert_eq!(ours.count(), 0, "folders of sockets are left");
+    assert_eq!(workspace.left_behind(), 0, "its temporary files are left");
     virsh(&lab.production, &["destroy", vm.name]);
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 /// The workspace.
 pub struct Workspace {
     folder: tempfile::TempDir,
+    scratch: tempfile::TempDir,
 }
 
 /// What a command said.
@@ -121,7 +122,7 @@ impl Workspace {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        Self { folder }
+        Self { folder, scratch: tempfile::tempdir().unwrap() }
     }
 
     /// A file of it.
@@ -149,7 +150,13 @@ impl Workspace {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command.arg("-C").arg(self.folder.path()).args(arguments).stdin(Stdio::null());
+        command.env("TMPDIR", self.scratch.path());
         command
+    }
+
+    /// What Lifeboat left among its temporary files.
+    pub fn left_behind(&self) -> usize {
+        std::fs::read_dir(self.scratch.path()).unwrap().count()
     }
 
     /// Starts Lifeboat and goes on.
