@@ -47,7 +47,12 @@ fn observed(workspace: &Workspace) -> Inventory {
         .values()
         .map(|r| Subject {
             replica: r.name.clone(),
-            placement: Placement { source: r.source.clone(), replica: r.replica.clone(), target: None },
+            placement: Placement {
+                source: r.source.clone(),
+                replica: r.replica.clone(),
+                target: None,
+                both_may_run: false,
+            },
         })
         .collect();
     let sites = workspace.sites.iter().filter_map(|(name, site)| match &site.provider {

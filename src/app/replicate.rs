@@ -3,12 +3,15 @@
 use super::apply::begin;
 use super::load::Loaded;
 use super::prepare::{Asked, Prepared, documents, prepare};
+use super::world::subjects;
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::ReplicaName;
 use crate::diag::{Code, Finding, Sources};
 use crate::document::check::nearest;
+use crate::domain::State;
 use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via};
 use crate::plan::{Purpose, Unchanged};
+use crate::port::Subject as Seen;
 use crate::report::refused::not_replicated;
 
 /// Which replicas.
@@ -34,7 +37,7 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
         purpose: Purpose::Replicate,
         desired: vec![Desired {
             subject: Subject::Replicas(names),
-            state: crate::domain::State::Ready,
+            state: State::Ready,
             via: Via::Planned,
             point: PointChoice::Latest,
             keep: None,
@@ -44,11 +47,26 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
         switchover_now: false,
     };
     let prepared = prepare(desk, loaded, &asked).await?;
+    guard(&prepared, screen).await;
     refuse_named(ask, &prepared)?;
     if prepared.plan.is_empty() {
         return Ok(super::plan::shown(desk, &prepared, false));
     }
     begin(desk, prepared, false, screen).await
+}
+
+/// What runs again and again is what finds a host that has come back first. Its sources must not serve beside their replicas.
+async fn guard(prepared: &Prepared, screen: &mut dyn Screen) {
+    let serve = |subject: &Seen| {
+        let observed = prepared.inventory.replicas.get(&subject.replica);
+        matches!(observed.and_then(|o| o.condition().whole()), Some(State::Failover | State::Permanent))
+    };
+    let all = subjects(&prepared.loaded.workspace, &[]);
+    let serving: Vec<Seen> = all.into_iter().filter(serve).collect();
+    for vm in prepared.world.provider().guard(&serving).await {
+        screen
+            .line(&format!("{vm} would have started with its host beside its replica; that is switched off"));
+    }
 }
 
 /// Who names a replica means that one: where it cannot be replicated, that must not look like success in a script.

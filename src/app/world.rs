@@ -113,8 +113,12 @@ impl World {
     pub fn subjects(&self, placements: &BTreeMap<ReplicaName, Placement>) -> Vec<Subject> {
         let one = |(name, setup): (&ReplicaName, &ReplicaSetup)| {
             let target = placements.get(name).and_then(|p| p.target.clone());
-            let placement =
-                Placement { source: setup.source.clone(), replica: setup.replica.clone(), target };
+            let placement = Placement {
+                source: setup.source.clone(),
+                replica: setup.replica.clone(),
+                target,
+                both_may_run: false,
+            };
             Subject { replica: name.clone(), placement }
         };
         self.settings.setup.replicas.iter().map(one).collect()
@@ -133,6 +137,7 @@ pub fn subjects(workspace: &Workspace, desired: &[Desired]) -> Vec<Subject> {
             source: r.source.clone(),
             replica: r.replica.clone(),
             target: targets.get(&r.name).and_then(|t| t.other().cloned()),
+            both_may_run: r.both_may_run.is_some(),
         },
     };
     workspace.replicas.values().map(one).collect()

@@ -7,6 +7,7 @@ use crate::domain::fact::{
     Consistency, Facts, FailbackFacts, PointKind, Power, Quiesce, ReplicaDisk, Replication, RestorePoint,
     Role, Sight, Stage, VmFacts,
 };
+use crate::domain::invariant::{Broken, broken};
 use crate::domain::operation::Operation;
 use crate::domain::state::State;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub enum Unmet {
     /// The failback has not come so far, or has come further.
     #[error("the failback is not at this stage")]
     Stage,
+    /// Production machine and replica would run on one network at once, and their document does not allow it.
+    #[error("another machine of the replica runs on its network")]
+    BothServe,
     /// No operation, or another one, is recorded as begun.
     #[error("another operation is recorded beside the replica")]
     Intent,
@@ -133,6 +137,19 @@ pub fn requires(action: &Action, facts: &Facts) -> Result<(), Unmet> {
         }
         Action::Conclude { .. } => need(intent, U::Intent),
     }
+}
+
+/// Checks what must hold at the moment at which a machine is started, whatever was true when that was planned. `may_share` is the document's
+/// word that source and replica may serve at once.
+///
+/// # Errors
+/// [`Unmet::BothServe`].
+pub fn alone(action: &Action, facts: &Facts, may_share: bool) -> Result<(), Unmet> {
+    let Action::PowerOn { .. } = action else { return Ok(()) };
+    let before = broken(facts, may_share);
+    let after = broken(&effect(action, facts.clone(), Timestamp::default()), may_share);
+    let both = |b: &&Broken| matches!(b, Broken::BothServe { .. }) && !before.contains(b);
+    if after.iter().any(|b| both(&b)) { Err(Unmet::BothServe) } else { Ok(()) }
 }
 
 /// An operation may be begun while another one is recorded only as that one's way back.
@@ -307,4 +324,37 @@ fn conclude(facts: &mut Facts, state: State) {
 
 fn off() -> Sight {
     Sight::Present(VmFacts { power: Power::Off, links: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{NetworkName, SiteName, VmName};
+    use crate::domain::fact::{Link, Relation, VmRef};
+
+    #[test]
+    fn a_machine_is_not_started_beside_one_that_has_come_back() {
+        let machine = |power, network| {
+            let link = Link { network: NetworkName::fixed(network), address: None };
+            Sight::Present(VmFacts { power, links: vec![link] })
+        };
+        let source = VmRef { site: SiteName::fixed("prod"), vm: VmName::fixed("db") };
+        let facts = |source_power, network| Facts {
+            source: machine(source_power, "lan"),
+            replica: machine(Power::Off, network),
+            target: None,
+            points: Vec::new(),
+            disk: ReplicaDisk { delta: true, ..ReplicaDisk::default() },
+            relation: Relation { replication: Replication::Held, ..Relation::new(source.clone()) },
+        };
+        let start = Action::PowerOn { vm: Role::Replica };
+        let on = facts(Power::On, "lan");
+        assert_eq!(requires(&start, &on), Ok(()), "what was planned is lawful by itself");
+        assert_eq!(alone(&start, &on, false), Err(Unmet::BothServe));
+        assert_eq!(alone(&start, &on, true), Ok(()));
+        assert_eq!(alone(&start, &facts(Power::On, "dr"), false), Ok(()));
+        assert_eq!(alone(&start, &facts(Power::Off, "lan"), false), Ok(()));
+        assert_eq!(alone(&start, &Facts { source: Sight::Unseen, ..on.clone() }, false), Ok(()));
+        assert_eq!(alone(&Action::Hold, &on, false), Ok(()));
+    }
 }

@@ -34,7 +34,7 @@ pub mod transition;
 pub mod wait;
 
 pub use action::{Action, Step};
-pub use effect::{Unmet, effect, requires};
+pub use effect::{Unmet, alone, effect, requires};
 pub use fact::{
     Consistency, Facts, FailbackFacts, Link, PointKind, Power, Quiesce, Relation, ReplicaDisk, Replication,
     RestorePoint, Role, Sight, Stage, VmFacts, VmRef,

@@ -72,6 +72,7 @@ impl<'a> Case<'a> {
             source: before.relation.source.clone(),
             replica: self.replica.replica.clone(),
             target: recorded.or_else(|| self.target().other().cloned()),
+            both_may_run: self.replica.both_may_run.is_some(),
         }
     }
 

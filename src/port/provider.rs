@@ -16,6 +16,9 @@ pub struct Placement {
     /// The failback's target, where it is another machine than the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<VmRef>,
+    /// Whether the document allows that source and replica serve at once on one network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub both_may_run: bool,
 }
 
 impl Placement {
@@ -111,6 +114,12 @@ pub trait Provider: Send + Sync {
 
     /// Asks a machine a question; `false` also where it cannot be asked.
     fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool>;
+
+    /// Sees to it that sources of replicas that serve do not come back with their hosts, where these were away when it should have been
+    /// done; returns those for which there was something to do. Asking again changes nothing.
+    fn guard<'a>(&'a self, _subjects: &'a [Subject]) -> Later<'a, Vec<VmRef>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 
     /// Asks the sites what would stand in the way. It changes nothing, and costs a few questions for each site and each errand.
     fn preflight<'a>(&'a self, _scope: &'a Scope) -> Later<'a, Vec<Hitch>> {

@@ -11,7 +11,7 @@ use crate::port::Rebuilt;
 use crate::report::diagnostic;
 use crate::report::text::rebuild::sentence;
 use crate::report::text::run::{Past, Story, outcome_word};
-use crate::report::text::status::{Lag, lag};
+use crate::report::text::status::{Lag, both_serve, lag};
 use crate::report::words;
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ fn replica(replica: &Replica, inventory: &Inventory) -> Value {
         "failedOverAt": facts.as_ref().and_then(|f| f.relation.failed_over_at),
         "switchedAt": facts.as_ref().and_then(|f| f.relation.switched_at),
         "lag": lag.map(|l| l.is), "rpo": replica.rpo, "rpoExceeded": lag.is_some_and(Lag::exceeded),
-        "possible": next,
+        "possible": next, "bothServeOn": both_serve(replica, observed),
     })
 }
 

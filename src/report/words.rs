@@ -179,6 +179,7 @@ pub const fn unmet(unmet: Unmet) -> &'static str {
         Unmet::Replication => "replication is not as it must be",
         Unmet::Layers => "the replica's disk layers are not as they must be",
         Unmet::Stage => "the failback is not at this stage",
+        Unmet::BothServe => "another machine of the replica runs on its network",
         Unmet::Intent => "another operation, or none, is recorded beside the replica",
     }
 }

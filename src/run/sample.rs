@@ -45,7 +45,8 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
     };
     let vm =
         |site: &str, i: usize| VmRef { site: site.parse().unwrap(), vm: format!("r{i}").parse().unwrap() };
-    let placement = |i| Placement { source: vm("prod", i), replica: vm("dr", i), target: None };
+    let placement =
+        |i| Placement { source: vm("prod", i), replica: vm("dr", i), target: None, both_may_run: false };
     Plan {
         purpose: Purpose::Replicate,
         observed_at: Timestamp::from_millis(0),

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
+mod autostart;
 mod copies;
 mod import;
 mod lab;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         .chain(targets::TESTS)
         .chain(quiesce::TESTS)
         .chain(outage::TESTS)
+        .chain(autostart::TESTS)
         .map(trial)
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -30,6 +30,7 @@ fn subjects(target: &FailbackTarget) -> Vec<Subject> {
                 source,
                 replica: replica_vm,
                 target: target.other().map(|_| vm("prod", &format!("{n}-new"))),
+                both_may_run: false,
             },
         }
     };

@@ -60,3 +60,23 @@ fn a_sealed_plan_is_judged_by_what_it_would_lose_now() {
     assert_eq!(late.codes(), ["LB0602"]);
     place.all_are("Ready");
 }
+
+/// Somebody at the production site starts the source again, beside its replica, which serves on the same network.
+#[test]
+fn a_source_that_comes_back_beside_its_replica_is_seen() {
+    let place = Place::example("single");
+    place.edit("lifeboat.yaml", "to: dr-lan", "to: prod-lan");
+    place.apply("move-web");
+    let quiet = place.run(&["status"]).ends(0);
+    assert!(!quiet.out.contains("beside the replica"), "{}", quiet.out);
+    place.run(&["sim", "power", "production/web", "on"]).ends(0);
+    let said = place.run(&["status"]).ends(0);
+    let line = "web: another machine of it runs beside the replica on network prod-lan";
+    assert!(said.out.contains(line) && said.out.contains("1 served by two machines"), "{}", said.out);
+    let json = place.run(&["status", "--format", "json"]).ends(0);
+    assert!(json.out.contains("\"bothServeOn\": \"prod-lan\""), "{}", json.out);
+    // Where the document says why, it is nothing to point at.
+    place.edit("lifeboat.yaml", "  objectives:", "  bothMayRun: { because: a drill }\n  objectives:");
+    let allowed = place.run(&["status"]).ends(0);
+    assert!(!allowed.out.contains("beside the replica"), "{}", allowed.out);
+}

@@ -155,9 +155,12 @@ impl<'a> Case<'a> {
         Ok(case)
     }
 
-    async fn look(&self, vm: &VmRef) -> Look {
+    /// Looks at a machine. One whose host does not answer is unseen.
+    pub async fn look(&self, vm: &VmRef) -> Look {
         let Ok(host) = host_of(self.hosts, vm) else { return Look::Unseen };
-        match super::sight::machine(host, vm.vm.as_str()).await {
+        let found = super::sight::machine(host, vm.vm.as_str()).await;
+        host.heard(&found);
+        match found {
             Ok(Some(machine)) => Look::There(Box::new(machine)),
             Ok(None) => Look::Absent,
             Err(why) => {
@@ -290,6 +293,12 @@ impl<'a> Case<'a> {
 pub fn host_of<'a>(hosts: &'a Hosts, vm: &VmRef) -> Result<&'a Host, Trouble> {
     let missing = || Trouble::InTheWay(format!("site {} has no host of libvirt", vm.site));
     hosts.get(&vm.site).ok_or_else(missing)
+}
+
+/// Whether an action looks at the source only where that costs nothing: what it does to it is a precaution.
+#[must_use]
+pub const fn glances(action: &Action) -> bool {
+    matches!(action, Action::PowerOn { vm: Role::Replica } | Action::Hold | Action::Resume | Action::Exclude)
 }
 
 /// The machines besides the replica that an action has to see.

@@ -14,9 +14,12 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::NamedTempFile;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 /// How many questions a host is asked at once: enough to hide the way there, too few to fill its daemon's 20 workers.
 const CALLS: usize = 8;
+/// After how long it may answer again that it did not.
+const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(60);
 /// How many shells stay open over ssh: sshd lets ten commands share a connection (`MaxSessions`), and each more logs in by itself.
 const SHELLS_THERE: usize = 3;
 /// How long a host may take to answer a question that changes nothing.
@@ -57,6 +60,7 @@ pub struct Host {
     shells: Mutex<Vec<Shell>>,
     copies: Semaphore,
     busy: Mutex<BTreeSet<u16>>,
+    silent: Mutex<Option<Instant>>,
 }
 
 /// A port of a host that nobody else of this process serves at while this is kept.
@@ -114,7 +118,22 @@ impl Host {
             shells: Mutex::default(),
             copies,
             busy: Mutex::default(),
+            silent: Mutex::default(),
         }
+    }
+
+    /// Remembers whether it answered.
+    pub fn heard<T>(&self, said: &Result<T, HostError>) {
+        let silent = matches!(said, Err(HostError::Unreachable { .. })).then(Instant::now);
+        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = silent;
+    }
+
+    /// Whether it did not answer a moment ago. Who only would like to know something of it does not ask again so soon: a failover must not
+    /// wait for the host that it is there for.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let silent = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.is_some_and(|since| since.elapsed() < FORGOTTEN)
     }
 
     /// Asks libvirt a question that changes nothing.

@@ -1,6 +1,6 @@
 //! Power: on, off, and on only so that a machine's disks can be read.
 
-use super::case::{Case, Trouble};
+use super::case::{Case, Hosts, Trouble};
 use super::host::{Host, HostError};
 use super::machine::Run;
 use super::quiesce;
@@ -8,7 +8,8 @@ use super::record::DiskFile;
 use super::replicate::owner;
 use super::sight::run_of;
 use crate::base::Duration;
-use crate::domain::Role;
+use crate::domain::{Role, VmRef};
+use crate::port::Subject;
 use tokio::time::Instant;
 
 /// How often it is looked whether a guest has shut down.
@@ -94,15 +95,85 @@ async fn keep_off(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
     if role == Role::Replica || case.seen(role).machine().is_none() {
         return Ok(());
     }
-    let info = host.ask(&["dominfo", "--domain", &name]).await?;
-    let starts = info.lines().any(|l| l.starts_with("Autostart:") && l.trim_end().ends_with("enable"));
-    if starts {
-        let vm = case.vm(role);
-        if !case.record.autostart.contains(&vm) {
-            case.record.autostart.push(vm);
-            case.write().await?;
-        }
+    if starts(host, &name).await? {
+        remember(case, role).await?;
         host.virsh(&["autostart", "--domain", &name, "--disable"]).await?;
+    }
+    Ok(())
+}
+
+async fn remember(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let vm = case.vm(role);
+    if !case.record.autostart.contains(&vm) {
+        case.record.autostart.push(vm);
+        case.write().await?;
+    }
+    Ok(())
+}
+
+/// Whether a machine starts with its host.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn starts(host: &Host, name: &str) -> Result<bool, Trouble> {
+    let info = host.ask(&["dominfo", "--domain", name]).await?;
+    Ok(info.lines().any(|l| l.starts_with("Autostart:") && l.trim_end().ends_with("enable")))
+}
+
+/// Sees to it that the source of a replica that is failed over does not come back with its host. Where its host does not answer, that is
+/// left to [`guarded`].
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn guard(case: &mut Case<'_>) -> Result<(), Trouble> {
+    match case.seen(Role::Source).machine() {
+        Some(_) => keep_off(case, Role::Source).await,
+        None if case.record.starts => remember(case, Role::Source).await,
+        None => Ok(()),
+    }
+}
+
+/// Does what [`guard`] left to do for a replica that serves; the source, where there was something.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn guarded(hosts: &Hosts, subject: &Subject) -> Result<Option<VmRef>, Trouble> {
+    let case = Case::read(hosts, &subject.replica, &subject.placement, &[]).await?;
+    let vm = case.vm(Role::Source);
+    let (host, name) = case.place(Role::Source)?;
+    let ours = case.record.autostart.contains(&vm);
+    if !ours || host.is_silent() || run_of(host, &name).await?.is_none() || !starts(host, &name).await? {
+        return Ok(None);
+    }
+    host.virsh(&["autostart", "--domain", &name, "--disable"]).await?;
+    Ok(Some(vm))
+}
+
+/// Lets a machine start with its host again, where we had switched that off and it is there.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn unguard(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    let vm = case.vm(role);
+    if case.record.autostart.contains(&vm) && case.seen(role).machine().is_some() {
+        let (host, name) = case.place(role)?;
+        host.virsh(&["autostart", "--domain", &name]).await?;
+        case.record.autostart.retain(|v| *v != vm);
+    }
+    Ok(())
+}
+
+/// Lets a machine that takes the source's place for good start with its host, where the source did.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn take_over(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
+    if role == Role::Replica {
+        guard(case).await?;
+    }
+    if case.record.starts || case.record.autostart.contains(&case.vm(Role::Source)) {
+        let (host, name) = case.place(role)?;
+        host.virsh(&["autostart", "--domain", &name]).await?;
     }
     Ok(())
 }
@@ -135,12 +206,7 @@ pub async fn on(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
         }
         host.virsh(&["resume", "--domain", &name]).await?;
     }
-    let vm = case.vm(role);
-    if case.record.autostart.contains(&vm) {
-        host.virsh(&["autostart", "--domain", &name]).await?;
-        case.record.autostart.retain(|v| *v != vm);
-    }
-    Ok(())
+    unguard(case, role).await
 }
 
 /// Makes the checkpoint and writes it down, while the machine stands still.

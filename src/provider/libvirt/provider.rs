@@ -1,7 +1,7 @@
 //! libvirt's hosts as a provider. Each action is: look, do, and write down what holds now; what an action does to the facts is said once,
 //! in `domain::effect`.
 
-use super::case::{Case, Hosts, Trouble, concerns, host_of};
+use super::case::{Case, Hosts, Trouble, concerns, glances, host_of};
 use super::host::Host;
 use super::machine::Run;
 use super::meter::Meter;
@@ -10,7 +10,7 @@ use super::{failback, failover, power, probe, replicate};
 use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
     Action, Consistency, Facts, FailbackTarget, Moving, Operation, PointKind, Probe, Relation, ReplicaDisk,
-    RestorePoint, Role, Settled, Sight, Transfer, VmRef, effect, requires, settled,
+    RestorePoint, Role, Settled, Sight, Transfer, VmRef, alone, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
@@ -47,7 +47,11 @@ impl Libvirt {
             let hosts = Arc::clone(&self.hosts);
             tasks.spawn(async move {
                 let seen = match hosts.get(&site) {
-                    Some(host) => tokio::try_join!(Roll::call(host), layers(host)).map_err(|e| e.to_string()),
+                    Some(host) => {
+                        let seen = tokio::try_join!(Roll::call(host), layers(host));
+                        host.heard(&seen);
+                        seen.map_err(|e| e.to_string())
+                    }
                     None => Err("the site is not known".to_owned()),
                 };
                 (site, seen)
@@ -61,8 +65,12 @@ impl Libvirt {
     }
 
     async fn case(&self, order: &Order) -> Result<Case<'_>, Trouble> {
-        let also = concerns(&order.step.action);
-        Case::read(&self.hosts, &order.step.replica, &order.placement, also).await
+        let (replica, placement, action) = (&order.step.replica, &order.placement, &order.step.action);
+        let mut case = Case::read(&self.hosts, replica, placement, concerns(action)).await?;
+        if glances(action) && !case.host(Role::Source)?.is_silent() {
+            case.source = case.look(&case.vm(Role::Source)).await;
+        }
+        Ok(case)
     }
 
     fn meters(&self) -> MutexGuard<'_, BTreeMap<ActionKey, Arc<Meter>>> {
@@ -82,6 +90,7 @@ impl Libvirt {
             return Ok(());
         }
         requires(action, &facts).map_err(Failure::Refused)?;
+        alone(action, &facts, order.placement.both_may_run).map_err(Failure::Refused)?;
         let now = self.clock.now();
         if action.machine().is_some() {
             // Power is seen without any record. What goes with it is written down before, or it would be lost with us.
@@ -164,11 +173,14 @@ async fn change(case: &mut Case<'_>, action: &Action, now: Timestamp) -> Result<
         // The target's layers are merged when the failback is committed, while it serves: until then it can become again what it was. What
         // protects the replica is its running delta, which nobody writes to while it is off.
         Action::MergeTarget | Action::Protect { .. } | Action::RevertReplica => {}
-        Action::Reassign => case.record.baseline = None,
+        Action::Hold => power::guard(case).await?,
+        Action::Resume => power::unguard(case, Role::Source).await?,
+        Action::Exclude => power::take_over(case, Role::Replica).await?,
+        Action::Reassign => {
+            case.record.baseline = None;
+            power::take_over(case, Role::Target).await?;
+        }
         Action::Begin { .. }
-        | Action::Hold
-        | Action::Resume
-        | Action::Exclude
         | Action::Revert { .. }
         | Action::SetSwitchover { .. }
         | Action::Conclude { .. } => {}
@@ -281,6 +293,21 @@ impl Provider for Libvirt {
                 Settled::CannotTell
             });
             Look::Settled(there)
+        })
+    }
+
+    fn guard<'a>(&'a self, subjects: &'a [Subject]) -> Later<'a, Vec<VmRef>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for subject in subjects {
+                match power::guarded(&self.hosts, subject).await {
+                    Ok(guarded) => found.extend(guarded),
+                    Err(why) => {
+                        tracing::warn!(replica = %subject.replica, %why, "its source was not looked at")
+                    }
+                }
+            }
+            found
         })
     }
 

@@ -65,7 +65,10 @@ pub struct Record {
     /// The last copies of all of its data, and of changes, the latest last: what the next ones may take.
     #[serde(default, skip_serializing_if = "Copies::is_empty")]
     pub copies: Copies,
-    /// Machines whose autostart we switched off, to be switched on again when they serve.
+    /// Whether the source starts with its host, as of the last replication.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
+    /// Machines whose autostart we switched off, or would have, to be switched on again when they serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub autostart: Vec<VmRef>,
 }
@@ -187,6 +190,7 @@ impl Record {
             frozen: false,
             traced: false,
             target: None,
+            starts: false,
             autostart: Vec::new(),
             copies: Copies::default(),
         }

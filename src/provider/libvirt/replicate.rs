@@ -81,6 +81,13 @@ pub async fn create_point(
     if case.record.points.len() >= DEEP || merging(&case.record) {
         retain(case, if case.record.points.len() >= DEEP { MOST } else { u32::MAX }).await?;
     }
+    // The host of a source that was not stopped by us may have been away when replication was resumed.
+    if !case.record.relation.source_stopped {
+        power::unguard(case, Role::Source).await?;
+    }
+    let (host, name) = case.place(Role::Source)?;
+    case.record.starts =
+        case.record.autostart.contains(&case.vm(Role::Source)) || power::starts(host, &name).await?;
     let was_off = source.run == Run::Off || case.record.paused == Some(Role::Source);
     let mut like = Consistency::Crash;
     if was_off {

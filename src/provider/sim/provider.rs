@@ -7,7 +7,9 @@ use super::setup::Setup;
 use super::store::{SimError, Store};
 use super::world::{Asked, EffectLine, Entry, Line, Moves, Served, World};
 use crate::base::{Duration, PointId, ReplicaName, Timestamp};
-use crate::domain::{Action, FailbackTarget, Moving, Power, Probe, Role, Settled, VmRef, requires, settled};
+use crate::domain::{
+    Action, FailbackTarget, Moving, Power, Probe, Role, Settled, VmRef, alone, requires, settled,
+};
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
     ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Subject,
@@ -218,7 +220,8 @@ fn decide(world: &mut World, order: &Order, now: Timestamp) -> (Option<Line>, An
     if settled(action, &facts) == Settled::Done {
         return at_once(Ok(()));
     }
-    if let Err(unmet) = requires(action, &facts) {
+    let may_share = order.placement.both_may_run;
+    if let Err(unmet) = requires(action, &facts).and_then(|()| alone(action, &facts, may_share)) {
         return at_once(Err(Failure::Refused(unmet)));
     }
     let fault = |wanted: fn(&FaultSpec) -> bool| {

@@ -1,7 +1,8 @@
 //! What each replica is, since when, from which points, how far behind, and what may be done next.
 
 use super::{Options, plan::short};
-use crate::base::{Duration, ReplicaName, Timestamp};
+use crate::base::{Duration, NetworkName, ReplicaName, Timestamp};
+use crate::domain::invariant::{Broken, broken};
 use crate::domain::{Condition, Facts, PointKind, RestorePoint, State, condition};
 use crate::inventory::{Inventory, Observed};
 use crate::model::{Replica, Workspace};
@@ -33,6 +34,16 @@ pub fn lag(replica: &Replica, observed: &Observed, inventory: &Inventory) -> Opt
     Some(Lag { is: inventory.at.since(latest.at), allowed: replica.rpo })
 }
 
+/// The network on which another machine runs beside the replica, where the document does not allow that.
+#[must_use]
+pub fn both_serve(replica: &Replica, observed: &Observed) -> Option<NetworkName> {
+    let found = broken(observed.facts.as_ref()?, replica.both_may_run.is_some());
+    found.into_iter().find_map(|b| match b {
+        Broken::BothServe { network, .. } => Some(network),
+        Broken::ReplicatedWhileServing => None,
+    })
+}
+
 /// The table. `only` chooses replicas; all of them where it is empty.
 #[must_use]
 pub fn status(
@@ -46,7 +57,7 @@ pub fn status(
     let mut rows = vec![
         ["", "replica", "state", "since", "points", "latest", "lag", "next"].map(str::to_owned).to_vec(),
     ];
-    let (mut count, mut late, mut odd) = (0, 0, 0);
+    let (mut count, mut late, mut odd, mut serving) = (0, 0, 0, Vec::new());
     for replica in chosen {
         count += 1;
         let Some(observed) = inventory.replicas.get(&replica.name) else {
@@ -59,12 +70,19 @@ pub fn status(
         late += usize::from(exceeded);
         let whole = observed.condition().whole().is_some();
         odd += usize::from(!whole);
-        let mark = if exceeded || !whole { "!" } else { "" };
+        let both = both_serve(replica, observed);
+        let mark = if exceeded || !whole || both.is_some() { "!" } else { "" };
+        serving.extend(both.map(|network| (&replica.name, network)));
         rows.push(row(mark, replica, observed, inventory));
     }
     text.push('\n');
     text.extend(table::lines(&rows, "  ", options.room, &[]).into_iter().map(|l| l + "\n"));
     text.push('\n');
+    for (name, network) in &serving {
+        text.push_str(&format!(
+            "{name}: another machine of it runs beside the replica on network {network}\n\n"
+        ));
+    }
     for (name, why) in inventory.replicas.iter().filter_map(|(name, o)| Some((name, o.why.as_ref()?))) {
         if only.is_empty() || only.contains(name) {
             text.push_str(&format!("{name} cannot be told: {why}\n\n"));
@@ -76,6 +94,9 @@ pub fn status(
     let mut verdict = vec![words::count(count, "replica")];
     if late > 0 {
         verdict.push(format!("{late} behind the objective"));
+    }
+    if !serving.is_empty() {
+        verdict.push(format!("{} served by two machines", serving.len()));
     }
     if odd > 0 {
         verdict.push(format!("{odd} in no whole state"));
