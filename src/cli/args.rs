@@ -57,13 +57,17 @@ pub enum Command {
         /// The folder.
         dir: Option<PathBuf>,
     },
-    /// Write the documents of two libvirt hosts from what they have, commented where a person must decide.
+    /// Write the documents of libvirt hosts from what they have, commented where a person must decide.
     Import {
-        /// The production host and the recovery host: URIs of libvirt's, with a name for the site before it (recovery=qemu:///system) or not.
-        #[arg(num_args = 2, value_name = "URI", required = true)]
+        /// The hosts: URIs of libvirt's, with a name for the site before it (recovery=qemu:///system) or not; the first is production, the
+        /// second recovery. Without any, the workspace's own sites are looked at, and only what has no document yet is written.
+        #[arg(value_name = "URI")]
         hosts: Vec<String>,
-        /// Write them to a file instead of showing them.
-        #[arg(long, value_name = "FILE")]
+        /// The site that the machines of all others are replicated to.
+        #[arg(long, value_name = "SITE")]
+        recovery: Option<String>,
+        /// Write them to a file (*.yaml) or a folder instead of showing them. Nothing is written over.
+        #[arg(long, value_name = "PATH")]
         out: Option<PathBuf>,
     },
     /// Read and check the documents; touches no site unless told to.

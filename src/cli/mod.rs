@@ -82,7 +82,9 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let folder = dir.unwrap_or_else(|| desk.folder.clone());
             app::init::init(&Desk { folder, ..desk.clone() })
         }
-        Command::Import { hosts, out } => wait(app::import::import(&hosts, out.as_deref())),
+        Command::Import { hosts, recovery, out } => {
+            wait(app::import::import(desk, &app::import::Ask { hosts, recovery, out }))
+        }
         Command::Validate { sites: false } => app::validate::validate(desk),
         Command::Validate { sites: true } => wait(app::validate::with_sites(desk)),
         Command::Status { names, rebuild: true, confirm } => {

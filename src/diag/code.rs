@@ -125,6 +125,7 @@ codes! {
     WorkspaceExists "LB0813" Error "there is a workspace already";
     SimulatorDamaged "LB0814" Error "the simulator's world cannot be read";
     NotSimulated "LB0815" Error "the sites are not simulated";
+    NoHosts "LB0816" Error "it is not known which hosts to import from, or to where";
     // The sites.
     SiteSilent "LB0901" Error "a site does not answer";
     HostTooOld "LB0902" Error "libvirt or QEMU at a site is too old";

@@ -15,7 +15,7 @@ pub use failover_plan::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, U
 pub use origin::Origins;
 pub use policy::Policy;
 pub use replica::{AddressRule, Replica};
-pub use resolve::{Resolved, resolve};
+pub use resolve::{Reached, Resolved, reached, resolve};
 pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};
 pub use site::Site;
 

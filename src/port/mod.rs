@@ -15,7 +15,7 @@ pub use spec::{
     ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimVm, SimulatorSpec, SshSpec,
 };
 
-pub use survey::{Survey, SurveyedSite, SurveyedVm};
+pub use survey::{Attached, Survey, SurveyedHost, SurveyedReplica, SurveyedSite, SurveyedVm};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,61 +1,128 @@
-//! Documents are made from what two hosts have, and work.
+//! Documents are made from what hosts have, and work; and they come back from the records beside the replicas.
 
 use crate::lab::Lab;
+use crate::lab::run::run;
 use crate::machine::{Blank, layer, same, virsh, write};
 use crate::stories::Test;
 use crate::workspace::Workspace;
+use serde_json::Value;
 
 /// The stories.
 pub const TESTS: [Test; 1] = [("an_import_is_a_workspace_that_works", import)];
 
-const VMS: [Blank; 2] = [Blank { name: "im-1", number: 91 }, Blank { name: "im 2 (old)", number: 92 }];
+const VMS: [Blank; 2] = [Blank { name: "im-1", number: 91 }, Blank { name: "im 2 (old): #1", number: 92 }];
+const DOCUMENTS: [&str; 2] = ["im-1", "im-2-old-1"];
+const OFF: Blank = Blank { name: "im-off", number: 93 };
+
+/// Whether a document speaks of a machine of this story: other stories have theirs at the same sites.
+fn ours(document: &&str) -> bool {
+    VMS.iter().chain([&OFF]).any(|vm| document.contains(vm.name))
+}
+
+/// What an import finds of this story.
+#[track_caller]
+fn found(workspace: &Workspace) -> Vec<String> {
+    let said = workspace.lifeboat(&["import"]).ends(0);
+    // The last lines are about machines that have no document, and the plan is about all.
+    let documents =
+        said.text.split("---\n").filter(|d| !d.contains("kind: FailoverPlan") && !d.starts_with("# p"));
+    documents.filter(ours).map(str::to_owned).collect()
+}
 
 fn import(lab: &Lab) -> Result<(), String> {
     let (a, b) = (&lab.production, &lab.recovery);
+    let raw = a.image("im-1.raw").display().to_string();
+    run(&["qemu-img", "create", "-q", "-f", "raw", &raw, "64M"])?;
+    VMS[0].start_with(a, &[("vda".to_owned(), "/var/lib/libvirt/images/im-1.raw".to_owned(), "raw")]);
+    VMS[1].start(a);
+    OFF.start(a);
+    virsh(a, &["destroy", OFF.name]);
+    virsh(a, &["autostart", VMS[0].name]);
     for vm in VMS {
-        vm.start(a);
         write(a, vm.name, 0, (vm.number, 10, 4));
     }
-    let hosts = [format!("production={}", a.uri()), format!("recovery={}", b.uri())];
-    let empty = Workspace::of(&[]);
-    let said = empty.lifeboat(&["import", &hosts[0], &hosts[1]]).ends(0);
-    // Each document is by itself between two lines; others' machines and a plan over them are of no interest here.
-    let wanted = |part: &&str| {
-        part.contains("kind: Site") || VMS.iter().any(|vm| part.contains(&format!("vm: \"{}\"", vm.name)))
+    let workspace = Workspace::sites(lab);
+    let documents = found(&workspace);
+    assert_eq!(documents.len(), 3, "{documents:#?}");
+    let of = |words: &str| {
+        documents.iter().find(|d| d.contains(words)).unwrap_or_else(|| panic!("{words}: {documents:#?}"))
     };
-    let parts: Vec<&str> = said.text.split("---\n").filter(wanted).collect();
-    assert_eq!(parts.len(), 4, "{}", said.text);
-    // What a person decides: where the hosts read each other's disks; and, in this lab, how commands are run there.
-    let decide = |part: &&str| {
-        let site = if part.contains("name: production") { a } else { b };
-        let prefix = serde_json::to_string(&site.prefix()).unwrap();
-        let data = format!("data: {{ address: {} }}\n      run: {{ prefix: {prefix} }}", site.design.address);
-        let part = part.replace("# data: { address: 192.0.2.10 }", &data);
-        // Without a guest nobody hears that the machine shall shut down.
-        let part = part.replace("  source: {", "  shutdown: { within: 1s }\n  source: {");
-        part.replace("to: \"\"", "to: dr")
-    };
-    let text = parts.iter().map(decide).collect::<Vec<_>>().join("---\n");
-    let evacuate = "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: evacuate }\n\
-                    spec: { desired: [{ replicas: { names: [im-1, im-2--old] }, state: Failover, via: planned }] }\n";
-    let workspace = Workspace::of(&[("lifeboat.yaml", text + evacuate)]);
+    of(
+        "# im-1 at production: vda (raw, read whole for each restore point); starts with its host\napiVersion",
+    );
+    of("# decide: it is off");
+    of("name: im-2-old-1 }");
+    assert!(documents.iter().all(|d| d.contains("{ from: prod, to: dr }")), "{documents:#?}");
+    // A machine without a guest does not hear that it shall shut down; all else is as it was written.
+    let text = documents.join("---\n").replace("\n  networks:", "\n  shutdown: { within: 1s }\n  networks:");
+    let file = workspace.path("replicas.yaml");
+    std::fs::write(&file, &text).map_err(|e| e.to_string())?;
+    let names = DOCUMENTS.join(", ");
+    workspace.runbook(
+        "evacuate",
+        &format!("{{ replicas: {{ names: [{names}] }}, state: Failover, via: planned }}"),
+    );
     workspace.lifeboat(&["validate"]).ends(0);
+    workspace.lifeboat(&["validate", "--sites"]).ends(0);
     workspace.replicate();
+    // What is there is not written again; the machine that is off still waits for a word.
+    let missing = found(&workspace);
+    assert!(missing.len() == 1 && missing[0].contains("# decide: it is off"), "{missing:#?}");
     workspace.apply("evacuate");
-    for (vm, name) in VMS.into_iter().zip(["im-1", "im-2--old"]) {
+    for ((vm, name), (disk, dev)) in
+        VMS.into_iter().zip(DOCUMENTS).zip([("im-1.raw".to_owned(), "vda"), (VMS[1].disk("vda"), "vda")])
+    {
         assert_eq!(workspace.state(name), "Failover");
         let point = workspace.points(name).pop().unwrap();
-        same((a, &vm.disk("vda")), (b, &layer(name, "vda", &point)), "after the evacuation");
+        same((a, &disk), (b, &layer(name, dev, &point)), vm.name);
     }
-    // A second import knows the replicas by what stands beside them.
-    let file = empty.path("again.yaml");
-    let out = ["import", &hosts[0], &hosts[1], "--out", file.to_str().unwrap()];
-    empty.lifeboat(&out).ends(0).says("Next: read it");
-    let again = std::fs::read_to_string(&file).unwrap();
-    assert!(again.contains("name: \"im-2--old\" }"), "{again}");
-    assert!(!again.contains("im-1_replica_replica"), "{again}");
+    restored(&workspace, &text)?;
+    by_uri(lab)?;
     for vm in VMS {
         virsh(b, &["destroy", &vm.replica()]);
     }
+    Ok(())
+}
+
+/// The documents are lost; the records beside the replicas know what they said.
+fn restored(workspace: &Workspace, text: &str) -> Result<(), String> {
+    let all = |workspace: &Workspace| {
+        let shown = workspace.json(&["show", "replicas"])["documents"].clone();
+        let one =
+            |name: &str| ["source", "replica", "networks", "retention"].map(|key| shown[name][key].clone());
+        DOCUMENTS.map(one)
+    };
+    let before: [[Value; 4]; 2] = all(workspace);
+    assert_eq!(before[0][2], serde_json::json!([["prod", "dr"]]));
+    let failed = |e: std::io::Error| e.to_string();
+    for file in ["replicas.yaml", "evacuate.yaml"] {
+        std::fs::remove_file(workspace.path(file)).map_err(failed)?;
+    }
+    let documents = found(workspace);
+    let back: Vec<&String> =
+        documents.iter().filter(|d| d.contains("from the record beside recovery/im")).collect();
+    assert_eq!(back.len(), 2, "{documents:#?}");
+    let file = workspace.path("replicas.yaml");
+    std::fs::write(&file, documents.join("---\n")).map_err(failed)?;
+    workspace.lifeboat(&["validate"]).ends(0);
+    assert_eq!(all(workspace), before, "{text}");
+    for name in DOCUMENTS {
+        assert_eq!(workspace.state(name), "Failover");
+    }
+    Ok(())
+}
+
+/// From their URIs alone: both hosts are seen from the same outside here, so that which address is whose is for a person to say.
+fn by_uri(lab: &Lab) -> Result<(), String> {
+    let empty = Workspace::of(&[]);
+    let folder = empty.path("new").display().to_string();
+    let hosts = [format!("recovery={}", lab.recovery.uri()), format!("production={}", lab.production.uri())];
+    let import = ["import", &hosts[0], &hosts[1], "--out", &folder];
+    empty.lifeboat(&import).ends(0).says("new/sites.yaml").says("which stops at ");
+    let stopped = empty.lifeboat(&["validate"]).ends(1).text;
+    assert_eq!(stopped.matches("error[LB0212]").count(), 2, "{stopped}");
+    let replicas = std::fs::read_to_string(empty.path("new/replicas.yaml")).map_err(|e| e.to_string())?;
+    assert!(replicas.contains("# from the record beside recovery/im-1_replica"), "{replicas}");
+    empty.lifeboat(&import).ends(1).says("there is such a file already");
     Ok(())
 }

@@ -108,6 +108,12 @@ impl Workspace {
         Self::of(&[("workspace.yaml", text)])
     }
 
+    /// A workspace that knows the sites alone.
+    pub fn sites(lab: &Lab) -> Self {
+        let sites = site("production", &lab.production) + &site("recovery", &lab.recovery);
+        Self::of(&[("sites.yaml", sites)])
+    }
+
     /// The documents of `examples/libvirt/` as they stand there, with the lab's sites in the place of its own.
     pub fn example(lab: &Lab) -> Self {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/libvirt");

@@ -88,6 +88,22 @@ fn data(reader: &mut Reader<'_>, raw: &Data, uri: &Uri) -> Option<DataPath> {
     Some(DataPath { address, first: u16::try_from(first).ok()?, last: u16::try_from(last).ok()? })
 }
 
+/// What a URI tells of its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Where a command runs that shall run on it.
+    pub run: RunOn,
+    /// Its address, where the URI has it.
+    pub address: Option<IpAddr>,
+}
+
+/// Reads a URI of libvirt's QEMU driver; `None` where it is none.
+#[must_use]
+pub fn reached(uri: &str) -> Option<Reached> {
+    let uri = Uri::read(uri)?;
+    Some(Reached { run: uri.way(), address: uri.host.as_deref().and_then(|host| host.parse().ok()) })
+}
+
 /// The parts of a libvirt URI that matter here (libvirt: "Connection URIs").
 struct Uri {
     user: Option<String>,

@@ -11,6 +11,8 @@ mod replica;
 mod runbook;
 mod site;
 
+pub use libvirt::{Reached, reached};
+
 use crate::base::{PlanName, ReplicaName};
 use crate::diag::{Code, Finding, Sources, finding::sort};
 use crate::document::{Document, Key, Kind, Parsed, Shape};

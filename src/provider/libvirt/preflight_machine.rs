@@ -353,7 +353,8 @@ fn lacks(kind: &Kind, guests: &BTreeMap<String, Guests>) -> Vec<&'static str> {
 }
 
 /// How a machine's cards are connected, in their order; `None` for one that needs nothing of its host.
-fn cards(machine: &Machine) -> Vec<Option<NetworkKind>> {
+#[must_use]
+pub fn cards(machine: &Machine) -> Vec<Option<NetworkKind>> {
     let devices = machine.tree.child("devices").into_iter().flat_map(Element::elements);
     let kind = |card: &Element| match card.attribute("type") {
         Some("network") => Some(NetworkKind::Network),
