@@ -60,10 +60,10 @@ pub fn is(site: &Site, name: &str, workspace: &Workspace, expected: (&str, &str)
 pub fn nothing_left(lab: &Lab, workspace: &Workspace, name: &str) {
     let replica = format!("{name}_replica");
     for (site, domain) in [(&lab.production, name), (&lab.recovery, replica.as_str())] {
-        let folder = "/var/lib/libvirt/images";
+        let folder = site.sees("");
         let found = site.exec(&[
             "find",
-            folder,
+            &folder,
             "-name",
             "*.part",
             "-o",
@@ -87,10 +87,8 @@ pub fn nothing_left(lab: &Lab, workspace: &Workspace, name: &str) {
     let programs = run(&["pgrep", "-a", "-f", &format!("^qemu-(img|io) .*{name}[-/.]")]);
     assert!(programs.is_err(), "programs are left: {programs:?}");
     let points = workspace.points(name);
-    let found = lab
-        .recovery
-        .exec(&["find", &format!("/var/lib/libvirt/images/lifeboat/{name}"), "-type", "f"])
-        .unwrap();
+    let found =
+        lab.recovery.exec(&["find", &lab.recovery.sees(&format!("lifeboat/{name}")), "-type", "f"]).unwrap();
     for file in found.lines() {
         let name = file.rsplit('/').next().unwrap_or_default().trim_end_matches(".qcow2");
         let point = name.split_once('.').map_or(name, |(_, point)| point);
@@ -121,7 +119,7 @@ impl Blank {
             let name = self.disk(dev);
             let file = site.image(&name).display().to_string();
             run(&["qemu-img", "create", "-q", "-f", "qcow2", &file, "128M"]).unwrap();
-            (dev.to_owned(), format!("/var/lib/libvirt/images/{name}"), "qcow2")
+            (dev.to_owned(), site.sees(&name), "qcow2")
         };
         self.start_with(site, &["vda", "vdb"].map(disk));
     }
@@ -137,14 +135,18 @@ impl Blank {
             )
         };
         let disks: String = disks.iter().map(disk).collect();
+        let card = format!(
+            "<interface type='network'><mac address='52:54:00:10:01:{number:02x}'/><source network='{}'/><model type='virtio'/>\
+             <rom enabled='no'/></interface>",
+            site.design.network
+        );
+        let card = if site.networked() { card } else { String::new() };
         let xml = format!(
             "<domain type='qemu'><name>{name}</name><uuid>00000000-0000-4000-8000-0000000001{number:02x}</uuid>\
              <memory unit='MiB'>32</memory><vcpu>1</vcpu><os><type arch='x86_64' machine='q35'>hvm</type></os>\
-             <features><acpi/></features><cpu mode='custom'><model>qemu64</model></cpu><devices>{disks}\
-             <interface type='network'><mac address='52:54:00:10:01:{number:02x}'/><source network='{}'/><model type='virtio'/>\
-             <rom enabled='no'/></interface><memballoon model='none'/><controller type='usb' model='none'/>\
-             <video><model type='none'/></video></devices></domain>",
-            site.design.network
+             <features><acpi/></features><cpu mode='custom'><model>qemu64</model></cpu><devices>{disks}{card}\
+             <memballoon model='none'/><controller type='usb' model='none'/>\
+             <video><model type='none'/></video></devices></domain>"
         );
         site.virsh_with(&["define", "/dev/stdin"], Some(&xml)).unwrap();
         virsh(site, &["start", name]);

@@ -23,7 +23,7 @@ fn mixed(lab: &Lab) -> Result<(), String> {
     let file = |dev: &str, format: &'static str| {
         let name = format!("raw1-{dev}.qcow2");
         run(&["qemu-img", "create", "-q", "-f", format, &a.image(&name).display().to_string(), "128M"])?;
-        Ok::<_, String>((dev.to_owned(), format!("/var/lib/libvirt/images/{name}"), format))
+        Ok::<_, String>((dev.to_owned(), a.sees(&name), format))
     };
     // The name of a file says nothing of what it is.
     vm.start_with(a, &[file("vda", "raw")?, file("vdb", "qcow2")?]);

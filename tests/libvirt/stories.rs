@@ -119,7 +119,7 @@ fn undone_and_permanent(lab: &Lab) -> Result<(), String> {
     let read =
         b.exec(&["qemu-io", "-f", "qcow2", "-c", "read -P 7 12M 1M", "-c", "read -P 1 13M 1M", path])?;
     assert!(!read.contains("failed"), "{read}");
-    let left = b.exec(&["find", "/var/lib/libvirt/images/lifeboat/vm3", "-type", "f"])?;
+    let left = b.exec(&["find", &b.sees("lifeboat/vm3"), "-type", "f"])?;
     assert_eq!(left.lines().count(), 2, "one file for each disk: {left}");
     Ok(())
 }
@@ -153,8 +153,8 @@ fn merge_begun(lab: &Lab) -> Result<(), String> {
     workspace.apply("evacuate");
     write(b, &vm.replica(), 0, (3, 12, 1));
     workspace.apply("go-back");
-    let base = "/var/lib/libvirt/images/vm8-vda.qcow2";
-    virsh(a, &["blockcommit", vm.name, "vda", "--base", base, "--active", "--wait", "--verbose"]);
+    let base = a.sees("vm8-vda.qcow2");
+    virsh(a, &["blockcommit", vm.name, "vda", "--base", &base, "--active", "--wait", "--verbose"]);
     workspace.apply("commit");
     is(a, vm.name, &workspace, ("running", "Ready"));
     workspace.apply("evacuate");

@@ -57,8 +57,7 @@ impl Said {
 
 /// The document of a site that is entered through its namespaces.
 fn site(name: &str, site: &Site) -> String {
-    let prefix = serde_json::to_string(&site.prefix()).unwrap();
-    let way = format!("uri: \"{}\", run: {{ prefix: {prefix} }}", site.uri());
+    let way = format!("uri: \"{}\", {}", site.uri(), site.way());
     site_reached(name, site, &way)
 }
 
@@ -66,8 +65,8 @@ fn site(name: &str, site: &Site) -> String {
 pub fn site_reached(name: &str, site: &Site, way: &str) -> String {
     format!(
         "---\napiVersion: lifeboat/v1\nkind: Site\nmetadata: {{ name: {name} }}\nspec:\n  provider:\n    libvirt: {{ {way}, \
-         data: {{ address: {} }}, silence: 8s }}\n",
-        site.design.address
+         {}, silence: 8s }}\n",
+        site.data()
     )
 }
 

@@ -3,11 +3,13 @@
 
 pub mod guest;
 pub mod run;
+pub mod session;
 pub mod site;
 pub mod sshd;
 pub mod vm;
 
 use run::run;
+use session::Watcher;
 use site::{Design, Site};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +20,23 @@ pub const OUTSIDE: &str = "10.99.0.254";
 const INSIDE: &str = "LIFEBOAT_LAB_INSIDE";
 /// Everything of the lab, in memory.
 const ROOT: &str = "/run/lab";
+
+const PRODUCTION: Design = Design {
+    name: "production",
+    address: "10.99.0.1",
+    network: "prod",
+    prefix: "10.10.0",
+    uuid: "aaaaaaaa-1111-4222-8333-0123456789ab",
+    port: 10_809,
+};
+const RECOVERY: Design = Design {
+    name: "recovery",
+    address: "10.99.0.2",
+    network: "dr",
+    prefix: "10.20.0",
+    uuid: "bbbbbbbb-1111-4222-8333-0123456789ab",
+    port: 10_841,
+};
 
 /// What has to be on the machine: a program, and the package that brings it.
 const NEEDED: [(&str, &str); 13] = [
@@ -52,14 +71,7 @@ pub fn enter(keep: &Path) -> Result<Option<i32>, String> {
     if std::env::var_os(INSIDE).is_some() {
         return Ok(None);
     }
-    let missing: Vec<String> = NEEDED
-        .iter()
-        .filter(|(program, _)| run(&["sh", "-c", &format!("command -v {program}")]).is_err())
-        .map(|(program, package)| format!("{program} (package {package})"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(format!("not on this machine: {}", missing.join(", ")));
-    }
+    there(&NEEDED)?;
     guest::build(&keep.join("guest"))?;
     let own = std::env::current_exe().map_err(|e| e.to_string())?;
     let status = Command::new("unshare")
@@ -71,13 +83,34 @@ pub fn enter(keep: &Path) -> Result<Option<i32>, String> {
         .env(INSIDE, "1")
         .status()
         .map_err(|e| format!("unshare: {e}"))?;
-    if status.code() == Some(1) && run(&["id", "-u"]).is_ok_and(|id| id.trim() != "0") {
-        return Err("namespaces need root: run the tests with sudo".to_owned());
+    if status.code() == Some(1) && !session::may_make_namespaces() {
+        return Err("namespaces need root: run it with sudo".to_owned());
     }
     Ok(Some(status.code().unwrap_or(1)))
 }
 
+fn there(needed: &[(&str, &str)]) -> Result<(), String> {
+    // Ordinary users often do not look where daemons are.
+    let command = |program: &str| format!("PATH=\"$PATH:/usr/sbin:/sbin\"; command -v {program}");
+    let missing: Vec<String> = needed
+        .iter()
+        .filter(|(program, _)| run(&["sh", "-c", &command(program)]).is_err())
+        .map(|(program, package)| format!("{program} (package {package})"))
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("not on this machine: {}", missing.join(", "))) }
+}
+
 impl Lab {
+    /// Brings both sites up without rights; inside of a place for them only. They are gone once the watcher is at its end.
+    ///
+    /// # Errors
+    /// A step of it does not work.
+    pub fn session() -> Result<(Self, Watcher), String> {
+        let (root, watcher) = session::place()?;
+        let up = |design: Design| Site::session(Design { address: "127.0.0.1", ..design }, &root);
+        Ok((Self { production: up(PRODUCTION)?, recovery: up(RECOVERY)? }, watcher))
+    }
+
     /// Brings both sites up; inside of the namespaces only.
     ///
     /// # Errors
@@ -98,27 +131,12 @@ impl Lab {
         run(&["ip", "addr", "add", &format!("{OUTSIDE}/24"), "dev", "wanbr"])?;
         run(&["ip", "link", "set", "wanbr", "up"])?;
         run(&["sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
-        let production = Design {
-            name: "production",
-            address: "10.99.0.1",
-            network: "prod",
-            prefix: "10.10.0",
-            uuid: "aaaaaaaa-1111-4222-8333-0123456789ab",
-        };
-        let recovery = Design {
-            name: "recovery",
-            address: "10.99.0.2",
-            network: "dr",
-            prefix: "10.20.0",
-            uuid: "bbbbbbbb-1111-4222-8333-0123456789ab",
-        };
         let (root, guest) = (PathBuf::from(ROOT), keep.join("guest"));
         let up = |design: Design| {
             let cache = keep.join("cache").join(design.name);
             Site::up(design, &root, &cache, &guest)
         };
-        let (production, recovery) = (up(production)?, up(recovery)?);
-        Ok(Self { production, recovery })
+        Ok(Self { production: up(PRODUCTION)?, recovery: up(RECOVERY)? })
     }
 }
 

@@ -1,7 +1,8 @@
 //! A site: a network namespace and a mount namespace with a libvirtd of its own, as a host of its own would have it. Both sites see
-//! the same paths with different contents.
+//! the same paths with different contents. Without rights it is a session daemon with folders of its own.
 
 use super::run::{run, run_with, until};
+use super::session;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -27,6 +28,8 @@ pub struct Design {
     pub prefix: &'static str,
     /// Its host's UUID.
     pub uuid: &'static str,
+    /// The first port for its data where it shares its address with the other one.
+    pub port: u16,
 }
 
 /// A site that is up.
@@ -34,7 +37,8 @@ pub struct Site {
     /// How it is set up.
     pub design: Design,
     folder: PathBuf,
-    holder: Child,
+    /// The process that keeps its namespaces; none for a session.
+    holder: Option<Child>,
     daemon: Mutex<Option<Child>>,
 }
 
@@ -58,22 +62,64 @@ impl Site {
         }
         wire(&design)?;
         let holder = hold(&design, &folder, cache)?;
-        let site = Self { design, folder, holder, daemon: Mutex::new(None) };
+        let site = Self { design, folder, holder: Some(holder), daemon: Mutex::new(None) };
         until("the site's namespaces", 10, || site.exec(&["test", "-e", "/run/libvirt/ready"]).ok())?;
         site.start_daemon()?;
         site.network()?;
         Ok(site)
     }
 
+    /// Brings a site up that is a session daemon of this user's.
+    ///
+    /// # Errors
+    /// A step of it does not work, with the command's words.
+    pub fn session(design: Design, root: &Path) -> Result<Self, String> {
+        let folder = root.join(design.name);
+        session::configure(&design, &folder).map_err(|e| format!("site {}: {e}", design.name))?;
+        let site = Self { design, folder, holder: None, daemon: Mutex::new(None) };
+        site.start_daemon()?;
+        Ok(site)
+    }
+
+    /// Whether machines have a network there.
+    pub fn networked(&self) -> bool {
+        self.holder.is_some()
+    }
+
     /// How libvirt is reached from outside of the site.
     pub fn uri(&self) -> String {
-        format!("qemu+unix:///system?socket={}/libvirt-sock", self.folder.join("run").display())
+        let (kind, socket) = match self.holder {
+            Some(_) => ("system", "libvirt-sock"),
+            None => ("session", "libvirt/libvirt-sock"),
+        };
+        format!("qemu+unix:///{kind}?socket={}", self.folder.join("run").join(socket).display())
     }
 
     /// What stands before a command so that it runs at the site.
     pub fn prefix(&self) -> Vec<String> {
-        let pid = self.holder.id().to_string();
+        let Some(holder) = &self.holder else { return Vec::new() };
+        let pid = holder.id().to_string();
         ["nsenter", "--target", &pid, "--net", "--mount", "--"].map(str::to_owned).to_vec()
+    }
+
+    /// How commands are run at the site, as a `Site` says it.
+    pub fn way(&self) -> String {
+        let prefix = self.prefix();
+        if prefix.is_empty() {
+            return "run: local".to_owned();
+        }
+        format!("run: {{ prefix: {} }}", serde_json::to_string(&prefix).unwrap_or_default())
+    }
+
+    /// Where its data is, as a `Site` says it. Sessions share an address and a file system.
+    pub fn data(&self) -> String {
+        let address = self.design.address;
+        if self.networked() {
+            return format!("data: {{ address: {address} }}");
+        }
+        let first = self.design.port;
+        let (last, folder) = (first + 31, self.sees("lifeboat"));
+        format!("data: {{ address: {address}, first: {first}, last: {last} }}, folder: \"{folder}\"")
     }
 
     /// Runs a command at the site.
@@ -110,11 +156,15 @@ impl Site {
     /// It does not answer.
     pub fn start_daemon(&self) -> Result<(), String> {
         let log = std::fs::File::create(self.folder.join("log/stdout")).map_err(|e| e.to_string())?;
-        let prefix = self.prefix();
-        let (program, arguments) = prefix.split_first().ok_or("no command")?;
-        let daemon = Command::new(program)
-            .args(arguments)
-            .args(["libvirtd", "--pid-file", "/run/libvirt/libvirtd.pid"])
+        let mut command = match self.prefix().split_first() {
+            None => session::daemon(&self.folder),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).args(["libvirtd", "--pid-file", "/run/libvirt/libvirtd.pid"]);
+                command
+            }
+        };
+        let daemon = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(|e| e.to_string())?)
             .stderr(log)
@@ -165,6 +215,15 @@ impl Site {
     /// A file of the site, as it is seen from outside of it.
     pub fn image(&self, name: &str) -> PathBuf {
         self.folder.join("lib/images").join(name)
+    }
+
+    /// The same file, as the site sees it.
+    pub fn sees(&self, name: &str) -> String {
+        let folder = match self.holder {
+            Some(_) => PathBuf::from("/var/lib/libvirt/images"),
+            None => self.folder.join("lib/images"),
+        };
+        folder.join(name).display().to_string()
     }
 
     fn network(&self) -> Result<(), String> {
