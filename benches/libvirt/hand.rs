@@ -3,20 +3,18 @@
 use crate::lab::Lab;
 use crate::lab::run::run;
 use crate::lab::site::Site;
-use crate::machine::{Blank, virsh};
+use crate::machine::Blank;
 
 /// A machine without a guest, with a disk of 1 GiB of which 256 MiB are random.
 pub fn bed(site: &Site, name: &'static str, number: u8) -> Blank {
     let vm = Blank { name, number: 50 + number };
-    vm.start(site);
-    virsh(site, &["destroy", name]);
     let path = |file: &str| site.image(file).display().to_string();
-    let (raw, disk) = (path("random.raw"), path(&vm.disk("vda")));
+    let (raw, disk) = (path("random.raw"), vm.disk("vda"));
     let make = format!("dd if=/dev/urandom of='{raw}' bs=1M count=256 status=none && truncate -s 1G '{raw}'");
     run(&["sh", "-c", &make]).unwrap();
-    run(&["qemu-img", "convert", "-f", "raw", "-O", "qcow2", &raw, &disk]).unwrap();
+    run(&["qemu-img", "convert", "-f", "raw", "-O", "qcow2", &raw, &path(&disk)]).unwrap();
     run(&["rm", &raw]).unwrap();
-    virsh(site, &["start", name]);
+    vm.start_with(site, &[("vda".to_owned(), site.sees(&disk), "qcow2")]);
     vm
 }
 
@@ -91,9 +89,8 @@ const BACKUP: &str = r#"
 backup() {
   since=; [ -n "$1" ] && since="<incremental>$1</incremental>"
   scratch=/var/lib/libvirt/images/by-hand-scratch-$VM.qcow2
-  printf "<domainbackup mode='pull'>$since<server transport='tcp' name='$FROM' port='10900'/><disks><disk name='vda' backup='yes' type='file' exportname='x'><scratch file='$scratch'/></disk><disk name='vdb' backup='no'/></disks></domainbackup>" >/run/lab/backup.xml
-  printf "<domaincheckpoint><name>$2</name><disks><disk name='vda' checkpoint='bitmap'/><disk name='vdb' checkpoint='no'/></disks></domaincheckpoint>" >/run/lab/checkpoint.xml
-  if ! $A domblklist $VM | grep -q vdb; then sed -i "s/<disk name='vdb'[^>]*>//" /run/lab/backup.xml /run/lab/checkpoint.xml; fi
+  printf "<domainbackup mode='pull'>$since<server transport='tcp' name='$FROM' port='10900'/><disks><disk name='vda' backup='yes' type='file' exportname='x'><scratch file='$scratch'/></disk></disks></domainbackup>" >/run/lab/backup.xml
+  printf "<domaincheckpoint><name>$2</name><disks><disk name='vda' checkpoint='bitmap'/></disks></domaincheckpoint>" >/run/lab/checkpoint.xml
   $A backup-begin $VM /run/lab/backup.xml /run/lab/checkpoint.xml
 }
 delta() {

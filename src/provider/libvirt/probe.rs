@@ -10,9 +10,13 @@ use hyper_util::rt::TokioIo;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 /// How long a port may take to be connected to, and a web server to begin its answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// After how long one more connection is tried beside those that are on their way: a guest that is booting does not hear the first one, and TCP
+/// waits a second, and then two, before it asks again.
+const BESIDE: Duration = Duration::from_millis(250);
 
 /// Whether a guest answers; `false` also where it cannot be asked.
 pub async fn answers(host: &Host, name: &str, probe: &Probe) -> bool {
@@ -58,7 +62,17 @@ pub async fn answers(host: &Host, name: &str, probe: &Probe) -> bool {
 }
 
 async fn connected(address: SocketAddr) -> Option<TcpStream> {
-    tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await.ok()?.ok()
+    let first = async {
+        let mut tries = JoinSet::new();
+        loop {
+            tries.spawn(TcpStream::connect(address));
+            tokio::select! {
+                Some(ended) = tries.join_next() => return ended.ok()?.ok(),
+                () = tokio::time::sleep(BESIDE) => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, first).await.ok()?
 }
 
 /// What a web server answers with; `None` where it does not answer, or says what is no HTTP.
