@@ -11,7 +11,6 @@ use crate::document::check::nearest;
 use crate::domain::State;
 use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via};
 use crate::plan::{Purpose, Unchanged};
-use crate::port::Subject as Seen;
 use crate::report::refused::not_replicated;
 
 /// Which replicas.
@@ -55,17 +54,13 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
     begin(desk, prepared, false, screen).await
 }
 
-/// What runs again and again is what finds a host that has come back first. Its sources must not serve beside their replicas.
+/// What runs again and again is what finds a host that has come back first. Its machines must not serve beside those that took their place.
 async fn guard(prepared: &Prepared, screen: &mut dyn Screen) {
-    let serve = |subject: &Seen| {
-        let observed = prepared.inventory.replicas.get(&subject.replica);
-        matches!(observed.and_then(|o| o.condition().whole()), Some(State::Failover | State::Permanent))
-    };
     let all = subjects(&prepared.loaded.workspace, &[]);
-    let serving: Vec<Seen> = all.into_iter().filter(serve).collect();
-    for vm in prepared.world.provider().guard(&serving).await {
-        screen
-            .line(&format!("{vm} would have started with its host beside its replica; that is switched off"));
+    for vm in prepared.world.provider().guard(&all).await {
+        screen.line(&format!(
+            "{vm} would have started with its host beside the machine that took its place; that is switched off"
+        ));
     }
 }
 

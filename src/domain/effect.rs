@@ -145,8 +145,13 @@ pub fn requires(action: &Action, facts: &Facts) -> Result<(), Unmet> {
 /// # Errors
 /// [`Unmet::BothServe`].
 pub fn alone(action: &Action, facts: &Facts, may_share: bool) -> Result<(), Unmet> {
-    let Action::PowerOn { .. } = action else { return Ok(()) };
-    let before = broken(facts, may_share);
+    let Action::PowerOn { vm } = action else { return Ok(()) };
+    // One that was started and stands still before its first cycle does not run yet, whatever its host says.
+    let mut off = facts.clone();
+    if let Sight::Present(machine) = off.vm_mut(*vm) {
+        machine.power = Power::Off;
+    }
+    let before = broken(&off, may_share);
     let after = broken(&effect(action, facts.clone(), Timestamp::default()), may_share);
     let both = |b: &&Broken| matches!(b, Broken::BothServe { .. }) && !before.contains(b);
     if after.iter().any(|b| both(&b)) { Err(Unmet::BothServe) } else { Ok(()) }
@@ -356,5 +361,7 @@ mod tests {
         assert_eq!(alone(&start, &facts(Power::Off, "lan"), false), Ok(()));
         assert_eq!(alone(&start, &Facts { source: Sight::Unseen, ..on.clone() }, false), Ok(()));
         assert_eq!(alone(&Action::Hold, &on, false), Ok(()));
+        let begun = Facts { replica: machine(Power::On, "lan"), ..on };
+        assert_eq!(alone(&start, &begun, false), Err(Unmet::BothServe), "its start was begun before");
     }
 }

@@ -1,16 +1,19 @@
 //! Tests on real guests: `cargo test --test libvirt`, as root, on a machine with libvirt and QEMU. They bring up two libvirt hosts
-//! themselves and leave nothing behind. What is missing on the machine is named, and is a failure. The long one, which kills Lifeboat at every
-//! step, takes twenty minutes and is asked for by itself: `cargo test --test libvirt -- --ignored`.
+//! themselves and leave nothing behind. What is missing on the machine is named, and is a failure. The long one, which kills Lifeboat within
+//! every step, takes ten minutes and is asked for by itself: `cargo test --test libvirt -- --ignored`.
 
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a story fails by panicking")]
 
 mod autostart;
+mod changed;
 mod copies;
 mod import;
+mod kills;
 mod lab;
 mod machine;
 mod outage;
+mod party;
 mod preflight;
 mod quiesce;
 mod raw;
@@ -18,6 +21,7 @@ mod rebuild;
 mod selfcheck;
 mod shop;
 mod ssh;
+mod steps;
 mod stories;
 mod targets;
 mod workspace;
@@ -58,8 +62,7 @@ fn main() -> ExitCode {
             Some(lab) => test(lab).map_err(Into::into),
             None => Ok(()),
         };
-        let long = [stories::LONG, outage::LONG].contains(&name);
-        (name, Trial::test(name, run).with_ignored_flag(long))
+        (name, Trial::test(name, run).with_ignored_flag(name == steps::LONG))
     };
     let trials = selfcheck::TESTS
         .into_iter()
@@ -75,6 +78,9 @@ fn main() -> ExitCode {
         .chain(quiesce::TESTS)
         .chain(outage::TESTS)
         .chain(autostart::TESTS)
+        .chain(kills::TESTS)
+        .chain(changed::TESTS)
+        .chain(steps::TESTS)
         .map(trial);
     // Nothing is passed over in silence: what cannot run is named, and not counted among what was only not asked for.
     let (runs, cannot): (Vec<_>, Vec<_>) =

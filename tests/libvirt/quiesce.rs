@@ -119,7 +119,11 @@ fn killed(lab: &Lab) -> Result<(), String> {
     };
     // Killed while the guest freezes: what it had begun is gone on with.
     answer(vm, a, "freezes?3");
-    assert!(workspace.apply_and_kill("evacuate", 1, Duration::from_millis(1500)));
+    assert!(workspace.kill_at(
+        &["apply", "evacuate", "--confirm", "evacuate"],
+        1,
+        Duration::from_millis(1500)
+    ));
     until("the guest to be thawed", 30, || (answer(vm, a, "freezes") == "2,2").then_some(()))?;
     assert!(state(a, vm).contains("thawed"));
     workspace.lifeboat(&["resume"]).ends(0);
@@ -127,7 +131,11 @@ fn killed(lab: &Lab) -> Result<(), String> {
     until("the agent", 60, || state(a, vm).contains("thawed").then_some(()))?;
     // All that it had begun is killed with it: the guest freezes, and stays so until the next attempt.
     answer(vm, a, "freezes?3");
-    assert!(workspace.apply_and_kill("evacuate", 1, Duration::from_millis(1500)));
+    assert!(workspace.kill_at(
+        &["apply", "evacuate", "--confirm", "evacuate"],
+        1,
+        Duration::from_millis(1500)
+    ));
     freezing()?;
     for pid in run(&["pgrep", "-f", "fsfreeze-freeze"])?.lines() {
         run(&["kill", "-9", pid])?;

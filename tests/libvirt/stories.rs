@@ -5,16 +5,12 @@ use crate::lab::run::run;
 use crate::lab::vm::Vm;
 use crate::machine::{Blank, answer, in_step, is, keep, layer, same, virsh, write};
 use crate::workspace::Workspace;
-use std::time::Duration;
 
 /// A name and what it tells.
 pub type Test = (&'static str, fn(&Lab) -> Result<(), String>);
 
-/// The one that takes twenty minutes.
-pub const LONG: &str = "killed_at_any_step_it_is_resumed_to_the_goal";
-
 /// The stories.
-pub const TESTS: [Test; 8] = [
+pub const TESTS: [Test; 7] = [
     ("a_guest_goes_there_and_back_and_nothing_is_lost", there_and_back),
     ("a_lost_source_costs_what_was_promised_and_is_brought_back_by_comparison", lost_source),
     ("a_failover_is_undone_and_one_is_made_permanent", undone_and_permanent),
@@ -22,7 +18,6 @@ pub const TESTS: [Test; 8] = [
     ("a_merge_that_was_begun_before_is_ended", merge_begun),
     ("retention_keeps_what_the_points_say", retention),
     ("a_site_that_is_cut_off_is_said_to_be_silent", cut_off),
-    (LONG, killed),
 ];
 
 const HTTP: &str = "ready: { all: [{ tcp: { port: 80 } }], every: 500ms, within: 90s }";
@@ -207,41 +202,4 @@ fn cut_off(lab: &Lab) -> Result<(), String> {
     in_step(lab, &workspace, vm.name, &["vda", "vdb"], "after the cut");
     virsh(b, &["destroy", &vm.replica()]);
     Ok(())
-}
-
-/// Each step of each operation, with Lifeboat killed at its beginning or a moment later.
-fn killed(lab: &Lab) -> Result<(), String> {
-    let (vm, workspace) = blank(lab, "vm7", 7);
-    let (a, b) = (&lab.production, &lab.recovery);
-    let mut killed = 0;
-    for (round, after) in [0u64, 150, 500].into_iter().enumerate() {
-        for step in 0usize.. {
-            let pattern = u8::try_from(10 + step).map_err(|e| e.to_string())?;
-            write(a, vm.name, 0, (pattern, 40 + u32::try_from(round).unwrap_or(0), 1));
-            let mut there = false;
-            for (runbook, state) in [("evacuate", "Failover"), ("return", "Ready")] {
-                let what = format!("{runbook}, killed {after} ms into step {step}");
-                if workspace.apply_and_kill(runbook, step, Duration::from_millis(after)) {
-                    (there, killed) = (true, killed + 1);
-                    let said = workspace.lifeboat(&["resume"]);
-                    // Only one that was killed after its last record has nothing left to do.
-                    assert!(
-                        said.code == 0 || said.text.contains("no run is unfinished"),
-                        "{what}: {}",
-                        said.text
-                    );
-                }
-                assert_eq!(workspace.state(vm.name), state, "{what}");
-                if runbook == "evacuate" {
-                    in_step(lab, &workspace, vm.name, &["vda", "vdb"], &what);
-                    write(b, &vm.replica(), 1, (pattern, 50, 1));
-                }
-            }
-            if !there {
-                break;
-            }
-        }
-    }
-    virsh(a, &["destroy", vm.name]);
-    if killed < 60 { Err(format!("only {killed} kills")) } else { Ok(()) }
 }

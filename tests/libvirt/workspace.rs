@@ -3,8 +3,10 @@
 use crate::lab::Lab;
 use crate::lab::run::run;
 use crate::lab::site::Site;
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// The workspace.
 pub struct Workspace {
@@ -28,6 +30,12 @@ impl Running {
     /// Whether it has not ended.
     pub fn runs(&mut self) -> bool {
         self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Kills it.
+    pub fn killed(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
     }
 
     /// Waits for its end.
@@ -187,25 +195,29 @@ impl Workspace {
         self.lifeboat(&["replicate", "--all"]).ends(0);
     }
 
-    /// Carries a runbook out and kills Lifeboat a moment after it began its n-th step; whether it came so far.
-    pub fn apply_and_kill(&self, runbook: &str, step: usize, after: std::time::Duration) -> bool {
-        let mut child = self
-            .command(&["apply", runbook, "--confirm", runbook, "--steps"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A step's line is indented; those of legs and waits have a mark.
-        let begins = |line: &std::io::Result<String>| line.as_ref().is_ok_and(|l| l.contains("Z   "));
-        let reader = BufReader::new(child.stderr.take().unwrap());
-        let reached = reader.lines().filter(begins).nth(step).is_some();
+    /// Runs Lifeboat and kills it so long after its n-th step is written down; whether it came so far.
+    pub fn kill_at(&self, arguments: &[&str], step: usize, after: Duration) -> bool {
+        let runs = || -> BTreeSet<PathBuf> {
+            let found = std::fs::read_dir(self.path(".lifeboat/runs")).into_iter().flatten().flatten();
+            found.map(|entry| entry.path().join("journal.jsonl")).collect()
+        };
+        let before = runs();
+        let begun = || {
+            let text = runs().difference(&before).find_map(|journal| std::fs::read_to_string(journal).ok());
+            text.is_some_and(|t| t.matches("\"type\":\"intended\"").count() > step)
+        };
+        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut reached = false;
+        while !reached && child.try_wait().unwrap().is_none() {
+            reached = begun();
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if reached {
             std::thread::sleep(after);
         }
         // It may have ended by itself.
         drop(child.kill());
-        child.wait().unwrap();
-        reached
+        reached & !child.wait().unwrap().success()
     }
 
     /// What a command says to a machine.

@@ -82,6 +82,8 @@ pub struct Case<'a> {
     pub meter: Option<Arc<Meter>>,
     /// What the restore point is like that was made, where that is known better than from the facts.
     pub made: Option<Consistency>,
+    /// Whether the source is another machine than the one that the replica is rendered from: it has got a disk, or memory, or a card.
+    pub changed: bool,
 }
 
 impl<'a> Case<'a> {
@@ -140,6 +142,7 @@ impl<'a> Case<'a> {
             target: None,
             meter: None,
             made: None,
+            changed: false,
         };
         let other = case.other_target();
         if other.is_some() {

@@ -3,7 +3,7 @@
 
 use super::case::{Case, Trouble};
 use super::failover::{commit, forget_checkpoints};
-use super::machine::{Machine, Rendering, Run};
+use super::machine::{Identity, Machine, Rendering, Run};
 use super::power;
 use super::pull::{Layer, Pull, checkpoints, delete_checkpoint};
 use super::record::{Baseline, DiskFile, TargetDisks};
@@ -29,7 +29,13 @@ fn built(case: &Case<'_>) -> bool {
 
 fn target(case: &Case<'_>) -> Result<Vec<DiskFile>, Trouble> {
     let missing = || Trouble::InTheWay("the target's own disks are not written down".to_owned());
-    Ok(case.record.target.as_ref().ok_or_else(missing)?.disks.clone())
+    Ok(kept(case).ok_or_else(missing)?.disks.clone())
+}
+
+/// What is written down of the target's own disks. What an earlier failback left may be those of another machine, whose host did not answer
+/// when that failback was undone.
+fn kept<'a>(case: &'a Case<'_>) -> Option<&'a TargetDisks> {
+    case.record.target.as_ref().filter(|t| t.of == case.vm(Role::Target))
 }
 
 /// Builds an empty machine with the source's configuration as the target.
@@ -46,7 +52,8 @@ pub async fn create_target(case: &mut Case<'_>) -> Result<(), Trouble> {
     };
     let disks: Vec<DiskFile> = devices(&case.record).into_iter().map(file).collect();
     let links = source.links();
-    let how = Rendering { name: &name, same_uuid: false, disks: &disks, links: Some(&links), record: None };
+    let how =
+        Rendering { name: &name, identity: Identity::New, disks: &disks, links: Some(&links), record: None };
     host.virsh_with(&["define"], &[("--file", &source.render(&how))]).await?;
     Ok(())
 }
@@ -61,17 +68,17 @@ pub async fn snapshot_target(case: &mut Case<'_>, phase: u8) -> Result<(), Troub
         return Ok(());
     }
     let machine = case.machine(Role::Target)?.clone();
-    if case.record.target.is_none() {
+    let vm = case.vm(Role::Target);
+    if kept(case).is_none() {
         let (disks, ours) = (machine.disks(), devices(&case.record));
         let devs: Vec<&String> = disks.iter().map(|d| &d.dev).collect();
         if devs != ours.iter().collect::<Vec<_>>() {
-            let vm = case.vm(Role::Target);
             return Err(Trouble::InTheWay(format!(
                 "{vm} has not the disks of the replica, {}",
                 ours.join(", ")
             )));
         }
-        case.record.target = Some(TargetDisks { disks, checkpoint: None, clean: false, read: None });
+        case.record.target = Some(TargetDisks { of: vm, disks, checkpoint: None, clean: false, read: None });
         case.write().await?;
     }
     let host = case.host(Role::Target)?;
@@ -91,7 +98,7 @@ async fn point_at(case: &Case<'_>, machine: &Machine, disks: &[DiskFile]) -> Res
         return Ok(());
     }
     let (host, name) = case.place(Role::Target)?;
-    let how = Rendering { name: &name, same_uuid: true, disks, links: None, record: None };
+    let how = Rendering { name: &name, identity: Identity::Its, disks, links: None, record: None };
     host.virsh_with(&["define"], &[("--file", &machine.render(&how))]).await?;
     Ok(())
 }
@@ -113,7 +120,8 @@ async fn drop_work(case: &Case<'_>) -> Result<(), Trouble> {
 /// [`Trouble`].
 pub async fn send(case: &mut Case<'_>, phase: u8, now: Timestamp) -> Result<(), Trouble> {
     let (from, domain) = case.place(Role::Replica)?;
-    let was_off = run_of(from, &domain).await? == Some(Run::Off) || case.record.paused == Some(Role::Replica);
+    let run = run_of(from, &domain).await?;
+    let was_off = power::is_to_be_opened(case, Role::Replica, run);
     if was_off {
         // Once we have put it on and off again, nothing tells any more how it ended.
         let clean = shut_down(from, &domain).await?;
@@ -181,7 +189,7 @@ async fn in_step(case: &Case<'_>) -> Result<bool, Trouble> {
 /// # Errors
 /// [`Trouble`].
 pub async fn revert_target(case: &mut Case<'_>) -> Result<(), Trouble> {
-    if case.record.target.is_none() {
+    if kept(case).is_none() {
         return Ok(());
     }
     let disks = target(case)?;
@@ -231,7 +239,7 @@ pub async fn unprotect(case: &mut Case<'_>) -> Result<(), Trouble> {
         }
     }
     let off = case.seen(Role::Target).machine().is_some_and(|m| m.run == Run::Off);
-    if off && case.record.target.is_some() {
+    if off {
         revert_target(case).await?;
     }
     Ok(())
@@ -260,7 +268,9 @@ pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<Opt
             host.exec_long(&command, String::new(), &running, None).await?;
         }
         host.exec(&["sync", &running]).await?;
-        host.exec(&["mv", "-f", &running, &own.point(&dev, point.as_str())]).await?;
+        let kept = own.point(&dev, point.as_str());
+        host.exec(&["mv", "-f", &running, &kept]).await?;
+        host.settle(&[&kept]).await?;
     }
     forget_checkpoints(case).await?;
     let target = case.record.target.take();
@@ -278,7 +288,7 @@ pub async fn keep_protective(case: &mut Case<'_>, point: &PointId) -> Result<Opt
 
 /// Merges the layers above the target's disks into these.
 async fn merge_target(case: &Case<'_>) -> Result<(), Trouble> {
-    if case.record.target.is_none() {
+    if kept(case).is_none() {
         return Ok(());
     }
     let (host, name) = case.place(Role::Target)?;

@@ -3,7 +3,7 @@
 use super::case::{Case, Trouble};
 use super::host::Host;
 use super::leftover::end_programs;
-use super::machine::{Rendering, Run};
+use super::machine::{Identity, Rendering, Run};
 use super::pull::{checkpoints, delete_checkpoint};
 use super::record::DiskFile;
 use super::replicate::redefine;
@@ -26,6 +26,7 @@ pub async fn start_delta(case: &mut Case<'_>) -> Result<(), Trouble> {
         host.exec(&["rm", "-f", &part]).await?;
         host.exec(&["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", &below, &part]).await?;
         host.exec(&["mv", "-f", &part, &running]).await?;
+        host.settle(&[&running]).await?;
     }
     case.record.traced = false;
     Ok(())
@@ -94,13 +95,21 @@ pub async fn merge(case: &mut Case<'_>) -> Result<(), Trouble> {
         disks.push(DiskFile { dev, path: base, format: "qcow2".to_owned() });
     }
     let machine = case.machine(Role::Replica)?;
-    let how =
-        Rendering { name: &name, same_uuid: true, disks: &disks, links: None, record: Some(&case.record) };
+    let how = Rendering {
+        name: &name,
+        identity: Identity::Its,
+        disks: &disks,
+        links: None,
+        record: Some(&case.record),
+    };
     host.virsh_with(&["define"], &[("--file", &machine.render(&how))]).await?;
-    let kept: Vec<&str> = disks.iter().map(|d| d.path.as_str()).collect();
-    let inside = format!("{}/", own.folder);
-    for file in layers(host).await?.iter().filter(|f| f.starts_with(&inside) && !kept.contains(&f.as_str())) {
-        host.exec(&["rm", "-f", file]).await?;
+    // By their names, the running delta first: another machine's disks may be in a folder that is called like the replica.
+    let found = layers(host).await?;
+    for dev in devices(&case.record) {
+        let above = chain.iter().skip(1).rev().map(|point| own.point(&dev, point));
+        for file in [own.running(&dev)].into_iter().chain(above).filter(|f| found.contains(f)) {
+            host.exec(&["rm", "-f", &file]).await?;
+        }
     }
     Ok(())
 }
@@ -112,16 +121,17 @@ pub async fn merge(case: &mut Case<'_>) -> Result<(), Trouble> {
 /// [`Trouble`].
 pub async fn commit(host: &Host, name: &str, disk: (&str, &str), base: &str) -> Result<(), Trouble> {
     let (dev, top) = disk;
+    // A disk that was merged while the machine ran is its own again, and its guest may have written to it since: merging the layer once more
+    // would bring back what was there before.
+    if source_of(host, name, dev).await?.as_deref() == Some(base) {
+        return Ok(());
+    }
     if run_of(host, name).await? == Some(Run::Off) {
-        let there = host.exec(&["find", top, "-maxdepth", "0"]).await.is_ok();
-        if there && top != base {
+        if host.exists(top).await? {
             end_programs(host, &[top]).await?;
             let command = ["qemu-img", "commit", "-p", "-d", "-f", "qcow2", "-b", base, top];
             host.exec_long(&command, String::new(), base, None).await?;
         }
-        return Ok(());
-    }
-    if source_of(host, name, dev).await?.as_deref() == Some(base) {
         return Ok(());
     }
     if job_of(host, name, dev).await?.is_empty() {

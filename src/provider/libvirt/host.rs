@@ -313,7 +313,9 @@ impl Host {
     }
 
     async fn say(&self, mut shell: Shell, line: &str, silence: Duration) -> Result<Output, ExecError> {
+        let began = Instant::now();
         let said = shell.say(line, silence).await;
+        tracing::debug!(site = %self.site, took = ?began.elapsed(), ok = said.is_ok(), virsh = line);
         if said.as_ref().is_ok_and(|output| !gone(output)) {
             let mut shells = self.shells.lock().unwrap_or_else(PoisonError::into_inner);
             if self.line.is_none() || shells.len() < SHELLS_THERE {
@@ -340,6 +342,29 @@ impl Host {
         let silence = ANSWER.min(self.spec.silence);
         let call = Call { argv: self.there(argv), silence, ..Call::default() };
         self.end(call, argv.first().copied().unwrap_or_default()).await
+    }
+
+    /// Whether a file is there.
+    ///
+    /// # Errors
+    /// [`HostError`], also where that cannot be told.
+    pub async fn exists(&self, path: &str) -> Result<bool, HostError> {
+        match self.look(&["find", path, "-maxdepth", "0"]).await {
+            Ok(_) => Ok(true),
+            Err(HostError::Failed { why, .. }) if why.contains("No such file") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the names of files outlive a loss of power: a file that is renamed is safe, and its new name is not before its folder is.
+    ///
+    /// # Errors
+    /// [`HostError`].
+    pub async fn settle(&self, files: &[&str]) -> Result<(), HostError> {
+        let folder = |file: &&str| file.rsplit_once('/').map_or("/", |(folder, _)| folder).to_owned();
+        let folders: BTreeSet<String> = files.iter().map(folder).collect();
+        let words = ["sync"].into_iter().chain(folders.iter().map(String::as_str));
+        self.exec(&words.collect::<Vec<_>>()).await.map(drop)
     }
 
     /// A command on the host, as a person types it where Lifeboat runs.
@@ -405,7 +430,10 @@ impl Host {
         // Copies have places of their own; they must not keep questions from being asked.
         let _place = if short { self.calls.acquire().await.ok() } else { None };
         self.connect().await?;
-        run(call).await.map_err(|error| self.trouble(error, what))
+        let (began, argv) = (Instant::now(), call.argv.join(" "));
+        let output = run(call).await;
+        tracing::debug!(site = %self.site, took = ?began.elapsed(), ok = output.is_ok(), argv);
+        output.map_err(|error| self.trouble(error, what))
     }
 
     async fn connect(&self) -> Result<(), HostError> {

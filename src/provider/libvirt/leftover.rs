@@ -30,19 +30,20 @@ pub async fn hang_up(host: &Host, domain: &str, backup: &Element) -> Result<(), 
     )))
 }
 
-/// Ends the `qemu-img` and `qemu-io` that still work on these files: a Lifeboat that was killed, or a connection that broke, left them.
+/// Ends the `qemu-img` and `qemu-io` that still work on these files, or read from these exports: a Lifeboat that was killed, or a connection
+/// that broke, left them.
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn end_programs(host: &Host, files: &[&str]) -> Result<(), Trouble> {
+pub async fn end_programs(host: &Host, on: &[&str]) -> Result<(), Trouble> {
     // Without a match `pgrep` fails. A machine's own QEMU has another name.
-    let found = match host.exec(&["pgrep", "-f", &pattern(files)]).await {
+    let found = match host.exec(&["pgrep", "-f", &pattern(on)]).await {
         Ok(found) => found,
-        Err(HostError::Failed { .. }) => return Ok(()),
+        Err(HostError::Failed { why, .. }) if why == "it ended with code 1" => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     let pids: Vec<&str> = found.split_whitespace().collect();
-    tracing::warn!(?pids, ?files, "programs that were left over are ended");
+    tracing::warn!(?pids, ?on, "programs that were left over are ended");
     match host.exec(&[&["kill", "-KILL"], pids.as_slice()].concat()).await {
         // It may have ended by itself meanwhile.
         Ok(_) | Err(HostError::Failed { .. }) => Ok(()),
@@ -50,23 +51,16 @@ pub async fn end_programs(host: &Host, files: &[&str]) -> Result<(), Trouble> {
     }
 }
 
-/// The extended regular expression of command lines with one of these files as a word.
-fn pattern(files: &[&str]) -> String {
+/// The extended regular expression of command lines with one of these files, or of these exports, as a word.
+fn pattern(texts: &[&str]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/-_~:".contains(c);
-    let escaped = |file: &&str| -> String {
-        file.chars()
-            .map(|c| {
-                if plain(c) {
-                    c.to_string()
-                } else if c == '^' {
-                    "\\^".to_owned()
-                } else {
-                    format!("[{c}]")
-                }
-            })
-            .collect()
+    let escaped = |c: char| match c {
+        c if plain(c) => c.to_string(),
+        '^' => r"\^".to_owned(),
+        c => format!("[{c}]"),
     };
-    format!("^qemu-(img|io) .*({})( |$)", files.iter().map(escaped).collect::<Vec<_>>().join("|"))
+    let texts: Vec<String> = texts.iter().map(|text| text.chars().map(escaped).collect()).collect();
+    format!("^qemu-(img|io) .*[ =/]({})([ ,]|$)", texts.join("|"))
 }
 
 #[cfg(test)]
@@ -74,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_files_are_meant() {
-        assert_eq!(pattern(&["/a/b.q", "/c"]), "^qemu-(img|io) .*(/a/b[.]q|/c)( |$)");
+    fn what_is_looked_for_is_meant_as_it_is_written() {
+        assert_eq!(pattern(&["/a/b.q", "/c^"]), r"^qemu-(img|io) .*[ =/](/a/b[.]q|/c\^)([ ,]|$)");
     }
 }

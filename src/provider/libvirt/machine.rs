@@ -25,13 +25,24 @@ pub enum Run {
     On,
 }
 
+/// Which machine it is that is defined: libvirt refuses one of a name that is there with another UUID, and two of one UUID.
+#[derive(Debug, Clone, Copy)]
+pub enum Identity<'a> {
+    /// The one that it is rendered from.
+    Its,
+    /// This one, which is there.
+    Of(&'a Machine),
+    /// A new one.
+    New,
+}
+
 /// What a rendered machine is like.
 #[derive(Debug)]
 pub struct Rendering<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Whether it keeps the identity of the machine it is rendered from. Two machines of one host cannot share one.
-    pub same_uuid: bool,
+    /// Which machine it is to its host.
+    pub identity: Identity<'a>,
     /// Its disks; those that are not named stay as they are.
     pub disks: &'a [DiskFile],
     /// Its networks in the order of its cards. Where nothing is said it stays the machine that it is, with its networks and with what lies
@@ -123,8 +134,13 @@ impl Machine {
         let mut tree = self.tree.clone();
         tree.attributes.retain(|(name, _)| name != "id");
         tree.replace(Element::new("name").saying(how.name));
-        if !how.same_uuid {
-            tree.remove("uuid");
+        match how.identity {
+            Identity::Its => {}
+            Identity::New => tree.remove("uuid"),
+            Identity::Of(machine) => {
+                tree.remove("uuid");
+                tree.children.extend(machine.tree.child("uuid").cloned().map(Node::Element));
+            }
         }
         let mut cards = how.links.into_iter().flatten();
         for device in tree.child_mut("devices").into_iter().flat_map(Element::elements_mut) {
@@ -250,7 +266,7 @@ mod tests {
         let links = [link("dr"), link("br9")];
         let text = machine().render(&Rendering {
             name: "db_replica",
-            same_uuid: false,
+            identity: Identity::New,
             disks: &[file("vda", "/r/vda.qcow2"), file("vdb", "/r/vdb.qcow2")],
             links: Some(&links),
             record: None,

@@ -1,14 +1,14 @@
 //! Power: on, off, and on only so that a machine's disks can be read.
 
-use super::case::{Case, Hosts, Trouble};
+use super::case::{Case, Hosts, Trouble, host_of};
 use super::host::{Host, HostError};
 use super::machine::Run;
 use super::quiesce;
 use super::record::DiskFile;
 use super::replicate::owner;
-use super::sight::run_of;
+use super::sight::{Roll, run_of};
 use crate::base::Duration;
-use crate::domain::{Role, VmRef};
+use crate::domain::{Replication, Role, VmRef};
 use crate::port::Subject;
 use tokio::time::Instant;
 
@@ -133,20 +133,24 @@ pub async fn guard(case: &mut Case<'_>) -> Result<(), Trouble> {
     }
 }
 
-/// Does what [`guard`] left to do for a replica that serves; the source, where there was something.
+/// Does what [`guard`] left to do: no machine that we stopped starts with its host while another one serves in its place, for now or for good.
+/// Returns those for which there was something.
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn guarded(hosts: &Hosts, subject: &Subject) -> Result<Option<VmRef>, Trouble> {
-    let case = Case::read(hosts, &subject.replica, &subject.placement, &[]).await?;
-    let vm = case.vm(Role::Source);
-    let (host, name) = case.place(Role::Source)?;
-    let ours = case.record.autostart.contains(&vm);
-    if !ours || host.is_silent() || run_of(host, &name).await?.is_none() || !starts(host, &name).await? {
-        return Ok(None);
+pub async fn guarded(hosts: &Hosts, subject: &Subject, roll: &Roll) -> Result<Vec<VmRef>, Trouble> {
+    let case = Case::with(hosts, (&subject.replica, &subject.placement), roll, &[]).await?;
+    let relation = &case.record.relation;
+    let serves = |vm: &VmRef| *vm == relation.source && relation.replication == Replication::Active;
+    let mut found = Vec::new();
+    for vm in case.record.autostart.iter().filter(|vm| !serves(vm)) {
+        let (host, name) = (host_of(hosts, vm)?, vm.vm.as_str());
+        if !host.is_silent() && run_of(host, name).await?.is_some() && starts(host, name).await? {
+            host.virsh(&["autostart", "--domain", name, "--disable"]).await?;
+            found.push(vm.clone());
+        }
     }
-    host.virsh(&["autostart", "--domain", &name, "--disable"]).await?;
-    Ok(Some(vm))
+    Ok(found)
 }
 
 /// Lets a machine start with its host again, where we had switched that off and it is there.
@@ -229,6 +233,42 @@ async fn trace_from_now(case: &mut Case<'_>, role: Role, checkpoint: &str) -> Re
         (Role::Target | Role::Source, _) => {}
     }
     case.write().await
+}
+
+/// Whether a machine has to be put on for its disks' sake, as it is off, or was put on for that before. Whoever started it since has made it
+/// run, and it is no longer what is written down.
+pub fn is_to_be_opened(case: &mut Case<'_>, role: Role, run: Option<Run>) -> bool {
+    let opened = case.record.paused == Some(role);
+    match run {
+        Some(Run::Off) => true,
+        Some(Run::Paused) => opened,
+        Some(Run::On) | None => {
+            if opened {
+                case.record.paused = None;
+            }
+            false
+        }
+    }
+}
+
+/// Whether a machine is on for its disks' sake alone.
+#[must_use]
+pub fn is_opened(case: &Case<'_>, role: Role) -> bool {
+    let paused = case.seen(role).machine().is_some_and(|m| m.run == Run::Paused);
+    paused && case.record.paused.is_some_and(|opened| case.vm(opened) == case.vm(role))
+}
+
+/// Puts a machine off that an earlier copy put on for its disks' sake and did not put off again: it holds on to disks, and to a description,
+/// that may be others soon.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn end_opened(case: &mut Case<'_>) -> Result<(), Trouble> {
+    let Some(role) = case.record.paused.filter(|role| is_opened(case, *role)) else { return Ok(()) };
+    let (host, name) = case.place(role)?;
+    destroy(host, &name).await?;
+    case.record.paused = None;
+    Ok(())
 }
 
 /// Puts a machine that is off on without letting its processors run, so that its disks can be read. That is written down first:

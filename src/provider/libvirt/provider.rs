@@ -92,6 +92,9 @@ impl Libvirt {
         requires(action, &facts).map_err(Failure::Refused)?;
         alone(action, &facts, order.placement.both_may_run).map_err(Failure::Refused)?;
         let now = self.clock.now();
+        if !matches!(action, Action::CreatePoint { .. } | Action::SendChanges { .. }) {
+            power::end_opened(&mut case).await?;
+        }
         if action.machine().is_some() {
             // Power is seen without any record. What goes with it is written down before, or it would be lost with us.
             case.record.follow(&effect(action, facts, now));
@@ -112,6 +115,10 @@ impl Libvirt {
         case.record.follow(&facts);
         match action {
             Action::Begin { .. } if case.own.machine().is_none() => Ok(replicate::define(&mut case).await?),
+            // With its record in it: what the replica is and what it has change in one moment.
+            Action::CreatePoint { .. } if case.changed => {
+                Ok(replicate::redefine(&case, &case.machine(Role::Replica)?.links()).await?)
+            }
             _ => Ok(case.write().await?),
         }
     }
@@ -139,6 +146,10 @@ fn copies_all(action: &Action, facts: &Facts) -> Option<bool> {
 fn already(action: &Action, case: &Case<'_>, facts: &Facts) -> Settled {
     match action {
         Action::Retain { .. } if replicate::merging(&case.record) => Settled::NotDone,
+        // One that is on for its disks' sake alone counts as off, and its QEMU must go as well.
+        Action::PowerOff { vm } | Action::ShutDown { vm, .. } if power::is_opened(case, *vm) => {
+            Settled::NotDone
+        }
         Action::PowerOn { vm } if case.seen(*vm).machine().is_some_and(|m| m.run == Run::Paused) => {
             Settled::NotDone
         }
@@ -298,9 +309,11 @@ impl Provider for Libvirt {
 
     fn guard<'a>(&'a self, subjects: &'a [Subject]) -> Later<'a, Vec<VmRef>> {
         Box::pin(async move {
+            let rolls = self.rolls().await;
             let mut found = Vec::new();
             for subject in subjects {
-                match power::guarded(&self.hosts, subject).await {
+                let Some(Ok((roll, _))) = rolls.get(&subject.placement.replica.site) else { continue };
+                match power::guarded(&self.hosts, subject, roll).await {
                     Ok(guarded) => found.extend(guarded),
                     Err(why) => {
                         tracing::warn!(replica = %subject.replica, %why, "its source was not looked at")

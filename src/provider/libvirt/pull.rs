@@ -22,6 +22,9 @@ const CHUNK: u64 = 8 << 20;
 /// How often a host that is not reached is tried again.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How soon it is looked first whether a backup has ended.
+const SOON: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// What is to be copied, from where to where.
 #[derive(Debug)]
 pub struct Pull<'a> {
@@ -104,8 +107,11 @@ impl Pull<'_> {
     /// # Errors
     /// [`Trouble`]; layers that are not whole have no final name.
     pub async fn run(&self) -> Result<bool, Trouble> {
-        let _from = self.from.copy_place().await;
-        let _to = self.to.copy_place().await;
+        // Always in one order: two that each held one place and waited for the other's would wait for ever.
+        let (first, second) =
+            if self.from.site <= self.to.site { (self.from, self.to) } else { (self.to, self.from) };
+        let _first = first.copy_place().await;
+        let _second = if first.site == second.site { None } else { second.copy_place().await };
         end_job(self.from, self.domain, self.owner).await?;
         self.tidy_checkpoints().await?;
         self.from.exec(&["mkdir", "-p", &self.from.spec.folder]).await?;
@@ -264,7 +270,9 @@ impl Pull<'_> {
 
     async fn copy(&self, port: &Port<'_>, changes: bool) -> Result<(), Trouble> {
         let parts: Vec<String> = self.disks.iter().map(|l| format!("{}.part", l.file)).collect();
-        end_programs(self.to, &parts.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let exports = self.disks.iter().map(|layer| self.export(layer));
+        let ours: Vec<String> = parts.iter().cloned().chain(exports).collect();
+        end_programs(self.to, &ours.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let mut works = Vec::new();
         for layer in &self.disks {
             works.push(self.work(layer, port, changes).await?);
@@ -283,6 +291,7 @@ impl Pull<'_> {
         for (layer, part) in self.disks.iter().zip(&parts) {
             self.to.exec(&["mv", "-f", part, &layer.file]).await?;
         }
+        self.to.settle(&self.disks.iter().map(|l| l.file.as_str()).collect::<Vec<_>>()).await?;
         if let Some(meter) = self.meter {
             meter.end();
         }
@@ -392,13 +401,21 @@ pub async fn checkpoints(host: &Host, domain: &str) -> Result<Vec<String>, HostE
 /// [`HostError`].
 pub async fn delete_checkpoint(host: &Host, domain: &str, name: &str) -> Result<(), HostError> {
     let command = ["checkpoint-delete", "--domain", domain, "--checkpointname", name];
-    let deleted = host.virsh(&command).await;
-    if matches!(deleted, Err(HostError::Failed { .. }))
-        && checkpoints(host, domain).await?.iter().any(|c| c == name)
-    {
-        host.virsh(&[&command[..], &["--metadata"]].concat()).await?;
+    match host.virsh(&command).await {
+        Ok(_) => Ok(()),
+        Err(HostError::Failed { why, .. }) if !is_busy(&why) => {
+            if checkpoints(host, domain).await?.iter().any(|c| c == name) {
+                host.virsh(&[&command[..], &["--metadata"]].concat()).await?;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error),
     }
-    Ok(())
+}
+
+/// Whether a machine only has no time for it now: texts of libvirt 9 to 11 in the C locale.
+fn is_busy(why: &str) -> bool {
+    ["state change lock", "Timed out", "imeout"].iter().any(|text| why.contains(text))
 }
 
 /// Whether a name is one of an owner's.
@@ -420,9 +437,14 @@ fn exports(text: &str) -> Vec<String> {
 /// # Errors
 /// [`Trouble`], also where another job runs there.
 pub async fn end_job(host: &Host, domain: &str, owner: &str) -> Result<(), Trouble> {
-    for _ in 0..50 {
+    let mut pause = SOON;
+    for _ in 0..30 {
         let text = match host.ask(&["backup-dumpxml", "--domain", domain]).await {
             Ok(text) => text,
+            Err(HostError::Failed { why, .. }) if is_busy(&why) => {
+                tokio::time::sleep(SOON * 40).await;
+                continue;
+            }
             // No backup, or the machine is off, which ends them all.
             Err(HostError::Failed { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -437,7 +459,8 @@ pub async fn end_job(host: &Host, domain: &str, owner: &str) -> Result<(), Troub
         if let Err(why) = host.virsh(&["domjobabort", "--domain", domain]).await {
             tracing::debug!(%why, "a backup ended by itself");
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SOON * 40);
     }
     Err(Trouble::InTheWay(format!("the backup on {domain} does not end")))
 }

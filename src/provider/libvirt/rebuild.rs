@@ -146,6 +146,7 @@ async fn without_record<'a>(
         target: None,
         meter: None,
         made: None,
+        changed: false,
     };
     Ok((case, damaged))
 }

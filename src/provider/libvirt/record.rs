@@ -140,6 +140,8 @@ pub struct Still {
 /// The failback target's own disks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetDisks {
+    /// Whose they are.
+    pub of: VmRef,
     /// The disks as the target has them without us.
     pub disks: Vec<DiskFile>,
     /// The checkpoint on the target from before its first cycle after the switchover.

@@ -3,7 +3,7 @@
 use super::case::{Case, Trouble, host_of};
 use super::host::Host;
 use super::leftover::end_programs;
-use super::machine::{Machine, Rendering, Run};
+use super::machine::{Identity, Machine, Rendering, Run};
 use super::power;
 use super::pull::{Layer, Pull, checkpoints, end_job};
 use super::quiesce::{self, State};
@@ -58,10 +58,14 @@ pub async fn redefine(case: &Case<'_>, links: &[crate::domain::Link]) -> Result<
         .map(|dev| DiskFile { path: layers.running(&dev), dev, format: "qcow2".to_owned() })
         .collect();
     let (host, name) = case.place(Role::Replica)?;
-    // At the host of the source there is a machine with its identity already.
-    let same_uuid = case.vm(Role::Source).site != case.vm(Role::Replica).site;
+    let identity = match case.own.machine() {
+        Some(own) => Identity::Of(own),
+        // At the host of the source there is a machine with its identity already.
+        None if case.vm(Role::Source).site == case.vm(Role::Replica).site => Identity::New,
+        None => Identity::Its,
+    };
     let how =
-        Rendering { name: &name, same_uuid, disks: &disks, links: Some(links), record: Some(&case.record) };
+        Rendering { name: &name, identity, disks: &disks, links: Some(links), record: Some(&case.record) };
     host.virsh_with(&["define"], &[("--file", &source.render(&how))]).await?;
     Ok(())
 }
@@ -78,6 +82,7 @@ pub async fn create_point(
     let (point, quiesce) = how;
     let source = case.machine(Role::Source)?.clone();
     fit(case, &source)?;
+    lose_what_is_lost(case).await?;
     if case.record.points.len() >= DEEP || merging(&case.record) {
         retain(case, if case.record.points.len() >= DEEP { MOST } else { u32::MAX }).await?;
     }
@@ -88,7 +93,7 @@ pub async fn create_point(
     let (host, name) = case.place(Role::Source)?;
     case.record.starts =
         case.record.autostart.contains(&case.vm(Role::Source)) || power::starts(host, &name).await?;
-    let was_off = source.run == Run::Off || case.record.paused == Some(Role::Source);
+    let was_off = power::is_to_be_opened(case, Role::Source, Some(source.run));
     let mut like = Consistency::Crash;
     if was_off {
         like = left(case, &source).await?;
@@ -118,13 +123,41 @@ pub async fn create_point(
     // The checkpoint before it is deleted by the next copy: until this one is written down, either would do.
     let tracked = source.disks().iter().any(DiskFile::tracks);
     case.record.baseline = tracked.then(|| Baseline { checkpoint, point: point.clone() });
-    case.record.source_xml = source.tree.render();
+    let description = source.tree.render();
+    case.changed = case.record.source_xml != description;
+    case.record.source_xml = description;
     case.record.still = match was_off {
         true => still(case, &source.disks()).await?.map(|files| Still { point: point.clone(), files }),
         false => None,
     };
     case.made = Some(like);
     Ok(at)
+}
+
+/// Forgets the latest restore points where their files are gone, as after a host lost its power in the wrong moment: nothing can be put
+/// above them. Where nothing at all is left that is something else, such as a file system that is not mounted, and a person must look.
+async fn lose_what_is_lost(case: &mut Case<'_>) -> Result<(), Trouble> {
+    let (host, own) = (case.host(Role::Replica)?, case.layers()?);
+    if case.record.points.is_empty() {
+        return Ok(());
+    }
+    let found = super::sight::layers(host).await?;
+    let devs = devices(&case.record);
+    let whole = |point: &PointId| devs.iter().all(|dev| found.contains(&own.point(dev, point.as_str())));
+    let kept = case.record.points.iter().rposition(|p| whole(&p.id)).map_or(0, |at| at + 1);
+    if kept == 0 {
+        return Err(Trouble::InTheWay(format!(
+            "none of the restore points of {} is in {} of site {}: is its file system mounted? Where they are lost, undefine {} there, and              replication begins anew",
+            case.replica,
+            own.folder,
+            host.site,
+            case.vm(Role::Replica).vm,
+        )));
+    }
+    for lost in case.record.points.drain(kept..) {
+        tracing::warn!(replica = %case.replica, point = %lost.id, "its files are gone; it is no restore point any more");
+    }
+    Ok(())
 }
 
 /// What a source that is off left on its disks: as its guest did that shut down, or as after a crash.
@@ -193,9 +226,13 @@ async fn copy(
     let layers = case.layers()?;
     let (from, domain) = case.place(Role::Source)?;
     let latest = case.record.points.last().map(|p| p.id.as_str());
+    let found = super::sight::layers(case.host(Role::Replica)?).await?;
     let layer = |disk: DiskFile| Layer {
         file: layers.point(&disk.dev, point.as_str()),
-        below: latest.map(|latest| (Layers::name(&disk.dev, latest), "qcow2".to_owned())),
+        // A disk that the source got since has nothing below.
+        below: latest
+            .filter(|latest| found.contains(&layers.point(&disk.dev, latest)))
+            .map(|latest| (Layers::name(&disk.dev, latest), "qcow2".to_owned())),
         tracks: disk.tracks(),
         dev: disk.dev,
     };
@@ -292,6 +329,7 @@ async fn merge_expired(case: &mut Case<'_>) -> Result<(), Trouble> {
                     }
                     host.exec_long(&command, String::new(), &below, case.meter.as_ref()).await?;
                     host.exec(&["mv", "-f", &below, &above]).await?;
+                    host.settle(&[&above]).await?;
                 }
                 None => drop(host.exec(&["rm", "-f", &below]).await?),
             }

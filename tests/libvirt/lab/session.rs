@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The stories that need nothing but machines without a guest. All others need guests, networks, links that are cut, or other rights.
-pub const STORIES: [&str; 13] = [
+pub const STORIES: [&str; 16] = [
+    "a_disk_that_was_merged_before_its_machine_died_is_not_merged_again",
+    "a_source_that_is_made_anew_is_replicated_as_it_is_now",
     "a_failover_is_undone_and_one_is_made_permanent",
     "a_failback_is_undone_and_tried_again",
     "a_merge_that_was_begun_before_is_ended",
@@ -21,7 +23,8 @@ pub const STORIES: [&str; 13] = [
     "a_raw_disk_beside_another_one_goes_there_and_back",
     "a_record_that_was_lost_is_rebuilt_from_what_stands_there",
     "an_import_is_a_workspace_that_works",
-    "killed_at_any_step_it_is_resumed_to_the_goal",
+    "killed_between_any_two_steps_of_every_operation_it_is_resumed",
+    "killed_within_any_step_of_every_operation_it_is_resumed",
 ];
 
 /// What has to be on the machine: a program, and the package that brings it.

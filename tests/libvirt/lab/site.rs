@@ -212,6 +212,11 @@ impl Site {
         run(&head.into_iter().chain(tail).collect::<Vec<_>>()).map(drop)
     }
 
+    /// Where libvirt notes what it does with a machine that is on.
+    pub fn status_of(&self, domain: &str) -> PathBuf {
+        self.folder.join("run/qemu").join(format!("{domain}.xml"))
+    }
+
     /// A file of the site, as it is seen from outside of it.
     pub fn image(&self, name: &str) -> PathBuf {
         self.folder.join("lib/images").join(name)
