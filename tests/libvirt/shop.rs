@@ -167,6 +167,8 @@ fn there_and_back(shop: &mut Shop<'_>) -> Result<(), String> {
 /// Damage that is noticed late: from the points before it, and back to the sources when it was none.
 fn damaged(shop: &mut Shop<'_>) -> Result<(), String> {
     let (a, b) = (&shop.lab.production, &shop.lab.recovery);
+    // A whole second after the last point, as moments are told in whole seconds.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     let moment = now();
     let damage = answer(DB, a, "fill?damage:4");
     shop.workspace.replicate();

@@ -142,19 +142,21 @@ fn package(program: &str) -> &'static str {
         "libvirt" => "libvirt-daemon-system",
         "QEMU" => "qemu-system-x86",
         "ip" | "ss" => "iproute2",
+        "pgrep" => "procps",
         _ => "qemu-utils",
     }
 }
 
 async fn tools(host: &Host, needed: bool) -> Vec<Hitch> {
-    let (image, io) = tokio::join!(
+    let (image, io, find) = tokio::join!(
         when(needed, host.look(&["qemu-img", "--version"])),
-        when(needed, host.look(&["qemu-io", "--version"]))
+        when(needed, host.look(&["qemu-io", "--version"])),
+        when(needed, host.look(&["pgrep", "--version"]))
     );
     let one = |(program, said): (&'static str, Option<Result<String, HostError>>)| {
         said?.err().map(|why| missing(host, program, &why, true))
     };
-    [("qemu-img", image), ("qemu-io", io)].into_iter().filter_map(one).collect()
+    [("qemu-img", image), ("qemu-io", io), ("pgrep", find)].into_iter().filter_map(one).collect()
 }
 
 fn missing(host: &Host, program: &'static str, error: &HostError, fatal: bool) -> Hitch {
