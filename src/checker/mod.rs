@@ -3,11 +3,13 @@
 //!
 //! A plan is checked in three steps, and a later one only where the earlier one found nothing:
 //! 1. [`structure`]: every reference leads somewhere, every edge leads forward (so nothing waits for itself).
-//! 2. [`order`]: the actions on one replica stand in one order; what is irreversible comes behind every wait of its replica.
+//! 2. [`order`]: the actions on one replica stand in one order; what is irreversible comes behind every wait of its replica. [`places`]: nobody
+//!    waits for another replica while holding a place that this one may need.
 //! 3. [`walk`]: over the observed facts, action by action: what each needs, what must never be, what is lost, where it ends.
 
 mod losses;
 mod order;
+mod places;
 mod structure;
 mod walk;
 
@@ -23,13 +25,14 @@ pub fn check(plan: &Plan, inventory: &Inventory) -> Vec<Violation> {
         return found;
     }
     let tracks = tracks(plan);
+    let mut found = places::violations(plan);
     let ordered = || {
         let mut reach = order::Reach::new(plan, Adjacency::new(plan.nodes.len(), &plan.edges));
         tracks.iter().flat_map(|track| order::violations(plan, track, &mut reach)).collect()
     };
     let walked = || tracks.par_iter().flat_map_iter(|t| walk::violations(plan, inventory, t)).collect();
-    let (mut found, more): (Vec<Violation>, Vec<Violation>) = rayon::join(ordered, walked);
-    found.extend(more);
+    let (one, other): (Vec<Violation>, Vec<Violation>) = rayon::join(ordered, walked);
+    found.extend(one.into_iter().chain(other));
     found
 }
 

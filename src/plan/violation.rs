@@ -45,6 +45,13 @@ pub enum Violation {
         /// What must be before it.
         before: NodeId,
     },
+    /// A replica would keep a place under a limit while it waits for another replica, which may wait for that place.
+    WaitsWithPlace {
+        /// The node that waits.
+        node: NodeId,
+        /// What it waits for.
+        waits_for: NodeId,
+    },
     /// Data is lost that the plan does not name.
     UnnamedLoss(ReplicaName),
 }

@@ -156,8 +156,9 @@ fn forward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed]
 /// The machines that served until now stop against the plan's order: what depends on another one goes first.
 fn backward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed]) {
     let stops = |p: &Placed| match class {
-        Class::Undo => Some(p.first),
-        Class::Start | Class::Switch | Class::Unback => p.stop,
+        // Their places cover the whole leg up to its start: it begins when nothing has to be waited for any more.
+        Class::Undo | Class::Unback => Some(p.first),
+        Class::Start | Class::Switch => p.stop,
     };
     let from: Vec<NodeId> = later.iter().filter_map(|p| p.stop).collect();
     let to: Vec<NodeId> = earlier.iter().filter_map(stops).collect();

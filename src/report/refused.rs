@@ -390,6 +390,9 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
         Violation::TooEarly { node, before } => {
             format!("{} cannot be undone and might start before {}", name(node), name(before))
         }
+        Violation::WaitsWithPlace { node, waits_for } => {
+            format!("{} would keep a place under a limit while it waits for {}", name(node), name(waits_for))
+        }
         Violation::UnnamedLoss(replica) => format!("{replica} would lose data that the plan does not name"),
     };
     Finding::new(Code::CheckerRefuses, message)

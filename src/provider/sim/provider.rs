@@ -191,12 +191,15 @@ impl Simulator {
 
     /// Whether the action was cut off by its site falling silent, once it is over.
     fn finished(&self, order: &Order) -> Result<(), Failure> {
-        let at = self.clock.now();
-        let mut store = self.lock();
-        let read = store.read_on();
-        store.world.catch_up(at);
-        read.map_err(|e| Failure::NoAnswer(e.to_string()))?;
-        match silent_site(&store.world, order) {
+        let (now, key) = (self.clock.now(), order.key.to_string());
+        let looked = self.lock().write(|world| {
+            let at = now.max(world.now);
+            world.catch_up(at);
+            // Who is told of an effect tells others, and may die then: the next process must not find a world in which it has not happened.
+            let unsaid = world.asked(&key).is_some_and(|asked| asked.ends > world.noted);
+            (unsaid.then_some(Line { at, entry: Entry::Advanced }), silent_site(world, order))
+        });
+        match looked.map_err(|e| Failure::NoAnswer(e.to_string()))? {
             Some(why) => Err(Failure::NoAnswer(why)),
             None => Ok(()),
         }

@@ -145,6 +145,8 @@ pub(super) struct World {
     pub(super) setup: Setup,
     index: Index,
     pub(super) now: Timestamp,
+    /// The time of the last line: the one that another process finds.
+    pub(super) noted: Timestamp,
     machines: BTreeMap<VmRef, Machine>,
     states: BTreeMap<ReplicaName, State>,
     pub(super) faults: Vec<Fault>,
@@ -163,6 +165,7 @@ impl World {
         Self {
             index: Index::new(&setup),
             now: setup.begins(),
+            noted: setup.begins(),
             machines: BTreeMap::new(),
             states: BTreeMap::new(),
             faults,
@@ -180,6 +183,7 @@ impl World {
     /// Takes a line of the log in.
     pub(super) fn apply(&mut self, line: &Line) {
         self.catch_up(line.at);
+        self.noted = self.noted.max(line.at);
         match &line.entry {
             Entry::Asked(asked) => {
                 self.sequence += 1;
