@@ -1,6 +1,6 @@
 //! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
 
-use super::carry::{Ready, carry, claim, free};
+use super::carry::{Manner, Ready, carry, claim, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
@@ -24,16 +24,17 @@ pub struct Ask {
     pub confirm: Option<String>,
     /// Whether manual switchovers shall be done now.
     pub switchover: bool,
-    /// Whether every step is shown.
-    pub steps: bool,
+    /// How it is driven.
+    pub manner: Manner,
 }
 
 /// Carries the command out.
 ///
 /// # Errors
 /// An early end.
-pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
-    let path = Path::new(&ask.what);
+pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
+    let what = ask.what.clone();
+    let path = Path::new(&what);
     if path.is_file() || ask.what.contains('/') || ask.what.ends_with(".json") {
         return sealed(desk, ask, path, screen).await;
     }
@@ -51,7 +52,7 @@ pub async fn apply(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     worded(desk, &found, &prepared.loaded.sources, screen);
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
     let sources = prepared.loaded.sources.clone();
-    with(desk, (found, sources), begin(desk, prepared, ask.steps, screen).await)
+    with(desk, (found, sources), begin(desk, prepared, ask.manner, screen).await)
 }
 
 /// What is worth knowing before the question. Machines find it with the answer.
@@ -75,15 +76,15 @@ fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said {
 }
 
 /// Claims, freezes and drives a plan that was just made.
-pub async fn begin(desk: &Desk, prepared: Prepared, steps: bool, screen: &mut dyn Screen) -> Said {
+pub async fn begin(desk: &Desk, prepared: Prepared, manner: Manner, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    start(desk, world, Start { plan, documents: loaded.documents, from: None, steps }, screen).await
+    start(desk, world, Start { plan, documents: loaded.documents, from: None, manner }, screen).await
 }
 
 /// The same for the way back from a run: it takes the replicas over, and only when it is there to be taken up is that run closed.
 pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    let start_back = Start { plan, documents: loaded.documents, from: Some(from), steps: false };
+    let start_back = Start { plan, documents: loaded.documents, from: Some(from), manner: Manner::default() };
     start(desk, world, start_back, screen).await
 }
 
@@ -93,12 +94,13 @@ struct Start {
     documents: Vec<(String, Digest)>,
     /// The run whose replicas it takes over.
     from: Option<Held>,
-    /// Whether every step is shown.
-    steps: bool,
+    /// How it is driven.
+    manner: Manner,
 }
 
 async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
-    let Start { plan, documents, from, steps } = what;
+    let Start { plan, documents, from, manner } = what;
+    manner.check(&world)?;
     let runs = Runs::new(&desk.own());
     let id = new_run(&runs, world.clock().now())?;
     let active = claim(desk, &id, &plan, &world, from.as_ref().map(|f| &f.found.frozen.run))?;
@@ -128,7 +130,7 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
         }
     }
     let progress = Progress::new(Arc::new(frozen.plan));
-    carry(desk, &world, Ready { id, active, journal, progress, steps }, screen).await
+    carry(desk, &world, Ready { id, active, journal, progress, manner }, screen).await
 }
 
 /// Whether the facts that the plan relied on are still what they were.
@@ -140,7 +142,7 @@ pub async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
     }
 }
 
-async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) -> Said {
+async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> Said {
     let (sealed, _) = seal::read(path)?;
     let world = World::from_settings(desk, sealed.setup)?;
     still_fits(&sealed.plan, &world).await?;
@@ -162,7 +164,7 @@ async fn sealed(desk: &Desk, ask: &Ask, path: &Path, screen: &mut dyn Screen) ->
     worded(desk, &found, &Sources::default(), screen);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);
-    let what = Start { plan, documents, from: None, steps: ask.steps };
+    let what = Start { plan, documents, from: None, manner: ask.manner };
     with(desk, (found, Sources::default()), start(desk, world, what, screen).await)
 }
 

@@ -1,11 +1,12 @@
 //! Carrying a run out: claim, journal, engine, and what is seen of it meanwhile.
 
+use super::stop::deadline;
 use super::world::World;
 use super::{Answer, Desk, Exit, Screen, Words};
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::domain::Moving;
-use crate::engine::{EngineError, Run, Seen, drive, stop_signal};
+use crate::engine::{EngineError, Run, Seen, Stopper, drive, stop_signal};
 use crate::journal::{Active, Claim, LocalJournal, Refusal, Runs};
 use crate::plan::{NodeId, Plan};
 use crate::port::ActionKey;
@@ -14,13 +15,16 @@ use crate::report::text;
 use crate::report::text::Options;
 use crate::report::text::run::{Story, failed_words};
 use crate::report::words::count;
-use crate::run::{Event, Outcome, Progress};
+use crate::run::{Event, Outcome, Progress, StopWhy};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// How long steps under way may take to end after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(60);
+/// How often it is looked whether somebody left word that the run shall stop.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Claims the replicas of a plan for a run; beside another one, where they are handed over between the two.
 pub fn claim(
@@ -64,7 +68,7 @@ pub fn refused(refusal: Refusal) -> Box<Answer> {
             Exit::Locked,
             Finding::new(Code::Locked, format!("`{shared}` is held by another run"))
                 .about(source(&holder))
-                .help("wait until it ends, or stop it with Ctrl-C where it runs; nothing was changed"),
+                .help(format!("wait until it ends, or `lifeboat stop {}`; nothing was changed", holder.run)),
         ),
         Refusal::Unfinished { shared, earlier } => Answer::stop(
             Exit::Unfinished,
@@ -95,8 +99,28 @@ pub struct Ready {
     pub journal: LocalJournal,
     /// What happened so far.
     pub progress: Progress,
+    /// How it is driven.
+    pub manner: Manner,
+}
+
+/// How a run is driven.
+#[derive(Debug, Default)]
+pub struct Manner {
     /// Whether every step is shown.
     pub steps: bool,
+    /// When it stops by itself: a time, or how long it may take.
+    pub deadline: Option<String>,
+}
+
+impl Manner {
+    /// Looks at what was asked for before anything is begun.
+    ///
+    /// # Errors
+    /// A deadline that is none, or past.
+    pub fn check(&self, world: &World) -> Result<(), Box<Answer>> {
+        let text = self.deadline.as_deref();
+        text.map(|text| deadline(text, world.clock().now())).transpose().map(drop)
+    }
 }
 
 /// Drives a run and reports it.
@@ -106,11 +130,16 @@ pub async fn carry(
     ready: Ready,
     screen: &mut dyn Screen,
 ) -> Result<Answer, Box<Answer>> {
-    let Ready { id, active, mut journal, progress, steps } = ready;
-    let mut live = Live::new(Arc::clone(progress.plan()), steps);
+    let Ready { id, active, mut journal, progress, manner } = ready;
+    let deadline = manner.deadline.map(|text| deadline(&text, world.clock().now())).transpose()?;
+    let mut live = Live::new(Arc::clone(progress.plan()), manner.steps);
     screen.line(&live.opening(&id, world.clock().now()));
     let (stopper, stop) = stop_signal();
-    let signals = tokio::spawn(watch_signals(stopper));
+    let runs = Runs::new(&desk.own());
+    runs.forget_stop(&id)?;
+    let mut wishes = JoinSet::new();
+    wishes.spawn(watch_signals(stopper.clone()));
+    wishes.spawn(watch_word(stopper, runs, id.clone()));
     let plan = Arc::clone(progress.plan());
     let ended = drive(Run {
         id: id.clone(),
@@ -121,6 +150,7 @@ pub async fn carry(
         clock: world.clock(),
         stop,
         grace: GRACE,
+        deadline,
         watch: &mut |at, seen, progress| {
             match seen {
                 Seen::Event(event) => {
@@ -139,7 +169,7 @@ pub async fn carry(
         crash: None,
     })
     .await;
-    signals.abort();
+    drop(wishes);
     world.close()?;
     let ended = ended.map_err(|error| engine_failed(error, &id))?;
     screen.tally(None);
@@ -267,7 +297,7 @@ fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> V
 }
 
 /// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt.
-async fn watch_signals(stopper: crate::engine::Stopper) {
+async fn watch_signals(stopper: Stopper) {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
@@ -281,6 +311,16 @@ async fn watch_signals(stopper: crate::engine::Stopper) {
             std::process::exit(code);
         }
         asked = true;
-        stopper.stop();
+        stopper.stop(StopWhy::Asked);
+    }
+}
+
+/// Stops the run when somebody leaves word for it.
+async fn watch_word(stopper: Stopper, runs: Runs, run: RunId) {
+    loop {
+        if let Some(wish) = runs.asked_to_stop(&run) {
+            return stopper.stop(StopWhy::AskedBy(wish));
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod abort;
 pub mod apply;
-mod carry;
+pub mod carry;
 mod gate;
 mod hold;
 pub mod import;
@@ -20,6 +20,7 @@ pub mod settle;
 pub mod show;
 pub mod sim;
 pub mod status;
+pub mod stop;
 pub mod validate;
 mod world;
 

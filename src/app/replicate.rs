@@ -1,6 +1,7 @@
 //! `lifeboat replicate`: one replication run for some replicas, from cron or a systemd timer.
 
 use super::apply::begin;
+use super::carry::Manner;
 use super::load::Loaded;
 use super::prepare::{Asked, Prepared, documents, prepare};
 use super::world::subjects;
@@ -51,7 +52,7 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
     if prepared.plan.is_empty() {
         return Ok(super::plan::shown(desk, &prepared, false));
     }
-    begin(desk, prepared, false, screen).await
+    begin(desk, prepared, Manner::default(), screen).await
 }
 
 /// What runs again and again is what finds a host that has come back first. Its machines must not serve beside those that took their place.

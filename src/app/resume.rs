@@ -1,6 +1,6 @@
 //! `lifeboat resume [RUN]`: goes on with a run that was cut off. It needs no documents: plan and settings are frozen with the run.
 
-use super::carry::{Ready, carry, refused};
+use super::carry::{Manner, Ready, carry, refused};
 use super::hold::{Held, hold};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::{RunId, Timestamp};
@@ -15,18 +15,19 @@ pub struct Ask {
     pub run: Option<String>,
     /// Another time for the switchovers that it waits for.
     pub switchover: Option<String>,
-    /// Whether every step is shown.
-    pub steps: bool,
+    /// How it is driven.
+    pub manner: Manner,
 }
 
 /// Carries the command out.
 ///
 /// # Errors
 /// An early end.
-pub async fn resume(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
+pub async fn resume(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let time = ask.switchover.as_deref().map(time).transpose()?;
     let id = which(desk, ask.run.as_deref())?;
     let Held { world, active, found, mut journal } = hold(desk, &id)?;
+    ask.manner.check(&world)?;
     if found.torn {
         screen.line("the last record was cut off by the kill; it never counted and is taken away");
     }
@@ -53,7 +54,7 @@ pub async fn resume(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
             progress.apply(event, *at).map_err(|e| super::runs::illegal(&id, &e))?;
         }
     }
-    carry(desk, &world, Ready { id, active, journal, progress, steps: ask.steps }, screen).await
+    carry(desk, &world, Ready { id, active, journal, progress, manner: ask.manner }, screen).await
 }
 
 /// A time that a person types; none is now.

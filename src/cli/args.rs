@@ -123,6 +123,9 @@ pub enum Command {
         /// Show every step.
         #[arg(long)]
         steps: bool,
+        /// Stop at this time, or after so long: nothing new starts then.
+        #[arg(long, value_name = "TIME")]
+        deadline: Option<String>,
     },
     /// Go on with a run that was cut off.
     Resume {
@@ -134,6 +137,17 @@ pub enum Command {
         /// Show every step.
         #[arg(long)]
         steps: bool,
+        /// Stop at this time, or after so long: nothing new starts then.
+        #[arg(long, value_name = "TIME")]
+        deadline: Option<String>,
+    },
+    /// Ask a run to start nothing new, also one that another machine carries on.
+    Stop {
+        /// The run.
+        run: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = words)]
+        because: Option<String>,
     },
     /// Show the way back from an unfinished run, and carry it out.
     Abort {

@@ -3,6 +3,7 @@
 mod args;
 mod output;
 
+use crate::app::carry::Manner;
 use crate::app::settle::Word;
 use crate::app::sim::Power;
 use crate::app::{self, Answer, Desk, Exit, Said};
@@ -95,14 +96,15 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
             wait(app::plan::plan(desk, &ask))
         }
-        Command::Apply { what, confirm, switchover, steps, .. } => {
-            let ask = app::apply::Ask { what, confirm, switchover, steps };
-            wait(app::apply::apply(desk, &ask, &mut screen))
+        Command::Apply { what, confirm, switchover, steps, deadline, .. } => {
+            let ask = app::apply::Ask { what, confirm, switchover, manner: Manner { steps, deadline } };
+            wait(app::apply::apply(desk, ask, &mut screen))
         }
-        Command::Resume { run, switchover, steps } => {
-            let ask = app::resume::Ask { run, switchover, steps };
-            wait(app::resume::resume(desk, &ask, &mut screen))
+        Command::Resume { run, switchover, steps, deadline } => {
+            let ask = app::resume::Ask { run, switchover, manner: Manner { steps, deadline } };
+            wait(app::resume::resume(desk, ask, &mut screen))
         }
+        Command::Stop { run, because } => app::stop::stop(desk, &run, because),
         Command::Abort { run, confirm, close, because } => {
             let close = close.then(|| because.unwrap_or_default());
             wait(app::abort::abort(desk, &app::abort::Ask { run, confirm, close }, &mut screen))

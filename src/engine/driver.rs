@@ -30,6 +30,8 @@ pub struct Run<'a> {
     pub clock: Arc<dyn Clock>,
     /// How it is asked to stop.
     pub stop: StopSignal,
+    /// When it stops by itself.
+    pub deadline: Option<Timestamp>,
     /// How long steps under way may take to end after that.
     pub grace: Duration,
     /// Who watches.
@@ -229,7 +231,8 @@ impl Driver<'_> {
             if self.acting.is_empty() && self.waits.is_empty() && wake.is_none() {
                 break;
             }
-            let timer = wake.map(|at| self.spawn_at(at, Report::Wake));
+            let deadline = self.run.deadline.filter(|_| !self.asked);
+            let timer = wake.into_iter().chain(deadline).min().map(|at| self.spawn_at(at, Report::Wake));
             drop(self.busy.take());
             let message = tokio::select! {
                 biased;
@@ -246,7 +249,7 @@ impl Driver<'_> {
                 None => self.stop_as_asked()?,
             }
         }
-        let stopped = matches!(self.run.progress.stopping(), Some(StopWhy::Asked));
+        let stopped = self.run.progress.stopping().is_some_and(StopWhy::is_wanted);
         let outcome = outcome(&self.run.progress, stopped);
         self.record(vec![Event::Ended { outcome }])?;
         Ok(outcome)
@@ -255,10 +258,15 @@ impl Driver<'_> {
     /// Nothing new starts, waits are given up, and what is under way has the grace time to end.
     fn stop_as_asked(&mut self) -> Result<(), EngineError> {
         self.asked = true;
-        self.record(vec![Event::Stopping { why: StopWhy::Asked }])?;
+        let why = self.run.stop.why().or_else(|| self.overdue()).unwrap_or(StopWhy::Asked);
+        self.record(vec![Event::Stopping { why }])?;
         self.give_waits_up();
         self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
         Ok(())
+    }
+
+    fn overdue(&self) -> Option<StopWhy> {
+        self.run.deadline.filter(|at| *at <= self.run.clock.now()).map(StopWhy::Deadline)
     }
 
     /// Of a run that stops, nothing follows from what it waits for; whoever resumes it waits anew.
@@ -276,7 +284,7 @@ impl Driver<'_> {
         }
         loop {
             // Whoever asks while records are being made durable is heard before anything else starts.
-            if self.run.stop.is_set() && !self.asked {
+            if (self.run.stop.why().is_some() || self.overdue().is_some()) && !self.asked {
                 self.stop_as_asked()?;
             }
             let next = self.run.progress.next(self.run.clock.now());

@@ -11,40 +11,45 @@ mod wait;
 
 pub use driver::{Crash, Ended, EngineError, Run, Seen, Word, by_hand, drive};
 
+use crate::run::StopWhy;
 use tokio::sync::watch;
 
 /// How a run is asked to stop.
 #[derive(Debug, Clone)]
-pub struct StopSignal(watch::Receiver<bool>);
+pub struct StopSignal(watch::Receiver<Option<StopWhy>>);
 
 /// The other end of a [`StopSignal`].
-#[derive(Debug)]
-pub struct Stopper(watch::Sender<bool>);
+#[derive(Debug, Clone)]
+pub struct Stopper(watch::Sender<Option<StopWhy>>);
 
 /// A pair of them.
 #[must_use]
 pub fn stop_signal() -> (Stopper, StopSignal) {
-    let (sender, receiver) = watch::channel(false);
+    let (sender, receiver) = watch::channel(None);
     (Stopper(sender), StopSignal(receiver))
 }
 
 impl Stopper {
-    /// Asks: nothing new starts, what runs may end.
-    pub fn stop(&self) {
-        self.0.send_replace(true);
+    /// Asks: nothing new starts, what runs may end. The first one that asks is the reason.
+    pub fn stop(&self, why: StopWhy) {
+        self.0.send_if_modified(|asked| {
+            let first = asked.is_none();
+            asked.get_or_insert(why);
+            first
+        });
     }
 }
 
 impl StopSignal {
-    /// Whether somebody asked.
+    /// Why, where somebody asked.
     #[must_use]
-    pub fn is_set(&self) -> bool {
-        *self.0.borrow()
+    pub fn why(&self) -> Option<StopWhy> {
+        self.0.borrow().clone()
     }
 
     /// Returns when somebody asks; never, where nobody can any more.
     pub async fn asked(&mut self) {
-        if self.0.wait_for(|stop| *stop).await.is_err() {
+        if self.0.wait_for(Option::is_some).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -178,7 +178,7 @@ impl Journal for Memory {
             return Err(JournalError::io(std::path::Path::new("journal.jsonl"))(full));
         }
         if let Some((_, stopper)) = self.stops.take_if(|(during, _)| *during == self.batches.len()) {
-            stopper.stop();
+            stopper.stop(StopWhy::Asked);
         }
         self.batches.push(events.to_vec());
         Ok(())
@@ -239,7 +239,7 @@ impl Lab {
         let clock = self.provider.clock.clone();
         let (stopper, stop) = stop_signal();
         if self.stop_at == Some(0) {
-            stopper.stop();
+            stopper.stop(StopWhy::Asked);
         }
         let mut stopper = Some(stopper);
         self.journal.stops = self.stop_in_write.zip(stopper.take_if(|_| self.stop_in_write.is_some()));
@@ -252,6 +252,7 @@ impl Lab {
             clock: Arc::new(clock.clone()),
             stop,
             grace: self.grace,
+            deadline: None,
             watch: &mut |_, _, _| {},
             crash: self.crash,
         };
@@ -261,7 +262,7 @@ impl Lab {
                 let busy = clock.busy();
                 tokio::spawn(async move {
                     clock.until(Timestamp::from_millis(0).after(Duration::from_secs(at))).await;
-                    stopper.stop();
+                    stopper.stop(StopWhy::Asked);
                     // The driver has heard it before time goes on.
                     for _ in 0..10 {
                         tokio::task::yield_now().await;

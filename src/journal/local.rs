@@ -4,7 +4,7 @@ use crate::base::{Digest, RunId, Timestamp};
 use crate::journal::record::{Bad, Record, VERSION};
 use crate::journal::{Journal, JournalError};
 use crate::plan::Plan;
-use crate::run::{Event, Progress};
+use crate::run::{Event, Progress, Wish};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -175,6 +175,38 @@ impl Runs {
             Err(error) => return Err(JournalError::io(&journal)(error)),
         };
         read_records(&journal, &bytes, frozen, Digest::of(&text))
+    }
+
+    /// Leaves word for the runner of a run that it shall stop, wherever it runs that sees this folder.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
+        let path = self.word(run);
+        let text = serde_json::to_vec(wish).map_err(|e| JournalError::io(&path)(e.into()))?;
+        write_whole(&path, &text)
+    }
+
+    /// The word that was left for the runner of a run. One that cannot be read is none.
+    #[must_use]
+    pub fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
+        serde_json::from_slice(&std::fs::read(self.word(run)).ok()?).ok()
+    }
+
+    /// Takes the word away: it was for the runner before.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
+        let path = self.word(run);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io(&path)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn word(&self, run: &RunId) -> PathBuf {
+        self.folder.join(run.as_str()).join("stop.json")
     }
 
     /// Opens a run to write on. What a kill cut off at the end is taken away.

@@ -6,7 +6,7 @@ use crate::domain::{Moving, Wait};
 use crate::plan::{Leg, LegId, NodeId, Plan, Work};
 use crate::report::text::run::{failed_words, failure_words};
 use crate::report::words;
-use crate::run::{Event, How, Outcome, Progress, Status, StopWhy};
+use crate::run::{Event, How, Outcome, Progress, Status};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -94,12 +94,8 @@ impl Live {
                 let name = self.plan.node_name(*node);
                 vec![line('~', format!("{name}: {person} has it wait until {to}"))]
             }
-            Event::Stopping { why: StopWhy::Asked } => {
-                vec![line('!', "stopping: nothing new starts; what is under way is finished".to_owned())]
-            }
-            Event::Stopping { why: StopWhy::Failure(node) } => {
-                let name = self.plan.node_name(*node);
-                vec![line('!', format!("stopping, as the plan says, because {name} failed"))]
+            Event::Stopping { why } => {
+                vec![line('!', format!("stopping, {}: nothing new starts", words::stop(why, &self.plan)))]
             }
             Event::Ended { outcome } => vec![line(ended_mark(*outcome), outcome.word().to_owned())],
             Event::Closed { person, because } => vec![line('.', format!("closed by {person}: {because}"))],

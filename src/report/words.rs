@@ -8,6 +8,7 @@ use crate::domain::{
     PointKind, Probe, Readiness, Refusal, Role, Switchover, Transfer, Unmet, Wait,
 };
 use crate::plan::{Leg, Plan, Untouched, Why};
+use crate::run::{StopWhy, Wish};
 
 /// A machine by its part.
 #[must_use]
@@ -164,6 +165,20 @@ pub const fn why(why: &Why) -> &'static str {
         Why::SourceSilent => "the source does not answer, and the document allows doing without it",
         Why::VerificationFailed => "runs only where the verification fails",
         Why::Asked => "it was asked for",
+    }
+}
+
+/// Why a run stops.
+#[must_use]
+pub fn stop(why: &StopWhy, plan: &Plan) -> String {
+    match why {
+        StopWhy::Asked => "as was asked".to_owned(),
+        StopWhy::AskedBy(Wish { person, host, because }) => {
+            let because = because.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            format!("as {person} on {host} asked{because}")
+        }
+        StopWhy::Deadline(at) => format!("as its deadline is {at}"),
+        StopWhy::Failure(node) => format!("as the plan says, because {} failed", plan.node_name(*node)),
     }
 }
 

@@ -40,10 +40,38 @@ pub enum How {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StopWhy {
-    /// Somebody asked.
+    /// Somebody asked where it runs.
     Asked,
+    /// Somebody asked from elsewhere.
+    AskedBy(Wish),
+    /// The time is over that it was given.
+    Deadline(Timestamp),
     /// The plan says that this failure stops everything.
     Failure(NodeId),
+}
+
+impl StopWhy {
+    /// Whether somebody wanted it, and nothing went wrong.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        match self {
+            Self::Asked | Self::AskedBy(_) | Self::Deadline(_) => true,
+            Self::Failure(_) => false,
+        }
+    }
+}
+
+/// A person's word that a run shall stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wish {
+    /// Who.
+    pub person: String,
+    /// From which machine.
+    pub host: String,
+    /// Why, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 /// Something that happened.

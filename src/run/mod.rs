@@ -9,6 +9,6 @@ pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
 
-pub use event::{Event, FailedWhy, How, IllegalEvent, Runner, StopWhy};
+pub use event::{Event, FailedWhy, How, IllegalEvent, Runner, StopWhy, Wish};
 pub use outcome::{NotRun, Outcome, Summary, outcome};
 pub use progress::{Next, Progress, Status};

@@ -62,6 +62,7 @@ fn go_on(
         clock,
         stop,
         grace: Duration::from_secs(60),
+        deadline: None,
         watch: &mut |_, _, _| {},
         crash,
     }))?;

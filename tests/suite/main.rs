@@ -13,6 +13,7 @@ mod program;
 mod scenarios;
 mod schema;
 mod simulated;
+mod stop;
 mod trouble;
 mod views;
 mod world;

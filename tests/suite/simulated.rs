@@ -163,6 +163,7 @@ fn drive_in(
         clock: sim.clock(),
         stop,
         grace: Duration::from_secs(60),
+        deadline: None,
         watch: &mut |_, _, _| {},
         crash,
     }));

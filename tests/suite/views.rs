@@ -474,7 +474,7 @@ fn a_report_calls_an_exception_only_what_its_outcome_counts_as_one() {
     let run: RunId = "20260101T120000Z".parse().unwrap();
     let story = Story { run: &run, progress: &progress, events: &events };
     let text = text::run_report(story, &Options::default());
-    assert!(text.contains("\nOn the way\n  12:00:00Z stopped on request\n"), "{text}");
+    assert!(text.contains("\nOn the way\n  12:00:00Z stopped, as was asked\n"), "{text}");
     assert!(!text.contains("Exceptions"), "{text}");
 }
 

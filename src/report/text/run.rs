@@ -6,7 +6,7 @@ use crate::domain::Transfer;
 use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::report::{table, words};
-use crate::run::{Event, FailedWhy, How, Outcome, Progress, Status, StopWhy};
+use crate::run::{Event, FailedWhy, How, Outcome, Progress, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A run as it was recorded.
@@ -293,10 +293,7 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
                 format!("{}: {person} had it wait until {at}", plan.node_name(*node))
             }
             Event::Closed { person, because } => format!("{person} closed the run: {because}"),
-            Event::Stopping { why: StopWhy::Asked } => "stopped on request".to_owned(),
-            Event::Stopping { why: StopWhy::Failure(node) } => {
-                format!("stopped by the plan's word, because {} failed", plan.node_name(*node))
-            }
+            Event::Stopping { why } => format!("stopped, {}", words::stop(why, plan)),
             _ => continue,
         };
         lines.push(format!("{} {line}", at.clock()));
