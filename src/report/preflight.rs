@@ -148,7 +148,7 @@ fn message(what: &Obstacle, site: &str) -> String {
 fn mended(what: &Obstacle, command: &str) -> String {
     match what {
         Obstacle::Version { .. } | Obstacle::NoBackups | Obstacle::Tool { .. } => {
-            format!("`{command}`; on Fedora with `dnf install`")
+            format!("`{command}`, or what your system calls that package")
         }
         Obstacle::Space { .. } => format!("`{command}` shows who has the room"),
         Obstacle::Ports { .. } => format!("`{command}` shows who listens there"),

@@ -376,7 +376,9 @@ impl Host {
             RunOn::Ssh(ssh) => {
                 let port = ssh.port.map(|port| format!("-p{port}"));
                 let key = ssh.key.as_ref().map(|key| format!("-i{key}"));
-                ["ssh".to_owned()].into_iter().chain(port).chain(key).chain([ssh.to.clone()]).collect()
+                let hosts = ssh.known_hosts.as_ref().map(|file| format!("-oUserKnownHostsFile={file}"));
+                let head = ["ssh".to_owned()].into_iter().chain(port).chain(key).chain(hosts);
+                head.chain([ssh.to.clone()]).collect()
             }
         };
         let ssh = matches!(self.spec.run, RunOn::Ssh(_));
@@ -388,6 +390,9 @@ impl Host {
     /// A command of libvirt's, as a person types it where Lifeboat runs.
     #[must_use]
     pub fn typed_virsh(&self, arguments: &[&str]) -> String {
+        if let Some(uri) = self.uri_there() {
+            return self.typed(&[&["virsh", "-c", &uri], arguments].concat());
+        }
         let words = ["virsh", "-c", self.spec.uri.as_str()];
         words.iter().chain(arguments).map(|w| quoted(w)).collect::<Vec<_>>().join(" ")
     }

@@ -78,6 +78,17 @@ impl Machine {
         self.devices("disk").filter(|d| is_disk(d)).filter_map(disk).collect()
     }
 
+    /// The files besides its own disks that its host must have when it starts: what it boots from, and disks that it only reads or shares.
+    #[must_use]
+    pub fn needs(&self) -> Vec<String> {
+        let os = self.tree.child("os");
+        let boots = ["kernel", "initrd", "dtb"].into_iter().filter_map(|name| os?.child(name));
+        let read =
+            self.devices("disk").filter(|d| d.attribute("device").unwrap_or("disk") == "disk" && !is_disk(d));
+        let read = read.filter_map(|d| d.of("source", "file").or_else(|| d.of("source", "dev")));
+        boots.map(|e| e.text().trim().to_owned()).chain(read.map(str::to_owned)).collect()
+    }
+
     /// Its network cards in their order.
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
@@ -108,6 +119,14 @@ impl Machine {
         }
         if self.devices("tpm").next().is_some() {
             return Some("it has a TPM, whose state does not travel with its disks yet".to_owned());
+        }
+        let passed = |name| self.devices(name).next().is_some();
+        let card = self.devices("interface").any(|card| card.attribute("type") == Some("hostdev"));
+        if passed("hostdev") || passed("filesystem") || card {
+            return Some(
+                "a device or a folder of its host is passed through to it, which is no other host's"
+                    .to_owned(),
+            );
         }
         if let Some(lun) = self.devices("disk").find(|d| d.attribute("device") == Some("lun")) {
             let dev = lun.of("target", "dev").unwrap_or("?");
@@ -165,7 +184,7 @@ impl Machine {
 }
 
 /// Whether a `<disk>` is one that the guest writes to and that is the machine's own.
-fn is_disk(disk: &Element) -> bool {
+pub fn is_disk(disk: &Element) -> bool {
     let device = disk.attribute("device").unwrap_or("disk");
     device == "disk" && ["readonly", "shareable", "transient"].iter().all(|word| disk.child(word).is_none())
 }

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Hosts, Trouble, host_of};
 use super::host::{Host, HostError};
-use super::machine::{Machine, Run};
+use super::machine::{Machine, Run, is_disk};
 use super::preflight_site::{View, file_system, unanswered};
 use super::preflight_text::{Guests, holds};
 use super::replicate::owner;
@@ -264,6 +264,13 @@ impl Look<'_> {
             let what = Obstacle::MachineType { vm: vm.clone(), what: format!("{lack} {value}") };
             self.add(host, what, true, mend);
         }
+        for file in machine.needs() {
+            // What cannot be told here is told by other findings.
+            if matches!(host.exists(&file).await, Ok(false)) {
+                let what = Obstacle::MachineType { vm: vm.clone(), what: format!("file {file}") };
+                self.add(host, what, true, None);
+            }
+        }
     }
 
     /// Whether the networks are there that a machine is to be on.
@@ -367,19 +374,24 @@ pub fn cards(machine: &Machine) -> Vec<Option<NetworkKind>> {
 
 /// The command after which a machine can be replicated, where one alone is enough.
 fn make_fit(host: &Host, name: &str, machine: &Machine) -> Option<String> {
-    let devices = machine.tree.child("devices")?;
-    if devices.child("tpm").is_some() {
+    let (devices, os) = (machine.tree.child("devices")?, machine.tree.child("os"));
+    let firmware =
+        os.is_some_and(|os| os.child("nvram").is_some() || os.attribute("firmware") == Some("efi"));
+    let passed = |d: &Element| {
+        ["tpm", "hostdev", "filesystem"].contains(&d.name.as_str())
+            || d.attribute("device") == Some("lun")
+            || d.attribute("type") == Some("hostdev")
+    };
+    if firmware || devices.elements().any(passed) {
         return None;
     }
     let odd = |d: &&Element| {
-        d.name == "disk"
-            && d.attribute("device").is_none_or(|d| d == "disk")
-            && !matches!(d.attribute("type"), Some("file" | "block"))
+        d.name == "disk" && is_disk(d) && !matches!(d.attribute("type"), Some("file" | "block"))
     };
     if let Some(dev) = devices.elements().find(odd).and_then(|d| d.of("target", "dev")) {
         return Some(host.typed_virsh(&["detach-disk", name, dev, "--config"]));
     }
-    let other = machine.disks().into_iter().find(|d| d.format != "qcow2")?;
+    let other = machine.disks().into_iter().find(|d| !["qcow2", "raw"].contains(&d.format.as_str()))?;
     let new = format!("{}.qcow2", other.path);
     Some(host.typed(&["qemu-img", "convert", "-f", &other.format, "-O", "qcow2", &other.path, &new]))
 }

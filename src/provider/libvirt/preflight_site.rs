@@ -189,16 +189,23 @@ async fn folder(host: &Host, needed: bool) -> (Option<Mount>, Vec<Hitch>) {
         Err(why) => return (None, vec![unanswered(host, "its folder", &why)]),
     };
     let mount = file_system(host, &path).await;
-    let why = match (&mount, said.as_str()) {
+    // Shells of some hosts say something first.
+    let last = said.lines().last().unwrap_or_default();
+    let why = match (&mount, last) {
         (Some(mount), _) if mount.read_only => FolderWhy::ReadOnly,
         (_, "d yes") => return (mount, Vec::new()),
         (_, "d no") => FolderWhy::NoRight,
-        _ => FolderWhy::NoFolder,
+        (_, other) if other.ends_with(" yes") || other.ends_with(" no") => FolderWhy::NoFolder,
+        (_, other) => {
+            let what =
+                Obstacle::Unknown { what: "its folder".to_owned(), why: format!("`find` said `{other}`") };
+            return (mount, vec![hitch(host, what, false, None)]);
+        }
     };
     let mend = match (why, &mount) {
         (FolderWhy::ReadOnly, Some(mount)) => host.typed(&["mount", "-o", "remount,rw", &mount.at]),
         (FolderWhy::NoFolder, _) => host.typed(&["mv", &path, &format!("{path}.old")]),
-        _ => host.typed(&["install", "-d", "-o", user(host), own]),
+        _ => host.typed(&["sudo", "install", "-d", "-o", user(host), own]),
     };
     (mount, vec![hitch(host, Obstacle::Folder { path, why }, true, Some(mend))])
 }

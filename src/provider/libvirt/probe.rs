@@ -96,9 +96,16 @@ async fn status_of(address: SocketAddr, path: &str) -> Option<StatusCode> {
 
 /// The addresses of a guest: as its networks' leases say, or its agent, or what the host has heard on its networks.
 async fn addresses(host: &Host, name: &str) -> Vec<IpAddr> {
+    // An agent tells of all that is inside of its guest, such as bridges of containers, whose addresses are others' as well.
+    let cards = host.ask(&["domiflist", "--domain", name]).await.unwrap_or_default();
+    let own = |line: &&str| {
+        let card = line.split_whitespace().nth(1);
+        card.is_some_and(|card| cards.split_whitespace().any(|word| word.eq_ignore_ascii_case(card)))
+    };
     for source in ["lease", "agent", "arp"] {
-        let text = host.ask(&["domifaddr", "--domain", name, "--source", source]).await.unwrap_or_default();
-        let found: Vec<IpAddr> = text.lines().filter_map(address).collect();
+        let command = ["domifaddr", "--domain", name, "--full", "--source", source];
+        let text = host.ask(&command).await.unwrap_or_default();
+        let found: Vec<IpAddr> = text.lines().filter(own).filter_map(address).collect();
         if !found.is_empty() {
             return found;
         }

@@ -114,10 +114,11 @@ impl Pull<'_> {
         let _second = if first.site == second.site { None } else { second.copy_place().await };
         end_job(self.from, self.domain, self.owner).await?;
         self.tidy_checkpoints().await?;
-        self.from.exec(&["mkdir", "-p", &self.from.spec.folder]).await?;
+        // Whoever QEMU runs as has to come through it, whatever the host's umask says.
+        self.from.exec(&["mkdir", "-p", "-m", "0711", &self.from.spec.folder]).await?;
         for layer in &self.disks {
             let folder = layer.file.rsplit_once('/').map_or("/", |(folder, _)| folder);
-            self.to.exec(&["mkdir", "-p", folder]).await?;
+            self.to.exec(&["mkdir", "-p", "-m", "0711", &self.to.spec.folder, folder]).await?;
         }
         let Begun { port, since, frozen } = self.begin().await?;
         let copied = self.patiently(&port, since.is_some()).await;

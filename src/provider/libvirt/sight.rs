@@ -102,7 +102,7 @@ pub async fn shut_down(host: &Host, name: &str) -> Result<bool, HostError> {
 pub async fn layers(host: &Host) -> Result<BTreeSet<String>, HostError> {
     let folder = host.spec.folder.as_str();
     let found =
-        host.exec(&["find", folder, "-mindepth", "2", "-maxdepth", "2", "-name", "*.qcow2", "-print"]).await;
+        host.look(&["find", folder, "-mindepth", "2", "-maxdepth", "2", "-name", "*.qcow2", "-print"]).await;
     match found {
         Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
         // Before the first replication there is no folder.
