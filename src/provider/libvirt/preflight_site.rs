@@ -55,6 +55,11 @@ pub fn hitch(host: &Host, what: Obstacle, fatal: bool, mend: Option<String>) -> 
 #[must_use]
 pub fn unanswered(host: &Host, what: &str, error: &HostError) -> Hitch {
     match error {
+        // Over ssh it is the way to libvirt that is missing, and not the host.
+        HostError::Unreachable { why, .. } if why.contains("virsh") && why.contains("No such file") => {
+            let mend = host.typed(&["apt-get", "install", package("virsh")]);
+            hitch(host, Obstacle::Tool { program: "virsh", why: why.clone() }, true, Some(mend))
+        }
         HostError::Unreachable { why, .. } => hitch(host, Obstacle::Silent { why: why.clone() }, true, None),
         HostError::Failed { why, .. } => {
             let what = Obstacle::Unknown { what: what.to_owned(), why: why.clone() };
@@ -143,6 +148,7 @@ fn package(program: &str) -> &'static str {
         "QEMU" => "qemu-system-x86",
         "ip" | "ss" => "iproute2",
         "pgrep" => "procps",
+        "virsh" => "libvirt-clients",
         _ => "qemu-utils",
     }
 }
