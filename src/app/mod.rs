@@ -8,6 +8,7 @@ mod hold;
 pub mod import;
 pub mod init;
 mod load;
+pub mod lock;
 pub mod plan;
 mod preflight;
 mod prepare;

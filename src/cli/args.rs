@@ -189,6 +189,8 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// List which runs hold which replicas, since when, and from where.
+    Lock,
     /// Past runs.
     History,
     /// One run: what was planned, done, and why.

@@ -121,6 +121,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let ask = app::replicate::Ask { names, plan, labels, all };
             wait(app::replicate::replicate(desk, &ask, &mut screen))
         }
+        Command::Lock => app::lock::lock(desk),
         Command::History => app::runs::history(desk),
         Command::Report { run, .. } => app::runs::report(desk, &run),
         Command::Show { kind, name } => app::show::show(desk, kind.as_deref().map(|k| (k, name.as_deref()))),

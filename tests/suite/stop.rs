@@ -34,6 +34,9 @@ fn a_run_is_stopped_from_elsewhere_and_says_who_asked() {
     let run = under_way(&place);
     let held = place.run(&["apply", "disaster-shop", "--confirm", "disaster-shop"]).ends(6);
     assert!(held.err.contains(&format!("`lifeboat stop {run}`")), "{}", held.err);
+    let locks = place.run(&["lock"]).ends(0);
+    let row = format!("  +  {run}  evacuate-shop  app-01 and 4 more  tester  ");
+    assert!(locks.out.contains(&row) && locks.out.contains("5 replicas held by 1 run."), "{}", locks.out);
     let asked = place.run(&["stop", &run, "--because", "the wrong night"]).ends(0);
     assert!(asked.out.starts_with(&format!("Asked run {run} to stop")), "{}", asked.out);
     let said = ended(child).ends(4);
@@ -41,11 +44,18 @@ fn a_run_is_stopped_from_elsewhere_and_says_who_asked() {
     assert!(told(&said.err), "{}", said.err);
     assert!(told(&place.run(&["report", &run]).ends(0).out));
     // Nobody carries it on now.
+    let locks = place.run(&["lock"]).ends(0);
+    assert!(
+        locks.out.contains(&format!("Nobody carries {run} on. Next: lifeboat resume {run}")),
+        "{}",
+        locks.out
+    );
     let json = place.run(&["stop", &run, "--format", "json"]).ends(1);
     assert_eq!(json.codes(), ["LB0806"]);
     // The word was for the runner before.
     place.run(&["resume"]).ends(0);
     place.all_are("Failover");
+    assert_eq!(place.run(&["lock"]).ends(0).out, "No run holds a replica.\n");
     assert_eq!(place.run(&["stop", &run, "--format", "json"]).ends(1).codes(), ["LB0806"]);
     assert_eq!(place.run(&["stop", "no-run", "--format", "json"]).ends(1).codes(), ["LB0805"]);
 }
