@@ -29,7 +29,7 @@ struct Size {
 }
 
 const SHORT: Size = Size { positions: 1, moments: 5, fifty: 2 };
-const FULL: Size = Size { positions: 2, moments: 40, fifty: 40 };
+const FULL: Size = Size { positions: 2, moments: 40, fifty: 25 };
 
 /// What all trials of an operation came to.
 #[derive(Default)]
