@@ -208,7 +208,7 @@ fn tally(world: &World, run: &RunId, progress: &Progress) -> Words {
 fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {
     match error {
         EngineError::Journal(error) => error.into(),
-        error @ (EngineError::Illegal(_) | EngineError::Crashed) => Answer::stop(
+        error @ (EngineError::Illegal(_) | EngineError::Stuck(_) | EngineError::Crashed) => Answer::stop(
             Exit::Internal,
             Finding::new(Code::CheckerRefuses, format!("this is a fault of Lifeboat: {error}"))
                 .about(format!("run {run}, Lifeboat {}", env!("CARGO_PKG_VERSION")))

@@ -82,6 +82,9 @@ pub enum EngineError {
     /// The runner died where it was told to.
     #[error("the runner died as it was told to")]
     Crashed,
+    /// Steps wait for each other.
+    #[error("nothing is under way, nothing has failed, and {0} cannot start")]
+    Stuck(String),
 }
 
 /// What the driver is told.
@@ -249,6 +252,9 @@ impl Driver<'_> {
                 None => self.stop_as_asked()?,
             }
         }
+        if let Some(node) = self.stuck() {
+            return Err(EngineError::Stuck(self.run.progress.plan().node_name(node)));
+        }
         let stopped = self.run.progress.stopping().is_some_and(StopWhy::is_wanted);
         let outcome = outcome(&self.run.progress, stopped);
         self.record(vec![Event::Ended { outcome }])?;
@@ -263,6 +269,16 @@ impl Driver<'_> {
         self.give_waits_up();
         self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
         Ok(())
+    }
+
+    /// A step that could neither start nor was told not to, though nothing has failed: the checker lets no plan through in which steps wait
+    /// for each other.
+    fn stuck(&self) -> Option<NodeId> {
+        let progress = &self.run.progress;
+        let summary = progress.summary();
+        let reason =
+            progress.stopping().is_some() || !summary.failed.is_empty() || !summary.in_doubt.is_empty();
+        if reason { None } else { progress.nodes(Status::is_open).next() }
     }
 
     fn overdue(&self) -> Option<StopWhy> {

@@ -7,7 +7,7 @@ use crate::inventory::Inventory;
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Edge, NodeId, On, Plan, Work};
 use crate::port::{Clock, Failure, Later, Look, Order, Provider, Subject};
-use crate::run::sample::{act, done, edge, plan, quiet, ready};
+use crate::run::sample::{act, done, edge, limited, plan, quiet, ready};
 use crate::run::{Event, FailedWhy, How, Outcome, Progress, Runner, Status, StopWhy};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -558,4 +558,15 @@ fn cut_at_any_record_the_run_reaches_the_same_end_and_asks_for_nothing_that_is_t
             }
         }
     }
+}
+
+#[test]
+fn steps_that_wait_for_each_other_are_a_fault_that_is_named() {
+    let mut lab = Lab::new(acts(3), vec![done(0, 1), done(2, 1)]);
+    // The first leg keeps the only place while it waits for the other one, which needs it.
+    let plan = limited(Plan::clone(&lab.plan), 1, None, &[(0, 1), (2, 2)]);
+    lab.plan = Arc::new(plan);
+    let error = lab.go().unwrap_err();
+    assert!(matches!(&error, EngineError::Stuck(node) if node == &lab.plan.node_name(NodeId(1))), "{error}");
+    assert_eq!(lab.asked(), [0]);
 }
