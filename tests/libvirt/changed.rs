@@ -99,13 +99,13 @@ fn opened(lab: &Lab) -> Result<(), String> {
     };
     party[0].prepare(10);
     virsh(a, &["destroy", vm.name, "--graceful"]);
-    for running in begin(lab, &party)? {
+    for running in begin(lab, &party, 10)? {
         running.killed();
     }
     slow(lab, &party, false)?;
     paused(a, vm.name)?;
     virsh(a, &["resume", vm.name]);
-    write(a, vm.name, 0, (11, 90, 2));
+    write(a, vm.name, 0, (11, 112, 2));
     workspace.lifeboat(&["resume"]).ends(0);
     workspace.replicate();
     assert_eq!(virsh(a, &["domstate", vm.name]), "running");
@@ -119,7 +119,7 @@ fn opened(lab: &Lab) -> Result<(), String> {
         Workspace::new(lab, &["vm97"], BLANK),
     )];
     back[0].prepare(12);
-    for running in begin(lab, &back)? {
+    for running in begin(lab, &back, 12)? {
         running.killed();
     }
     slow(lab, &back, false)?;
@@ -130,7 +130,7 @@ fn opened(lab: &Lab) -> Result<(), String> {
     workspace.lifeboat(&["abort", &last, "--close", "--because", "a test"]).ends(0);
     workspace.apply("stay");
     is(b, &vm.replica(), workspace, ("running", "Failover"));
-    write(b, &vm.replica(), 0, (13, 90, 2));
+    write(b, &vm.replica(), 0, (13, 112, 2));
     workspace.apply("return");
     is(a, vm.name, workspace, ("running", "Ready"));
     back[0].whole(12, "after a failback that was undone in the middle of its second phase");

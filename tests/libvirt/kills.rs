@@ -34,7 +34,7 @@ fn blow(
 ) -> Result<(), String> {
     let (pattern, what) = what;
     each(parties, |p| p.prepare(pattern));
-    let running = begin(lab, parties)?;
+    let running = begin(lab, parties, pattern)?;
     strike()?;
     slow(lab, parties, false)?;
     for (running, party) in running.into_iter().zip(parties) {
@@ -59,8 +59,16 @@ fn pid(site: &Site, domain: &str) -> Result<String, String> {
     site.exec(&["cat", &format!("/run/libvirt/qemu/{domain}.pid")]).map(|p| p.trim().to_owned())
 }
 
+/// Ends them, and gives their room back: everything of the lab is in memory.
 fn gone(lab: &Lab, parties: &[Party<'_>]) {
-    parties.iter().for_each(|p| drop(virsh(&lab.recovery, &["destroy", &p.vm.replica()])));
+    let (a, b) = (&lab.production, &lab.recovery);
+    for Party { vm, .. } in parties {
+        virsh(b, &["destroy", &vm.replica()]);
+        for dev in DEVS {
+            drop(std::fs::remove_file(a.image(&vm.disk(dev))));
+        }
+        drop(std::fs::remove_dir_all(b.image(&format!("lifeboat/{}", vm.name))));
+    }
 }
 
 fn tools(lab: &Lab) -> Result<(), String> {

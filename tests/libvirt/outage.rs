@@ -17,8 +17,8 @@ const OUTAGE: Duration = Duration::from_secs(20);
 const WATCHED: Duration = Duration::from_secs(3);
 
 /// Starts all of them and cuts the link when all are in the middle; returns when it is certain that nothing moves any more.
-fn cut(lab: &Lab, parties: &[Party<'_>]) -> Result<Vec<Running>, String> {
-    let mut running = begin(lab, parties)?;
+fn cut(lab: &Lab, parties: &[Party<'_>], pattern: u8) -> Result<Vec<Running>, String> {
+    let mut running = begin(lab, parties, pattern)?;
     lab.production.link(false)?;
     std::thread::sleep(Duration::from_secs(1));
     let held: Vec<_> = parties.iter().map(Party::received).collect();
@@ -48,7 +48,7 @@ fn broken(lab: &Lab) -> Result<(), String> {
     for (pattern, silence) in [(10, "silence: 8s"), (11, "silence: 60s")] {
         each(&parties, |p| p.prepare(pattern));
         parties.iter().for_each(|p| p.workspace.edit("workspace.yaml", "silence: 8s", silence));
-        let running = cut(lab, &parties)?;
+        let running = cut(lab, &parties, pattern)?;
         std::thread::sleep(OUTAGE - WATCHED);
         mend(lab, &parties)?;
         running.into_iter().for_each(|r| drop(r.ended().ends(0)));
@@ -56,7 +56,7 @@ fn broken(lab: &Lab) -> Result<(), String> {
         parties.iter().for_each(|p| p.workspace.edit("workspace.yaml", silence, "silence: 8s"));
     }
     each(&parties, |p| p.prepare(20));
-    let running = cut(lab, &parties)?;
+    let running = cut(lab, &parties, 20)?;
     let began = Instant::now();
     let said: Vec<Said> = running.into_iter().map(Running::ended).collect();
     let took = began.elapsed();
