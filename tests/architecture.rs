@@ -50,7 +50,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
 ];
 
 /// Third-party crates, and things of the standard library, with the only modules that may name them.
-const ADDRESSES: [(&str, &[&str]); 16] = [
+const ADDRESSES: [(&str, &[&str]); 21] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("granit_parser", &["document"]),
@@ -61,12 +61,17 @@ const ADDRESSES: [(&str, &[&str]); 16] = [
     ("terminal_size", &["cli"]),
     ("rayon", &["checker", "document", "model", "planner", "provider"]),
     ("quick_xml", &["provider"]),
-    ("rustix", &["provider"]),
-    ("hyper", &["provider"]),
-    ("hyper_util", &["provider"]),
+    ("rustix", &["provider", "journal"]),
+    ("hyper", &["provider", "journal"]),
+    ("hyper_util", &["provider", "journal"]),
+    ("tokio_postgres", &["journal"]),
+    ("tokio_postgres_rustls", &["journal"]),
+    ("tokio_rustls", &["journal"]),
+    ("rustls_native_certs", &["journal"]),
+    ("base64", &["journal"]),
     ("mimalloc", &["main"]),
     ("std::env", &["cli"]),
-    ("std::process", &["cli", "app", "main", "provider"]),
+    ("std::process", &["cli", "app", "main", "provider", "journal"]),
 ];
 
 const LONGEST_FILE: usize = 600;

@@ -7,7 +7,7 @@ use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::{PlanName, ReplicaName, RunId};
 use crate::diag::{Code, Finding, Sources};
 use crate::domain::{Condition, State};
-use crate::journal::{Active, JournalError, Runs};
+use crate::journal::JournalError;
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Member, Plan, Purpose};
 use crate::port::Placement;
@@ -32,7 +32,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     if let Some(because) = &ask.close {
         return close(desk, &id, because);
     }
-    let found = Runs::new(&desk.own()).read(&id)?;
+    let found = desk.store()?.read(&id)?;
     if found.progress.is_over() {
         return Err(over(&id));
     }
@@ -144,19 +144,19 @@ fn close(desk: &Desk, run: &RunId, because: &str) -> Said {
 
 /// Ends a run for good. A run whose journal is damaged is let go without a record: there is no sound place for one.
 fn end(desk: &Desk, run: &RunId, because: &str) -> Result<(), Box<Answer>> {
-    match Runs::new(&desk.own()).read(run) {
+    match desk.store()?.read(run) {
         Ok(_) => return hold_as_it_is(desk, run)?.close(desk, because),
         Err(JournalError::Damaged { .. }) => {}
         // What cannot be read today, for want of rights or by an older version, may be sound tomorrow.
         Err(error) => return Err(error.into()),
     }
     at_rest(desk, run)?;
-    Ok(Active::forget(&desk.own(), run)?)
+    Ok(desk.store()?.forget(run)?)
 }
 
 /// Nobody carries the run on.
 fn at_rest(desk: &Desk, run: &RunId) -> Result<(), Box<Answer>> {
-    if !Active::is_held(&desk.own(), run)? {
+    if !desk.store()?.is_held(run)? {
         return Ok(());
     }
     let finding = Finding::new(Code::Locked, format!("run {run} is under way"));

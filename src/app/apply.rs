@@ -1,6 +1,6 @@
 //! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
 
-use super::carry::{Manner, Ready, carry, claim, free};
+use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
@@ -9,7 +9,7 @@ use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
 use crate::inventory::changed;
 use crate::journal::record::VERSION;
-use crate::journal::{Frozen, JournalError, Runs};
+use crate::journal::{Frozen, JournalError, Store, Way};
 use crate::plan::Plan;
 use crate::report::{Style, diagnostic, refused, text};
 use crate::run::Progress;
@@ -78,13 +78,15 @@ fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said {
 /// Claims, freezes and drives a plan that was just made.
 pub async fn begin(desk: &Desk, prepared: Prepared, manner: Manner, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    start(desk, world, Start { plan, documents: loaded.documents, from: None, manner }, screen).await
+    start(desk, world, Start { plan, documents: loaded.documents, seal: None, from: None, manner }, screen)
+        .await
 }
 
 /// The same for the way back from a run: it takes the replicas over, and only when it is there to be taken up is that run closed.
 pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    let start_back = Start { plan, documents: loaded.documents, from: Some(from), manner: Manner::default() };
+    let (documents, manner) = (loaded.documents, Manner::default());
+    let start_back = Start { plan, documents, seal: None, from: Some(from), manner };
     start(desk, world, start_back, screen).await
 }
 
@@ -92,6 +94,8 @@ pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mu
 struct Start {
     plan: Plan,
     documents: Vec<(String, Digest)>,
+    /// Its seal, where it was sealed.
+    seal: Option<Digest>,
     /// The run whose replicas it takes over.
     from: Option<Held>,
     /// How it is driven.
@@ -99,18 +103,19 @@ struct Start {
 }
 
 async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
-    let Start { plan, documents, from, manner } = what;
+    let Start { plan, documents, seal, from, manner } = what;
     manner.check(&world)?;
-    let runs = Runs::new(&desk.own());
-    let id = new_run(&runs, world.clock().now())?;
-    let active = claim(desk, &id, &plan, &world, from.as_ref().map(|f| &f.found.frozen.run))?;
+    let runs = desk.store()?;
+    let id = new_run(runs.as_ref(), world.clock().now())?;
+    let way = from.as_ref().map_or(Way::Plain, |f| Way::Beside(&f.found.frozen.run));
+    let active = claimed(desk, &claim(desk, &id, &plan, &world), way)?;
     // Between looking and claiming another run may have ended. From here on nobody else changes these replicas.
     if let Err(stale) = still_fits(&plan, &world).await {
         active.release()?;
         return Err(stale);
     }
     let setup = serde_json::to_value(&world.settings).map_err(|e| JournalError::io(&desk.own())(e.into()))?;
-    let frozen = Frozen { format: VERSION, run: id.clone(), plan, setup, documents };
+    let frozen = Frozen { format: VERSION, run: id.clone(), plan, setup, documents, seal };
     let journal = match runs.create(&frozen) {
         Ok(journal) => journal,
         Err(error) => {
@@ -143,7 +148,7 @@ pub async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
 }
 
 async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> Said {
-    let (sealed, _) = seal::read(path)?;
+    let (sealed, seal) = seal::read(path)?;
     let world = World::from_settings(desk, sealed.setup)?;
     still_fits(&sealed.plan, &world).await?;
     let next = Some(format!("lifeboat apply {}", super::shown(path)));
@@ -164,7 +169,7 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     worded(desk, &found, &Sources::default(), screen);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);
-    let what = Start { plan, documents, from: None, manner: ask.manner };
+    let what = Start { plan, documents, seal: Some(seal), from: None, manner: ask.manner };
     with(desk, (found, Sources::default()), start(desk, world, what, screen).await)
 }
 
@@ -196,7 +201,7 @@ pub fn confirm(plan: &Plan, said: Option<&str>, screen: &mut dyn Screen) -> Resu
 }
 
 /// A name for a new run: when it began, and a few letters that keep two of one moment apart.
-fn new_run(runs: &Runs, at: Timestamp) -> Result<RunId, Box<Answer>> {
+fn new_run(runs: &dyn Store, at: Timestamp) -> Result<RunId, Box<Answer>> {
     let count = runs.list()?.len();
     let second = Timestamp::from_millis(at.as_millis().div_euclid(1000) * 1000);
     let salt = format!("{at} {} {count}", std::process::id());
@@ -205,7 +210,7 @@ fn new_run(runs: &Runs, at: Timestamp) -> Result<RunId, Box<Answer>> {
         let letters: String = digest.chars().take(4).collect();
         let id = RunId::new(&format!("{}-{letters}", second.compact()));
         match id {
-            Ok(id) if !runs.is_taken(&id) => return Ok(id),
+            Ok(id) if !runs.is_taken(&id)? => return Ok(id),
             _ => {}
         }
     }

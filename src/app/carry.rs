@@ -7,7 +7,8 @@ use crate::base::{Duration, ReplicaName, RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::domain::Moving;
 use crate::engine::{EngineError, Run, Seen, Stopper, drive, stop_signal};
-use crate::journal::{Active, Claim, LocalJournal, Refusal, Runs};
+use crate::journal::claim::free as free_among;
+use crate::journal::{Claim, Hold, Journal, Refusal, Store, Way};
 use crate::plan::{NodeId, Plan};
 use crate::port::ActionKey;
 use crate::report::live::{Live, Tally};
@@ -26,28 +27,26 @@ const GRACE: Duration = Duration::from_secs(60);
 /// How often it is looked whether somebody left word that the run shall stop.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Claims the replicas of a plan for a run; beside another one, where they are handed over between the two.
-pub fn claim(
-    desk: &Desk,
-    run: &RunId,
-    plan: &Plan,
-    world: &World,
-    beside: Option<&RunId>,
-) -> Result<Active, Box<Answer>> {
-    let claim = Claim {
+/// What a run claims: the replicas of its plan.
+pub fn claim(desk: &Desk, run: &RunId, plan: &Plan, world: &World) -> Claim {
+    Claim {
         run: run.clone(),
         purpose: plan.purpose.to_string(),
         replicas: replicas(plan),
         runner: desk.runner(),
         process: std::process::id(),
         since: world.clock().now(),
-    };
-    Active::claim_beside(&desk.own(), &claim, beside).map_err(refused)
+    }
+}
+
+/// Claims them.
+pub fn claimed(desk: &Desk, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>, Box<Answer>> {
+    desk.store()?.claim(claim, way).map_err(refused)
 }
 
 /// Whether the replicas of a plan could be claimed now: who is shown a plan and asked for its name shall be able to carry it out.
 pub fn free(desk: &Desk, plan: &Plan) -> Result<(), Box<Answer>> {
-    Active::free(&desk.own(), &replicas(plan)).map_err(refused)
+    free_among(desk.store()?.claims()?, &replicas(plan)).map_err(refused)
 }
 
 fn replicas(plan: &Plan) -> BTreeSet<ReplicaName> {
@@ -85,7 +84,7 @@ pub fn refused(refusal: Refusal) -> Box<Answer> {
                     earlier.run
                 )),
         ),
-        Refusal::Io(error) => error.into(),
+        Refusal::Store(error) => error.into(),
     }
 }
 
@@ -94,9 +93,9 @@ pub struct Ready {
     /// Its name.
     pub id: RunId,
     /// The claim on its replicas.
-    pub active: Active,
+    pub active: Box<dyn Hold>,
     /// Its journal.
-    pub journal: LocalJournal,
+    pub journal: Box<dyn Journal>,
     /// What happened so far.
     pub progress: Progress,
     /// How it is driven.
@@ -135,7 +134,7 @@ pub async fn carry(
     let mut live = Live::new(Arc::clone(progress.plan()), manner.steps);
     screen.line(&live.opening(&id, world.clock().now()));
     let (stopper, stop) = stop_signal();
-    let runs = Runs::new(&desk.own());
+    let runs = desk.store()?;
     runs.forget_stop(&id)?;
     let mut wishes = JoinSet::new();
     wishes.spawn(watch_signals(stopper.clone()));
@@ -145,7 +144,7 @@ pub async fn carry(
         id: id.clone(),
         runner: desk.runner(),
         progress,
-        journal: &mut journal,
+        journal: journal.as_mut(),
         provider: world.provider(),
         clock: world.clock(),
         stop,
@@ -219,7 +218,7 @@ fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {
 
 /// The report of a run that just ended, with the exit code of its outcome.
 pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<Answer>> {
-    let found = Runs::new(&desk.own()).read(run)?;
+    let found = desk.store()?.read(run)?;
     let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
     let story = Story { run, progress: &found.progress, events: &events };
     let view = Options { next: None, ..desk.view.clone() };
@@ -316,9 +315,12 @@ async fn watch_signals(stopper: Stopper) {
 }
 
 /// Stops the run when somebody leaves word for it.
-async fn watch_word(stopper: Stopper, runs: Runs, run: RunId) {
+async fn watch_word(stopper: Stopper, runs: Arc<dyn Store>, run: RunId) {
     loop {
-        if let Some(wish) = runs.asked_to_stop(&run) {
+        let (store, of) = (Arc::clone(&runs), run.clone());
+        // A store elsewhere may take its time, and the steps of the run shall not wait for it.
+        let word = tokio::task::spawn_blocking(move || store.asked_to_stop(&of)).await;
+        if let Ok(Some(wish)) = word {
             return stopper.stop(StopWhy::AskedBy(wish));
         }
         tokio::time::sleep(LOOK).await;

@@ -1,11 +1,11 @@
 //! Taking an unfinished run in hand: only one that is neither over nor damaged, and only by one at a time.
 
-use super::carry::claim;
+use super::carry::{claim, claimed};
 use super::world::{Settings, World};
 use super::{Answer, Desk, Exit};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
-use crate::journal::{Active, Journal, LocalJournal, Runs, local::Found};
+use crate::journal::{Found, Hold, Journal, Way};
 use crate::plan::{Plan, Purpose};
 use crate::run::Event;
 
@@ -14,11 +14,11 @@ pub struct Held {
     /// The sites as it froze them.
     pub world: World,
     /// The claim.
-    pub active: Active,
+    pub active: Box<dyn Hold>,
     /// What is recorded of it.
     pub found: Found,
     /// Where its next records go.
-    pub journal: LocalJournal,
+    pub journal: Box<dyn Journal>,
 }
 
 /// Why a run is closed whose way back is there.
@@ -43,8 +43,8 @@ impl Held {
 /// A run that is over, held by another, or damaged. A run keeps its claim from before its first record until its last one: one that
 /// is not over and has none is one whose last records are gone.
 pub fn hold(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
-    let claimed = Active::all(&desk.own())?.iter().any(|(claim, _)| claim.run == *run);
-    let found = Runs::new(&desk.own()).read(run)?;
+    let claimed = desk.store()?.claims()?.iter().any(|(claim, _)| claim.run == *run);
+    let found = desk.store()?.read(run)?;
     if !claimed && !found.progress.is_over() {
         let what =
             format!("run {run} is not over, and nothing holds its replicas: its last records are gone");
@@ -65,14 +65,15 @@ pub fn hold(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
 /// # Errors
 /// A run that is over, held by another, or damaged.
 pub fn hold_as_it_is(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
-    let runs = Runs::new(&desk.own());
+    let runs = desk.store()?;
     let found = runs.read(run)?;
     if found.progress.is_over() {
         return Err(over(run));
     }
     let world = World::from_settings(desk, settings(&found.frozen.setup)?)?;
-    let before = before(desk, &found.frozen.plan)?;
-    let active = claim(desk, run, &found.frozen.plan, &world, before.as_ref())?;
+    let before = before_of(desk, &found.frozen.plan)?;
+    let way = before.as_ref().map_or(Way::Plain, Way::Beside);
+    let active = claimed(desk, &claim(desk, run, &found.frozen.plan, &world), way)?;
     if let Some(before) = &before {
         hand_over(desk, before, run)?;
     }
@@ -87,18 +88,18 @@ pub fn hold_as_it_is(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
 
 /// The run whose way back a plan is, where it still has its claim: its runner was killed when the way back was there already and the
 /// run before was not yet closed.
-fn before(desk: &Desk, plan: &Plan) -> Result<Option<RunId>, Box<Answer>> {
+fn before_of(desk: &Desk, plan: &Plan) -> Result<Option<RunId>, Box<Answer>> {
     let Purpose::Abort(before) = &plan.purpose else { return Ok(None) };
-    let claims = Active::all(&desk.own())?;
+    let claims = desk.store()?.claims()?;
     Ok(claims.iter().any(|(claim, _)| claim.run == *before).then(|| before.clone()))
 }
 
 /// Closes the run before, whose replicas its way back holds from now on.
 fn hand_over(desk: &Desk, before: &RunId, to: &RunId) -> Result<(), Box<Answer>> {
-    let runs = Runs::new(&desk.own());
+    let runs = desk.store()?;
     let frozen = runs.read(before)?.frozen;
     let world = World::from_settings(desk, settings(&frozen.setup)?)?;
-    let active = claim(desk, before, &frozen.plan, &world, Some(to))?;
+    let active = claimed(desk, &claim(desk, before, &frozen.plan, &world), Way::Beside(to))?;
     let (found, journal) = runs.open(before)?;
     if found.progress.is_over() {
         return Ok(active.release()?);
@@ -118,7 +119,7 @@ pub fn over(run: &RunId) -> Box<Answer> {
 }
 
 /// The providers' settings of a frozen run.
-fn settings(value: &serde_json::Value) -> Result<Settings, Box<Answer>> {
+pub fn settings(value: &serde_json::Value) -> Result<Settings, Box<Answer>> {
     serde_json::from_value(value.clone()).map_err(|error| {
         let finding =
             Finding::new(Code::JournalDamaged, format!("the run's settings cannot be read: {error}"));

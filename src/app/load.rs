@@ -1,9 +1,12 @@
 //! The documents of a workspace: every `*.yaml` and `*.yml` below its folder, hidden folders and `target` left out.
 
+use super::store::FILE;
 use super::{Answer, Desk, Exit, shown};
 use crate::base::Digest;
 use crate::diag::{Code, Finding, Severity, Sources, finding::sort};
-use crate::model::{Origins, Workspace};
+use crate::document::{Document, Parsed, Shape};
+use crate::journal::Place;
+use crate::model::{Key, Kind, Origins, Workspace};
 use std::path::{Path, PathBuf};
 
 /// A workspace as it was read.
@@ -61,6 +64,7 @@ pub fn load(desk: &Desk) -> Result<Loaded, Box<Answer>> {
         }
     }
     let mut parsed = crate::document::parse(&sources);
+    let stores = addresses(&parsed, &sources);
     if !findings.is_empty() {
         parsed.unread();
     }
@@ -73,9 +77,46 @@ pub fn load(desk: &Desk) -> Result<Loaded, Box<Answer>> {
     }
     let resolved = crate::model::resolve(parsed, &sources);
     findings.extend(resolved.findings);
+    findings.extend(stores.iter().enumerate().filter_map(|(nth, store)| store.wrong(nth, &resolved.origins)));
     sort(&mut findings);
     let (workspace, origins) = (resolved.workspace, resolved.origins);
     Ok(Loaded { sources, workspace, origins, findings, documents })
+}
+
+/// What a document says of the store.
+struct Address {
+    document: String,
+    file: String,
+    url: String,
+}
+
+fn addresses(parsed: &Parsed, sources: &Sources) -> Vec<Address> {
+    let one = |document: &Document| {
+        let Some(Shape::Store(store)) = &document.shape else { return None };
+        let file = sources.get(document.file).map_or_else(String::new, |f| f.name.clone());
+        Some(Address { document: document.name.clone(), file, url: store.spec.url.clone() })
+    };
+    parsed.documents.iter().filter_map(one).collect()
+}
+
+impl Address {
+    /// Why it cannot be used: it must stand where every command looks for it, alone, and be an address.
+    fn wrong(&self, nth: usize, origins: &Origins) -> Option<Finding> {
+        let url = [Key::Name("spec"), Key::Name("url")];
+        let (what, at) = if self.file != FILE {
+            ("the store stands in another file".to_owned(), origins.name(Kind::Store, &self.document))
+        } else if nth > 0 {
+            ("there is more than one store".to_owned(), origins.name(Kind::Store, &self.document))
+        } else {
+            let why = self.url.parse::<Place>().err()?;
+            (
+                format!("the address of the store cannot be used: {why}"),
+                origins.at(Kind::Store, &self.document, &url),
+            )
+        };
+        let help = "a workspace has one store, in the file lifeboat.yaml in its own folder";
+        Some(Finding::new(Code::BadStore, what).at(at, "here").help(help))
+    }
 }
 
 /// The first file that holds, or may hold, documents of a workspace in this folder.

@@ -1,7 +1,6 @@
 //! `lifeboat lock`: who holds which replicas.
 
 use super::{Answer, Desk, Said};
-use crate::journal::Active;
 use crate::report::text::lock::{Hold, locks};
 use serde_json::json;
 
@@ -19,7 +18,7 @@ pub fn lock(desk: &Desk) -> Said {
         since: claim.since,
         carried_on: held,
     };
-    let holds: Vec<Hold> = Active::all(&desk.own())?.into_iter().map(hold).collect();
+    let holds: Vec<Hold> = desk.store()?.claims()?.into_iter().map(hold).collect();
     let value = json!({ "format": 1, "type": "locks", "locks": holds });
     Ok(Answer::ok(locks(&holds, &desk.view), value))
 }

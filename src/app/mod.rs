@@ -22,17 +22,22 @@ pub mod show;
 pub mod sim;
 pub mod status;
 pub mod stop;
+mod store;
+pub mod takeover;
 pub mod validate;
 mod world;
 
+use crate::base::RunId;
 use crate::diag::{Code, Finding, Sources};
-use crate::journal::JournalError;
+pub use crate::journal::Access;
 use crate::journal::local::write_whole;
+use crate::journal::{Claim, JournalError};
 use crate::provider::sim::SimError;
 use crate::report::text::Options;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub use store::Asked;
 
 /// How a command ended; the number is the process's exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +139,8 @@ pub struct Desk {
     pub person: String,
     /// The machine.
     pub host: String,
+    /// Where runs are kept, as far as that was said.
+    pub store: Asked,
     /// How views are shown.
     pub view: Options,
     /// Whether the answer is for a machine. Forms for machines are large and are made only then.
@@ -203,6 +210,20 @@ impl From<JournalError> for Box<Answer> {
                     .about(shown(&path))
                     .help("use the version of Lifeboat that began the run"),
             ),
+            JournalError::Unreachable { store, why } => Answer::stop(
+                Exit::Io,
+                Finding::new(Code::StoreUnreachable, format!("the store cannot be used: {why}"))
+                    .about(store)
+                    .help("nothing was begun that is not recorded; once the store answers, ask again"),
+            ),
+            JournalError::Lost { store, grace, why } => Answer::stop(
+                Exit::Stopped,
+                Finding::new(Code::StoreLost, format!("the store has not answered for {grace}: {why}"))
+                    .about(store)
+                    .help("nothing new was started; what was under way has ended and is looked at by whoever goes on")
+                    .help("once the store answers, `lifeboat resume` goes on with the run"),
+            ),
+            JournalError::Fenced { run, by } => fenced(&run, by.as_deref()),
             JournalError::Unknown(run) => Answer::stop(
                 Exit::Invalid,
                 Finding::new(Code::UnknownRun, format!("no run has the name `{run}`"))
@@ -240,6 +261,24 @@ impl From<SimError> for Box<Answer> {
             ),
         }
     }
+}
+
+/// A runner that may not go on: somebody else does, or its lease ran out while it was away.
+fn fenced(run: &RunId, by: Option<&Claim>) -> Box<Answer> {
+    let (exit, finding) = match by {
+        Some(claim) => {
+            let Claim { runner, process, .. } = claim;
+            let what = format!("run {run} was taken over by {} on {}", runner.person, runner.host);
+            let about = format!("process {process}, since {}", claim.since);
+            (Exit::Locked, Finding::new(Code::LeaseLost, what).about(about))
+        }
+        None => {
+            let what = format!("the lease on run {run} ran out while its runner was away");
+            let finding = Finding::new(Code::LeaseLost, what);
+            (Exit::Stopped, finding.help(format!("`lifeboat resume {run}` goes on with it")))
+        }
+    };
+    Answer::stop(exit, finding.help("this runner has stopped, and starts nothing more"))
 }
 
 /// Writes a file that the user named, whole or not at all.

@@ -6,7 +6,7 @@ use super::world::{World, subjects};
 use super::{Answer, Desk, Exit, Said};
 use crate::base::ReplicaName;
 use crate::diag::{Code, Finding};
-use crate::journal::Active;
+use crate::journal::claim;
 use crate::model::Workspace;
 use crate::port::{Failure, Rebuilt, Subject};
 use crate::report::{json, text};
@@ -55,7 +55,7 @@ pub async fn rebuild(desk: &Desk, ask: &Ask) -> Said {
 
 async fn write(desk: &Desk, world: &World, workspace: &Workspace, subject: &Subject) -> Said {
     let (name, keep) = (&subject.replica, keep(workspace, &subject.replica));
-    Active::free(&desk.own(), &BTreeSet::from([name.clone()])).map_err(refused)?;
+    claim::free(desk.store()?.claims()?, &BTreeSet::from([name.clone()])).map_err(refused)?;
     let stop = |why: Failure| Answer::stop(Exit::Invalid, cannot(name, &why));
     let found: Rebuilt = world.provider().rebuild(subject, keep).await.map_err(stop)?;
     world.provider().write_rebuilt(subject, keep, &found).await.map_err(stop)?;

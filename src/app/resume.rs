@@ -6,7 +6,7 @@ use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::{RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
-use crate::journal::{Active, Journal, Refusal};
+use crate::journal::Refusal;
 use crate::run::{Event, Progress, Status};
 
 /// What `resume` is asked.
@@ -81,7 +81,7 @@ pub fn which(desk: &Desk, run: Option<&str>) -> Result<RunId, Box<Answer>> {
     if let Some(run) = run {
         return super::runs::named(desk, run);
     }
-    let (held, open): (Vec<_>, Vec<_>) = Active::all(&desk.own())?.into_iter().partition(|(_, held)| *held);
+    let (held, open): (Vec<_>, Vec<_>) = desk.store()?.claims()?.into_iter().partition(|(_, held)| *held);
     if let (Some((holder, _)), true) = (held.into_iter().next(), open.is_empty())
         && let Some(shared) = holder.replicas.first().cloned()
     {

@@ -4,7 +4,7 @@ use super::{Answer, Desk, Exit, Said};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
-use crate::journal::{JournalError, Runs};
+use crate::journal::JournalError;
 use crate::report::text::run::{Past, Story};
 use crate::report::{json, text};
 use crate::run::IllegalEvent;
@@ -14,7 +14,7 @@ use crate::run::IllegalEvent;
 /// # Errors
 /// An early end.
 pub fn history(desk: &Desk) -> Said {
-    let runs = Runs::new(&desk.own());
+    let runs = desk.store()?;
     let (mut past, mut findings) = (Vec::new(), Vec::new());
     for id in runs.list()? {
         match runs.read(&id) {
@@ -39,7 +39,7 @@ pub fn history(desk: &Desk) -> Said {
 /// An early end.
 pub fn report(desk: &Desk, run: &str) -> Said {
     let id = named(desk, run)?;
-    let found = Runs::new(&desk.own()).read(&id)?;
+    let found = desk.store()?.read(&id)?;
     let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
     let story = Story { run: &id, progress: &found.progress, events: &events };
     Ok(Answer::ok(text::run_report(story, &desk.view), desk.json(|| json::run_report(story))))
@@ -47,7 +47,7 @@ pub fn report(desk: &Desk, run: &str) -> Said {
 
 /// The run of a name.
 pub fn named(desk: &Desk, run: &str) -> Result<RunId, Box<Answer>> {
-    let runs = Runs::new(&desk.own()).list()?;
+    let runs = desk.store()?.list()?;
     let found = if run == "latest" { runs.last() } else { runs.iter().find(|r| r.as_str() == run) };
     if let Some(found) = found {
         return Ok(found.clone());

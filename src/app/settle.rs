@@ -6,7 +6,6 @@ use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
 pub use crate::engine::Word;
 use crate::engine::by_hand;
-use crate::journal::Journal;
 use crate::plan::NodeId;
 use crate::run::{Progress, Status};
 

@@ -6,7 +6,6 @@ use super::world::{World, subjects};
 use super::{Answer, Desk, Said};
 use crate::base::ReplicaName;
 use crate::diag::Code;
-use crate::journal::Active;
 use crate::report::{json, text};
 
 /// Carries the command out.
@@ -20,7 +19,7 @@ pub async fn status(desk: &Desk, names: &[String]) -> Said {
     let inventory = world.observe(&subjects(&loaded.workspace, &[])).await;
     let view = text::Options { now: Some(inventory.at), ..desk.view.clone() };
     let mut human = text::status(&loaded.workspace, &inventory, &only, &view);
-    for (claim, held) in Active::all(&desk.own())? {
+    for (claim, held) in desk.store()?.claims()? {
         let (run, purpose) = (&claim.run, &claim.purpose);
         human.push_str(&if held {
             format!(

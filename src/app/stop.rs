@@ -4,7 +4,6 @@ use super::hold::over;
 use super::{Answer, Desk, Exit, Said};
 use crate::base::{Duration, Timestamp};
 use crate::diag::{Code, Finding};
-use crate::journal::{Active, Runs};
 use crate::run::Wish;
 
 /// Carries the command out. It does not wait for the end.
@@ -13,11 +12,11 @@ use crate::run::Wish;
 /// A run that is over, or that nobody carries on.
 pub fn stop(desk: &Desk, run: &str, because: Option<String>) -> Said {
     let id = super::runs::named(desk, run)?;
-    let runs = Runs::new(&desk.own());
+    let runs = desk.store()?;
     if runs.read(&id)?.progress.is_over() {
         return Err(over(&id));
     }
-    if !Active::is_held(&desk.own(), &id)? {
+    if !runs.is_held(&id)? {
         let finding = Finding::new(Code::NothingToResume, format!("nobody carries run {id} on"));
         return Err(Answer::stop(
             Exit::Invalid,

@@ -10,6 +10,9 @@ pub struct Args {
     /// The workspace's folder.
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
+    /// Where runs are kept: `file:FOLDER`, `postgres://USER@HOST/DATABASE`, `etcd://HOST:2379/PREFIX`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub store: Option<String>,
     /// The form of what stands on standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -145,6 +148,17 @@ pub enum Command {
     Stop {
         /// The run.
         run: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = words)]
+        because: Option<String>,
+    },
+    /// Take a run from a runner that does not carry it on any more.
+    Takeover {
+        /// The run.
+        run: String,
+        /// Take it though its lease is not over; confirm with the run's name.
+        #[arg(long, value_name = "RUN")]
+        confirm: Option<String>,
         /// Why.
         #[arg(long, value_name = "TEXT", value_parser = words)]
         because: Option<String>,

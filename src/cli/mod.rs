@@ -6,12 +6,12 @@ mod output;
 use crate::app::carry::Manner;
 use crate::app::settle::Word;
 use crate::app::sim::Power;
-use crate::app::{self, Answer, Desk, Exit, Said};
+use crate::app::{self, Access, Answer, Asked, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
 use args::{Args, Command, FaultArgs, Hit, SimCommand, Verdict};
 use clap::{CommandFactory, Parser};
 use output::{Output, Terminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// clap's own 2 would collide with `changes`.
 const USAGE: u8 = 64;
@@ -30,7 +30,10 @@ pub fn main() -> u8 {
     };
     logging(args.verbose);
     let output = Output::new(&args);
-    let desk = desk(&args, &output);
+    let desk = match desk(&args, &output) {
+        Ok(desk) => desk,
+        Err(early) => return output.answer(&early),
+    };
     let said =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| command(args.command, &desk, &output)));
     let answer = match said {
@@ -62,18 +65,42 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-fn desk(args: &Args, output: &Output) -> Desk {
+/// What is said of the store outside of the documents.
+fn store(args: &Args) -> Result<Asked, Box<Answer>> {
+    let said = args.store.clone().map(|url| (url, "--store"));
+    let address = said.or_else(|| environment("LIFEBOAT_STORE").map(|url| (url, "LIFEBOAT_STORE")));
+    let file = |name: &str| environment(name).map(PathBuf::from);
+    let password = match (environment("LIFEBOAT_STORE_PASSWORD"), file("LIFEBOAT_STORE_PASSWORD_FILE")) {
+        (Some(password), _) => Some(password),
+        (None, Some(path)) => Some(secret(&path)?),
+        (None, None) => None,
+    };
+    let identity = file("LIFEBOAT_STORE_CERT").zip(file("LIFEBOAT_STORE_KEY"));
+    Ok(Asked::new(address, Access { password, authority: file("LIFEBOAT_STORE_CA"), identity }))
+}
+
+fn secret(path: &Path) -> Result<String, Box<Answer>> {
+    let unreadable = |error: std::io::Error| {
+        let what = format!("the file that LIFEBOAT_STORE_PASSWORD_FILE names cannot be read: {error}");
+        Answer::stop(Exit::Io, Finding::new(Code::FileUnreadable, what).about(path.display().to_string()))
+    };
+    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn desk(args: &Args, output: &Output) -> Result<Desk, Box<Answer>> {
     let folder = args.workspace.clone().unwrap_or_else(|| PathBuf::from("."));
     let host = std::fs::read_to_string("/etc/hostname").map(|h| h.trim().to_owned());
-    Desk {
+    Ok(Desk {
         folder,
         person: environment("USER")
             .or_else(|| environment("LOGNAME"))
             .unwrap_or_else(|| "unknown".to_owned()),
         host: host.ok().filter(|h| !h.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
+        store: store(args)?,
         view: output.view(args),
         machine: output.machine(),
-    }
+    })
 }
 
 fn command(command: Command, desk: &Desk, output: &Output) -> Said {
@@ -105,6 +132,9 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             wait(app::resume::resume(desk, ask, &mut screen))
         }
         Command::Stop { run, because } => app::stop::stop(desk, &run, because),
+        Command::Takeover { run, confirm, because } => {
+            app::takeover::takeover(desk, &app::takeover::Ask { run, confirm, because })
+        }
         Command::Abort { run, confirm, close, because } => {
             let close = close.then(|| because.unwrap_or_default());
             wait(app::abort::abort(desk, &app::abort::Ask { run, confirm, close }, &mut screen))

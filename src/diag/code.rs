@@ -125,6 +125,11 @@ codes! {
     WorkspaceExists "LB0813" Error "there is a workspace already";
     SimulatorDamaged "LB0814" Error "the simulator's world cannot be read";
     NotSimulated "LB0815" Error "the sites are not simulated";
+    BadStore "LB0817" Error "the place where runs are kept cannot be used";
+    StoreUnreachable "LB0818" Error "the store does not answer, or refuses";
+    StoreLost "LB0819" Error "the store was lost in the middle of a run";
+    LeaseLost "LB0820" Error "the run is not held any more";
+    NotVerified "LB0821" Error "the record of a run is not what was written";
     NoHosts "LB0816" Error "it is not known which hosts to import from, or to where";
     // The sites.
     SiteSilent "LB0901" Error "a site does not answer";

@@ -152,6 +152,7 @@ fn typed(kind: Kind, root: &Node) -> Result<Shape, Mismatch> {
         Kind::FailoverPlan => Shape::FailoverPlan(Box::new(read(root)?)),
         Kind::Runbook => Shape::Runbook(Box::new(read(root)?)),
         Kind::Policy => Shape::Policy(Box::new(read(root)?)),
+        Kind::Store => Shape::Store(Box::new(read(root)?)),
     })
 }
 

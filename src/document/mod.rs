@@ -30,11 +30,14 @@ pub enum Kind {
     Runbook,
     /// What must hold of every plan.
     Policy,
+    /// Where runs are kept.
+    Store,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Site, Self::Replica, Self::FailoverPlan, Self::Runbook, Self::Policy];
+    pub const ALL: [Self; 6] =
+        [Self::Site, Self::Replica, Self::FailoverPlan, Self::Runbook, Self::Policy, Self::Store];
 
     /// The name as documents write it.
     #[must_use]
@@ -45,6 +48,7 @@ impl Kind {
             Self::FailoverPlan => "FailoverPlan",
             Self::Runbook => "Runbook",
             Self::Policy => "Policy",
+            Self::Store => "Store",
         }
     }
 
@@ -57,6 +61,7 @@ impl Kind {
             Self::FailoverPlan => "failover plan",
             Self::Runbook => "runbook",
             Self::Policy => "policy",
+            Self::Store => "store",
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The one JSON Schema of all kinds, made from the raw shapes, for editors and for `lifeboat schema`.
 
 use super::Kind;
-use super::shape::{FailoverPlanDocument, PolicyDocument, ReplicaDocument, RunbookDocument, SiteDocument};
+use super::shape::{
+    FailoverPlanDocument, PolicyDocument, ReplicaDocument, RunbookDocument, SiteDocument, StoreDocument,
+};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
@@ -14,6 +16,7 @@ pub(super) fn of_kind(kind: Kind) -> Value {
         Kind::FailoverPlan => generator.into_root_schema_for::<FailoverPlanDocument>(),
         Kind::Runbook => generator.into_root_schema_for::<RunbookDocument>(),
         Kind::Policy => generator.into_root_schema_for::<PolicyDocument>(),
+        Kind::Store => generator.into_root_schema_for::<StoreDocument>(),
     };
     schema.to_value()
 }
@@ -28,6 +31,7 @@ pub fn schema() -> Value {
         generator.subschema_for::<FailoverPlanDocument>(),
         generator.subschema_for::<RunbookDocument>(),
         generator.subschema_for::<PolicyDocument>(),
+        generator.subschema_for::<StoreDocument>(),
     ];
     let chosen = Kind::ALL.iter().zip(references).map(|(kind, reference)| {
         json!({

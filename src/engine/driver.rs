@@ -103,6 +103,8 @@ enum Report {
     Wake,
     /// The grace time is over.
     GraceOver,
+    /// The run is not held any more, so the action was not asked for.
+    Barred(NodeId),
 }
 
 impl Report {
@@ -112,6 +114,7 @@ impl Report {
             | Self::Looked(node, _)
             | Self::Waited(node, _)
             | Self::Moving(node, _)
+            | Self::Barred(node)
             | Self::Lost(node) => Some(*node),
             Self::Wake | Self::GraceOver => None,
         }
@@ -182,6 +185,9 @@ pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
         busy,
     };
     let outcome = driver.walk().await;
+    if let Err(EngineError::Journal(JournalError::Lost { .. })) = &outcome {
+        driver.let_end().await;
+    }
     // Whoever still sleeps is gone before time may go on: it stands where the run ended.
     driver.workers.shutdown().await;
     Ok(Ended { outcome: outcome?, progress: driver.run.progress })
@@ -271,6 +277,25 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// Where nothing can be recorded any more, what is under way has the grace time to end: whoever goes on finds it whole.
+    async fn let_end(&mut self) {
+        self.give_waits_up();
+        self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
+        while !self.acting.is_empty() {
+            drop(self.busy.take());
+            let message = self.inbox.recv().await;
+            self.busy = Some(self.run.clock.busy());
+            match message {
+                Some((Report::GraceOver, _)) | None => return,
+                Some((report, _)) => {
+                    if let Some(node) = report.node().filter(|_| !matches!(report, Report::Moving(..))) {
+                        self.acting.remove(&node);
+                    }
+                }
+            }
+        }
+    }
+
     /// A step that could neither start nor was told not to, though nothing has failed: the checker lets no plan through in which steps wait
     /// for each other.
     fn stuck(&self) -> Option<NodeId> {
@@ -329,8 +354,12 @@ impl Driver<'_> {
             Some(Work::Act(_)) => {
                 if let Some(order) = self.order(node) {
                     self.acting.insert(node);
-                    let outbox = self.outbox.clone();
+                    let (outbox, lease) = (self.outbox.clone(), self.run.journal.lease());
                     self.spawn(node, async move {
+                        // Between the record and this moment the whole process may have slept.
+                        if !lease.holds() {
+                            return Report::Barred(node);
+                        }
                         let (provider, clock) = (provider.as_ref(), clock.as_ref());
                         // Whoever tells sleeps beside the action itself, so it has a promise of its own, from before the action begins.
                         let promise = order.step.action.moves().then(|| clock.busy());
@@ -398,6 +427,9 @@ impl Driver<'_> {
         for (report, _) in &messages {
             self.translate(report, &mut events);
         }
+        if messages.iter().any(|(report, _)| matches!(report, Report::Barred(_))) {
+            return Err(JournalError::Fenced { run: self.run.id.clone(), by: None }.into());
+        }
         if let Some(Crash::AfterEffects(last)) = self.run.crash
             && self.effects >= last
         {
@@ -409,7 +441,7 @@ impl Driver<'_> {
     /// What a report means for the run; nothing, where its node was given up before it came.
     fn translate(&mut self, report: &Report, events: &mut Vec<Event>) {
         match report {
-            Report::Wake => {}
+            Report::Wake | Report::Barred(_) => {}
             Report::Moving(node, moving) => {
                 (self.run.watch)(self.run.clock.now(), Seen::Moving(*node, *moving), &self.run.progress);
             }

@@ -4,57 +4,14 @@
 //! the file, which dies with the process, however it dies. So a file that can be locked belongs to a run that nobody carries on:
 //! it is unfinished. Looking and claiming happen under one more lock, so that two runners cannot both find the way free.
 
-use crate::base::{ReplicaName, RunId, Timestamp};
-use crate::journal::JournalError;
+use crate::base::RunId;
+use crate::journal::claim::{Claim, Refusal, Way, admit};
 use crate::journal::local::{Runs, content, sync_folder};
+use crate::journal::{Hold, JournalError};
 use crate::run::{Event, Runner};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// What the file of a run says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Claim {
-    /// The run.
-    pub run: RunId,
-    /// What it is for.
-    pub purpose: String,
-    /// The replicas that it holds.
-    pub replicas: BTreeSet<ReplicaName>,
-    /// Who runs it.
-    pub runner: Runner,
-    /// The process.
-    pub process: u32,
-    /// Since when, by the run's clock.
-    pub since: Timestamp,
-}
-
-/// Why a claim is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// Another runner holds one of the replicas.
-    #[error("{} is held by run {}", .shared, .holder.run)]
-    Held {
-        /// One of the replicas that both want.
-        shared: ReplicaName,
-        /// The other run.
-        holder: Box<Claim>,
-    },
-    /// An earlier run over one of the replicas is not finished.
-    #[error("run {} over {} is not finished", .earlier.run, .shared)]
-    Unfinished {
-        /// One of the replicas that both want.
-        shared: ReplicaName,
-        /// The earlier run.
-        earlier: Box<Claim>,
-    },
-    /// The folder could not be read or written.
-    #[error(transparent)]
-    Io(#[from] JournalError),
-}
 
 /// A claim that is held. Dropping it lets go of the lock; the run is then unfinished until it is released.
 #[derive(Debug)]
@@ -65,36 +22,15 @@ pub struct Active {
 }
 
 impl Active {
-    /// Claims the replicas of a run, new or resumed. A new run is claimed before it is created: a claim without a run is nothing.
+    /// Claims the replicas of a run, new or resumed.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn claim(own: &Path, claim: &Claim) -> Result<Self, Refusal> {
-        Self::claim_beside(own, claim, None)
-    }
-
-    /// The same, where the replicas are handed over: what the run beside it holds is in nobody's way. Of the two runs one is the
-    /// other's way back, and whoever claims either of them closes the one that is left.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn claim_beside(own: &Path, claim: &Claim, beside: Option<&RunId>) -> Result<Self, Refusal> {
+    pub fn claim(own: &Path, claim: &Claim, way: Way<'_>) -> Result<Self, Refusal> {
         let folder = own.join("active");
         std::fs::create_dir_all(&folder).map_err(JournalError::io(&folder))?;
         let _gate = Gate::enter(&folder)?;
-        for (other, held) in others(own, &folder)? {
-            if beside == Some(&other.run) {
-                continue;
-            }
-            let same = other.run == claim.run;
-            let shared = other.replicas.intersection(&claim.replicas).next();
-            let Some(shared) = shared.or(other.replicas.first().filter(|_| same)).cloned() else { continue };
-            match (held, same) {
-                (true, _) => return Err(Refusal::Held { shared, holder: Box::new(other) }),
-                (false, true) => {}
-                (false, false) => return Err(Refusal::Unfinished { shared, earlier: Box::new(other) }),
-            }
-        }
+        admit(others(own, &folder)?, claim, way)?;
         let path = folder.join(format!("{}.json", claim.run));
         let text = serde_json::to_vec(claim).map_err(|e| JournalError::io(&path)(e.into()))?;
         let take = || -> std::io::Result<File> {
@@ -110,22 +46,6 @@ impl Active {
         let file = take().map_err(JournalError::io(&path))?;
         sync_folder(&folder)?;
         Ok(Self { path, _file: file })
-    }
-
-    /// Whether a new run over some replicas would be refused, asked before anybody thinks about its plan. Only a claim makes sure.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub fn free(own: &Path, replicas: &BTreeSet<ReplicaName>) -> Result<(), Refusal> {
-        for (other, held) in Self::all(own)? {
-            let Some(shared) = other.replicas.intersection(replicas).next().cloned() else { continue };
-            let other = Box::new(other);
-            return Err(match held {
-                true => Refusal::Held { shared, holder: other },
-                false => Refusal::Unfinished { shared, earlier: other },
-            });
-        }
-        Ok(())
     }
 
     /// All claims by their runs' names, with whether their runner lives.
@@ -155,20 +75,18 @@ impl Active {
         Ok(open(&path)?.is_some_and(|(_, held)| held))
     }
 
-    /// Lets go of the replicas for good: the run is over.
-    ///
-    /// # Errors
-    /// Where the file cannot be removed.
-    pub fn release(self) -> Result<(), JournalError> {
-        remove(&self.path)
-    }
-
     /// Releases the claim of a run that nobody carries on any more.
     ///
     /// # Errors
     /// Where the file cannot be removed.
     pub fn forget(own: &Path, run: &RunId) -> Result<(), JournalError> {
         remove(&own.join("active").join(format!("{run}.json")))
+    }
+}
+
+impl Hold for Active {
+    fn release(self: Box<Self>) -> Result<(), JournalError> {
+        remove(&self.path)
     }
 }
 

@@ -1,53 +1,18 @@
 //! The local store: a folder `runs/<run>/` with the frozen plan (`run.json`) and the journal (`journal.jsonl`).
 
 use crate::base::{Digest, RunId, Timestamp};
-use crate::journal::record::{Bad, Record, VERSION};
-use crate::journal::{Journal, JournalError};
-use crate::plan::Plan;
-use crate::run::{Event, Progress, Wish};
-use serde::{Deserialize, Serialize};
+use crate::journal::active::Active;
+use crate::journal::record::{Record, VERSION};
+use crate::journal::{Claim, Found, Frozen, Hold, Journal, JournalError, Raw, Refusal, Store, Way};
+use crate::run::{Event, Wish};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// A run's plan as it was frozen when the run began, with all that a runner elsewhere needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Frozen {
-    /// The format's version.
-    pub format: u32,
-    /// The run.
-    pub run: RunId,
-    /// The plan.
-    pub plan: Plan,
-    /// The providers' settings, as their own text.
-    pub setup: serde_json::Value,
-    /// The digests of the documents that it was made from: file and digest.
-    pub documents: Vec<(String, Digest)>,
-}
 
 /// The folder of all runs.
 #[derive(Debug, Clone)]
 pub struct Runs {
     folder: PathBuf,
-}
-
-/// What was read of a run.
-#[derive(Debug)]
-pub struct Found {
-    /// Its frozen plan.
-    pub frozen: Frozen,
-    /// Its records.
-    pub records: Vec<Record>,
-    /// The fold over them.
-    pub progress: Progress,
-    /// Whether the last record was cut off by a kill.
-    pub torn: bool,
-    /// The digest of the last record.
-    tip: Digest,
-    /// The length of the whole records.
-    length: u64,
 }
 
 impl Runs {
@@ -120,7 +85,7 @@ impl Runs {
             path: journal,
             file,
             seq: 0,
-            token: 0,
+            token: 1,
             tip: Digest::of(&text),
             length: 0,
             broken: false,
@@ -146,10 +111,14 @@ impl Runs {
     /// # Errors
     /// [`JournalError::Unknown`], [`JournalError::Damaged`], [`JournalError::Version`], [`JournalError::Io`].
     pub fn read(&self, run: &RunId) -> Result<Found, JournalError> {
+        self.raw(run)?.read(run)
+    }
+
+    fn raw(&self, run: &RunId) -> Result<Raw, JournalError> {
         let folder = self.folder.join(run.as_str());
         let path = folder.join("run.json");
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
+        let plan = match std::fs::read(&path) {
+            Ok(plan) => plan,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if trace(&folder).is_none() {
                     return Err(JournalError::Unknown(run.to_string()));
@@ -159,22 +128,17 @@ impl Runs {
             }
             Err(error) => return Err(JournalError::io(&path)(error)),
         };
-        let frozen = read_frozen(&path, &text)?;
-        if frozen.run != *run {
-            let what = format!("it is the plan of run {}", frozen.run);
-            return Err(JournalError::Damaged { path, record: 0, what });
-        }
-        let journal = folder.join("journal.jsonl");
-        let bytes = match std::fs::read(&journal) {
-            Ok(bytes) => bytes,
+        let journal_at = folder.join("journal.jsonl");
+        let journal = match std::fs::read(&journal_at) {
+            Ok(journal) => journal,
             // It is there before the plan is: a run without it has lost it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let what = "the journal is gone".to_owned();
-                return Err(JournalError::Damaged { path: journal, record: 0, what });
+                return Err(JournalError::Damaged { path: journal_at, record: 0, what });
             }
-            Err(error) => return Err(JournalError::io(&journal)(error)),
+            Err(error) => return Err(JournalError::io(&journal_at)(error)),
         };
-        read_records(&journal, &bytes, frozen, Digest::of(&text))
+        Ok(Raw { plan_at: path, plan, journal_at, journal })
     }
 
     /// Leaves word for the runner of a run that it shall stop, wherever it runs that sees this folder.
@@ -221,10 +185,8 @@ impl Runs {
             file.set_len(found.length).map_err(JournalError::io(&path))?;
             file.sync_all().map_err(JournalError::io(&path))?;
         }
-        let token = found.records.last().map_or(0, |r| r.token);
-        let seq = found.records.last().map_or(0, |r| r.seq);
-        let (tip, length) = (found.tip, found.length);
-        Ok((found, LocalJournal { path, file, seq, token, tip, length, broken: false }))
+        let ((seq, token), tip, length) = (found.last(), found.tip, found.length);
+        Ok((found, LocalJournal { path, file, seq, token: token + 1, tip, length, broken: false }))
     }
 }
 
@@ -233,48 +195,6 @@ impl Runs {
 fn trace(folder: &Path) -> Option<Metadata> {
     let journal = || folder.join("journal.jsonl").metadata().ok().filter(|m| m.len() > 0);
     folder.join("run.json").metadata().ok().or_else(journal)
-}
-
-fn read_frozen(path: &Path, text: &[u8]) -> Result<Frozen, JournalError> {
-    #[derive(Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let damaged = |what: String| JournalError::Damaged { path: path.to_owned(), record: 0, what };
-    let version: Version = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
-    if version.format != VERSION {
-        return Err(JournalError::Version { path: path.to_owned(), found: version.format, known: VERSION });
-    }
-    serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))
-}
-
-/// Reads the records. A last line without its end is what a kill leaves behind; anything else that is wrong is damage.
-fn read_records(path: &Path, bytes: &[u8], frozen: Frozen, first: Digest) -> Result<Found, JournalError> {
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |p| p + 1);
-    let mut records = Vec::new();
-    let mut tip = first;
-    let mut token = 0;
-    let mut progress = Progress::new(Arc::new(frozen.plan.clone()));
-    for (position, line) in
-        (1u64..).zip(bytes.get(..whole).unwrap_or_default().split_inclusive(|b| *b == b'\n'))
-    {
-        let damaged = |what: String| JournalError::Damaged { path: path.to_owned(), record: position, what };
-        let line = std::str::from_utf8(line).map_err(|_| damaged(Bad::Form.to_string()))?;
-        let line = line.strip_suffix('\n').unwrap_or(line);
-        let (record, sum) = Record::read(line, position, tip).map_err(|bad| match bad {
-            Bad::Version(found) => JournalError::Version { path: path.to_owned(), found, known: VERSION },
-            bad => damaged(bad.to_string()),
-        })?;
-        if record.token < token {
-            return Err(damaged(format!("its token is {}, after {token}", record.token)));
-        }
-        token = record.token;
-        progress.apply(&record.event, record.at).map_err(|e| damaged(e.to_string()))?;
-        tip = sum;
-        records.push(record);
-    }
-    let torn = whole < bytes.len();
-    Ok(Found { frozen, records, progress, torn, tip, length: whole as u64 })
 }
 
 /// Writes a file so that it is there whole or not at all, also after a loss of power.
@@ -318,12 +238,6 @@ pub struct LocalJournal {
 }
 
 impl LocalJournal {
-    /// How many records there are.
-    #[must_use]
-    pub const fn position(&self) -> u64 {
-        self.seq
-    }
-
     fn write(&mut self, text: &str) -> std::io::Result<()> {
         if self.broken {
             // What an earlier failed write left behind must not stand before a good record.
@@ -338,13 +252,11 @@ impl LocalJournal {
 
 impl Journal for LocalJournal {
     fn append(&mut self, events: &[(Timestamp, Event)]) -> Result<(), JournalError> {
-        let (mut text, mut tip, mut seq, mut token) = (String::new(), self.tip, self.seq, self.token);
+        let (mut text, mut tip, mut seq) = (String::new(), self.tip, self.seq);
         for (at, event) in events {
-            if matches!(event, Event::Taken { .. }) {
-                token += 1;
-            }
             seq += 1;
-            let record = Record { v: VERSION, seq, at: *at, token, prev: tip, event: event.clone() };
+            let record =
+                Record { v: VERSION, seq, at: *at, token: self.token, prev: tip, event: event.clone() };
             let (line, sum) = record.line().map_err(|e| JournalError::io(&self.path)(e.into()))?;
             text.push_str(&line);
             tip = sum;
@@ -357,9 +269,85 @@ impl Journal for LocalJournal {
             }
             return Err(JournalError::io(&self.path)(error));
         }
-        (self.tip, self.seq, self.token) = (tip, seq, token);
+        (self.tip, self.seq) = (tip, seq);
         self.length += text.len() as u64;
         Ok(())
+    }
+}
+
+/// The local folder as a store: whoever holds a run has the operating system's lock on its claim.
+#[derive(Debug, Clone)]
+pub struct Local {
+    own: PathBuf,
+    runs: Runs,
+}
+
+impl Local {
+    /// The store in a folder.
+    #[must_use]
+    pub fn new(own: &Path) -> Self {
+        Self { own: own.to_owned(), runs: Runs::new(own) }
+    }
+}
+
+impl Store for Local {
+    fn place(&self) -> String {
+        format!("the folder {}", self.own.display())
+    }
+
+    fn list(&self) -> Result<Vec<RunId>, JournalError> {
+        self.runs.list()
+    }
+
+    fn is_taken(&self, run: &RunId) -> Result<bool, JournalError> {
+        Ok(self.runs.is_taken(run))
+    }
+
+    fn create(&self, frozen: &Frozen) -> Result<Box<dyn Journal>, JournalError> {
+        Ok(Box::new(self.runs.create(frozen)?))
+    }
+
+    fn discard(&self, run: &RunId) -> Result<(), JournalError> {
+        self.runs.discard(run)
+    }
+
+    fn raw(&self, run: &RunId) -> Result<Raw, JournalError> {
+        self.runs.raw(run)
+    }
+
+    fn open(&self, run: &RunId) -> Result<(Found, Box<dyn Journal>), JournalError> {
+        let (found, journal) = self.runs.open(run)?;
+        Ok((found, Box::new(journal)))
+    }
+
+    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
+        self.runs.ask_to_stop(run, wish)
+    }
+
+    fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
+        self.runs.asked_to_stop(run)
+    }
+
+    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
+        self.runs.forget_stop(run)
+    }
+
+    fn claim(&self, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>, Refusal> {
+        // The lock cannot be taken from a process that lives, so nothing can be seized here.
+        let way = if way == Way::Seize { Way::Plain } else { way };
+        Ok(Box::new(Active::claim(&self.own, claim, way)?))
+    }
+
+    fn claims(&self) -> Result<Vec<(Claim, bool)>, JournalError> {
+        Active::all(&self.own)
+    }
+
+    fn is_held(&self, run: &RunId) -> Result<bool, JournalError> {
+        Active::is_held(&self.own, run)
+    }
+
+    fn forget(&self, run: &RunId) -> Result<(), JournalError> {
+        Active::forget(&self.own, run)
     }
 }
 
@@ -389,6 +377,7 @@ mod tests {
             plan,
             setup: serde_json::Value::Null,
             documents: Vec::new(),
+            seal: None,
         };
         let mut journal = runs.create(&frozen).unwrap();
         let event = [(Timestamp::from_millis(5), Event::Stopping { why: StopWhy::Asked })];
@@ -399,6 +388,6 @@ mod tests {
         journal.file.write_all(b"{\"v\":1,\"seq\":2,\"at").unwrap();
         journal.append(&event).unwrap();
         let found = runs.read(&run).unwrap();
-        assert_eq!((found.records.len(), found.torn, journal.position()), (2, false, 2));
+        assert_eq!((found.records.len(), found.torn, journal.seq), (2, false, 2));
     }
 }

@@ -1,17 +1,26 @@
-//! Floor 6: the record of a run: an append-only file whose records are chained by their digests, and who may write it.
+//! Floor 6: the record of a run, whose records are chained by their digests; where it is kept; and who may write it.
 
-pub mod active;
+mod active;
+pub mod claim;
+pub mod lease;
 pub mod local;
+pub mod place;
+pub mod raw;
 pub mod record;
+pub mod shared;
+pub mod store;
 #[cfg(test)]
 mod tests;
 
-pub use active::{Active, Claim, Refusal};
-pub use local::{Frozen, LocalJournal, Runs};
+pub use claim::{Claim, Refusal, Way};
+pub use lease::Lease;
+pub use local::{Local, Runs};
+pub use place::{Access, Place};
+pub use raw::{Found, Frozen, Raw};
 pub use record::Record;
+pub use store::{Hold, Journal, Store};
 
-use crate::base::Timestamp;
-use crate::run::Event;
+use crate::base::{Duration, RunId};
 use std::path::PathBuf;
 
 /// Why the journal could not be read or written.
@@ -45,6 +54,32 @@ pub enum JournalError {
         /// The format known.
         known: u32,
     },
+    /// A store elsewhere does not answer, or refuses.
+    #[error("{store}: {why}")]
+    Unreachable {
+        /// The store.
+        store: String,
+        /// Why.
+        why: String,
+    },
+    /// A store elsewhere was lost in the middle of a run, for longer than the grace time.
+    #[error("{store} did not answer for {grace}: {why}")]
+    Lost {
+        /// The store.
+        store: String,
+        /// How long it was waited for.
+        grace: Duration,
+        /// The last that was known.
+        why: String,
+    },
+    /// The lease of a runner is over; nothing of it counts any more.
+    #[error("run {run} is not held any more")]
+    Fenced {
+        /// The run.
+        run: RunId,
+        /// Who holds it now.
+        by: Option<Box<Claim>>,
+    },
     /// There is no such run.
     #[error("there is no run {0}")]
     Unknown(String),
@@ -56,13 +91,4 @@ impl JournalError {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
-}
-
-/// Where a run's events go. Other stores than the local folder will implement it.
-pub trait Journal: Send {
-    /// Makes events durable, in their order; returns when they are.
-    ///
-    /// # Errors
-    /// [`JournalError`]; then none of them counts, and nothing may start.
-    fn append(&mut self, events: &[(Timestamp, Event)]) -> Result<(), JournalError>;
 }

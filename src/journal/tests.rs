@@ -1,9 +1,11 @@
 //! Tests of the store: what is damaged is found and never taken for absent, what a kill leaves behind is normal.
 
-use super::local::Found;
+use super::active::Active;
 use super::*;
-use crate::base::{Digest, ReplicaName, RunId};
+use crate::base::Timestamp;
+use crate::base::{Digest, ReplicaName};
 use crate::plan::{NodeId, Plan};
+use crate::run::Event;
 use crate::run::sample::{act, done, plan};
 use crate::run::{How, Outcome, Runner};
 use proptest::prelude::*;
@@ -30,6 +32,7 @@ fn frozen(run: &str) -> Frozen {
         plan: small(),
         setup: serde_json::json!({"k": 1}),
         documents,
+        seal: None,
     }
 }
 
@@ -199,57 +202,57 @@ fn create(folder: &Path, run: &str) {
 fn replicas_that_a_living_runner_holds_are_refused_and_others_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path();
-    let first = Active::claim(own, &claim("a", &["r0", "r1"])).unwrap();
+    let first = Active::claim(own, &claim("a", &["r0", "r1"]), Way::Plain).unwrap();
     create(own, "a");
-    let refused = Active::claim(own, &claim("b", &["r1", "r2"]));
+    let refused = Active::claim(own, &claim("b", &["r1", "r2"]), Way::Plain);
     assert!(
         matches!(refused, Err(Refusal::Held { shared, holder }) if shared.as_str() == "r1" && holder.run.as_str() == "a")
     );
-    let again = Active::claim(own, &claim("a", &["r0", "r1"]));
+    let again = Active::claim(own, &claim("a", &["r0", "r1"]), Way::Plain);
     assert!(matches!(again, Err(Refusal::Held { .. })), "one runner a run");
-    let beside = Active::claim(own, &claim("c", &["r2"])).unwrap();
+    let beside = Active::claim(own, &claim("c", &["r2"]), Way::Plain).unwrap();
     assert_eq!(Active::all(own).unwrap().len(), 2);
-    beside.release().unwrap();
-    first.release().unwrap();
+    Box::new(beside).release().unwrap();
+    Box::new(first).release().unwrap();
     assert!(Active::all(own).unwrap().is_empty());
-    Active::claim(own, &claim("b", &["r1", "r2"])).unwrap();
+    Active::claim(own, &claim("b", &["r1", "r2"]), Way::Plain).unwrap();
 }
 
 #[test]
 fn what_a_dead_runner_left_is_unfinished_until_it_is_taken_up_or_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path();
-    drop(Active::claim(own, &claim("a", &["r0", "r1"])).unwrap());
+    drop(Active::claim(own, &claim("a", &["r0", "r1"]), Way::Plain).unwrap());
     create(own, "a");
-    let refused = Active::claim(own, &claim("b", &["r1"]));
+    let refused = Active::claim(own, &claim("b", &["r1"]), Way::Plain);
     assert!(matches!(refused, Err(Refusal::Unfinished { earlier, .. }) if earlier.run.as_str() == "a"));
     assert_eq!(Active::all(own).unwrap(), [(claim("a", &["r0", "r1"]), false)]);
-    drop(Active::claim(own, &claim("a", &["r0", "r1"])).unwrap());
+    drop(Active::claim(own, &claim("a", &["r0", "r1"]), Way::Plain).unwrap());
     Active::forget(own, &"a".parse().unwrap()).unwrap();
-    Active::claim(own, &claim("b", &["r1"])).unwrap();
+    Active::claim(own, &claim("b", &["r1"]), Way::Plain).unwrap();
 }
 
 #[test]
 fn a_claim_whose_run_never_began_is_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path();
-    let living = Active::claim(own, &claim("a", &["r0"])).unwrap();
-    assert!(matches!(Active::claim(own, &claim("b", &["r0"])), Err(Refusal::Held { .. })));
+    let living = Active::claim(own, &claim("a", &["r0"]), Way::Plain).unwrap();
+    assert!(matches!(Active::claim(own, &claim("b", &["r0"]), Way::Plain), Err(Refusal::Held { .. })));
     drop(living);
-    Active::claim(own, &claim("b", &["r0"])).unwrap();
+    Active::claim(own, &claim("b", &["r0"]), Way::Plain).unwrap();
 }
 
 #[test]
 fn a_runner_killed_after_the_end_of_its_run_leaves_nothing_unfinished() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path();
-    drop(Active::claim(own, &claim("a", &["r0"])).unwrap());
+    drop(Active::claim(own, &claim("a", &["r0"]), Way::Plain).unwrap());
     let mut journal = Runs::new(own).create(&frozen("a")).unwrap();
     let ended = |outcome| (at(9), Event::Ended { outcome });
     journal.append(&[ended(Outcome::Failed)]).unwrap();
-    assert!(matches!(Active::claim(own, &claim("b", &["r0"])), Err(Refusal::Unfinished { .. })));
+    assert!(matches!(Active::claim(own, &claim("b", &["r0"]), Way::Plain), Err(Refusal::Unfinished { .. })));
     journal.append(&[ended(Outcome::Completed)]).unwrap();
-    Active::claim(own, &claim("b", &["r0"])).unwrap();
+    Active::claim(own, &claim("b", &["r0"]), Way::Plain).unwrap();
     assert_eq!(Active::all(own).unwrap(), []);
 }
 
@@ -257,19 +260,22 @@ fn a_runner_killed_after_the_end_of_its_run_leaves_nothing_unfinished() {
 fn a_claim_that_a_kill_garbled_is_told_by_its_run_and_never_taken_for_absent() {
     let folder = tempfile::tempdir().unwrap();
     let own = folder.path();
-    drop(Active::claim(own, &claim("a", &["r0", "r1"])).unwrap());
+    drop(Active::claim(own, &claim("a", &["r0", "r1"]), Way::Plain).unwrap());
     create(own, "a");
     let path = own.join("active/a.json");
     let text = std::fs::read_to_string(&path).unwrap();
     for garbled in ["", "{", &format!("{text}{{\"rest\":"), &text[..text.len() / 2]] {
         std::fs::write(&path, garbled).unwrap();
-        let refused = Active::claim(own, &claim("b", &["r1"]));
+        let refused = Active::claim(own, &claim("b", &["r1"]), Way::Plain);
         assert!(matches!(refused, Err(Refusal::Unfinished { .. })), "{garbled}");
     }
     std::fs::write(&path, "{").unwrap();
     std::fs::write(own.join("runs/a/run.json"), "{").unwrap();
-    let refused = Active::claim(own, &claim("b", &["r1"]));
-    assert!(matches!(refused, Err(Refusal::Io(JournalError::Damaged { .. }))), "nobody knows what it holds");
+    let refused = Active::claim(own, &claim("b", &["r1"]), Way::Plain);
+    assert!(
+        matches!(refused, Err(Refusal::Store(JournalError::Damaged { .. }))),
+        "nobody knows what it holds"
+    );
 }
 
 #[test]
@@ -291,7 +297,7 @@ fn of_many_who_claim_at_once_one_gets_it_and_looking_disturbs_nobody() {
                 let barrier = &barrier;
                 scope.spawn(move || {
                     barrier.wait();
-                    match Active::claim(own, &claim(name, &["r0"])) {
+                    match Active::claim(own, &claim(name, &["r0"]), Way::Plain) {
                         Ok(active) => Some(active),
                         Err(Refusal::Held { .. }) => None,
                         Err(other) => panic!("{other}"),

@@ -64,6 +64,9 @@ impl Live {
             Event::Taken { runner } => {
                 vec![line('.', format!("taken up by {}@{}", runner.person, runner.host))]
             }
+            Event::TakenOver { runner, from, lives, because } => {
+                vec![line('!', words::taken_over(runner, from.as_ref(), *lives, because.as_deref()))]
+            }
             Event::Intended { node, attempt } => self.intended(*node, *attempt, at),
             Event::Settled { node, how, .. } => self.settled(*node, how, at),
             Event::Retrying { node, failure, at: again } => {

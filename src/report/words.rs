@@ -8,7 +8,7 @@ use crate::domain::{
     PointKind, Probe, Readiness, Refusal, Role, Switchover, Transfer, Unmet, Wait,
 };
 use crate::plan::{Leg, Plan, Untouched, Why};
-use crate::run::{StopWhy, Wish};
+use crate::run::{Runner, StopWhy, Wish};
 
 /// A machine by its part.
 #[must_use]
@@ -166,6 +166,15 @@ pub const fn why(why: &Why) -> &'static str {
         Why::VerificationFailed => "runs only where the verification fails",
         Why::Asked => "it was asked for",
     }
+}
+
+/// That a run was taken from its runner.
+#[must_use]
+pub fn taken_over(runner: &Runner, from: Option<&Runner>, lives: bool, because: Option<&str>) -> String {
+    let from = from.map_or_else(String::new, |r| format!(" from {}@{}", r.person, r.host));
+    let lives = if lives { ", whose lease was not over" } else { "" };
+    let because = because.map_or_else(String::new, |b| format!(": {b}"));
+    format!("taken over by {}@{}{from}{lives}{because}", runner.person, runner.host)
 }
 
 /// Why a run stops.

@@ -83,6 +83,19 @@ pub enum Event {
         /// Who.
         runner: Runner,
     },
+    /// The run was taken from a runner that had not let go of it.
+    TakenOver {
+        /// Who took it.
+        runner: Runner,
+        /// From whom, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Runner>,
+        /// Whether the other's lease was not over: a person said that it shall be taken all the same.
+        lives: bool,
+        /// Why, where that was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
     /// An action is going to be asked for. Durable before the request.
     Intended {
         /// The node.
@@ -190,6 +203,16 @@ pub enum FailedWhy {
 }
 
 impl Event {
+    /// Whether nothing can happen in the run after it.
+    #[must_use]
+    pub const fn ends_for_good(&self) -> bool {
+        match self {
+            Self::Ended { outcome } => outcome.is_final(),
+            Self::Closed { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The node that it is about.
     #[must_use]
     pub const fn node(&self) -> Option<NodeId> {
@@ -203,7 +226,11 @@ impl Event {
             | Self::Met { node }
             | Self::Reopened { node, .. }
             | Self::Rescheduled { node, .. } => Some(*node),
-            Self::Taken { .. } | Self::Stopping { .. } | Self::Ended { .. } | Self::Closed { .. } => None,
+            Self::Taken { .. }
+            | Self::TakenOver { .. }
+            | Self::Stopping { .. }
+            | Self::Ended { .. }
+            | Self::Closed { .. } => None,
         }
     }
 }

@@ -198,6 +198,7 @@ impl Progress {
     fn take_in(&mut self, event: &Event, at: Timestamp) -> Result<(), IllegalEvent> {
         match event {
             Event::Taken { .. } => self.taken(),
+            Event::TakenOver { .. } => {}
             Event::Intended { node, attempt } => {
                 self.legal(*node, "started", |s| matches!(s, Status::Pending | Status::Retrying(_)))?;
                 self.tried(*node, *attempt);
@@ -246,15 +247,7 @@ impl Progress {
                 self.end(*node, Status::InDoubt, at);
                 self.follow(before, |s| s.failed(*node, at));
             }
-            Event::Reopened { node, .. } => {
-                let before =
-                    self.legal(*node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
-                self.set(*node, Status::Pending);
-                self.tried(*node, 0);
-                self.known.remove(node);
-                self.by_hand.remove(node);
-                self.follow(before, |_| {});
-            }
+            Event::Reopened { node, .. } => self.reopened(*node)?,
             Event::Rescheduled { node, at, .. } => {
                 self.legal(*node, "given another time", |s| s != Status::Done)?;
                 Arc::make_mut(&mut self.plan).reschedule(*node, *at);
@@ -263,6 +256,17 @@ impl Progress {
             Event::Ended { outcome } => self.outcome = Some(*outcome),
             Event::Closed { .. } => self.closed = true,
         }
+        Ok(())
+    }
+
+    /// A person wants a step tried again.
+    fn reopened(&mut self, node: NodeId) -> Result<(), IllegalEvent> {
+        let before = self.legal(node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
+        self.set(node, Status::Pending);
+        self.tried(node, 0);
+        self.known.remove(&node);
+        self.by_hand.remove(&node);
+        self.follow(before, |_| {});
         Ok(())
     }
 

@@ -33,6 +33,7 @@ fn freeze(folder: &Path, plan: &Plan) -> RunId {
         plan: plan.clone(),
         setup: serde_json::Value::Null,
         documents: Vec::new(),
+        seal: None,
     };
     Runs::new(folder).create(&frozen).unwrap();
     run

@@ -106,6 +106,7 @@ impl Lab {
             plan: plan.clone(),
             setup: serde_json::Value::Null,
             documents: Vec::new(),
+            seal: None,
         };
         Runs::new(self.folder.path()).create(&frozen).unwrap();
         run

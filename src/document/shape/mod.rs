@@ -10,6 +10,7 @@ pub mod policy;
 pub mod replica;
 pub mod runbook;
 pub mod site;
+pub mod store;
 pub mod words;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -66,6 +67,8 @@ documents! {
     RunbookDocument Runbook runbook::RunbookSpec;
     /// What must hold of every plan in the workspace.
     PolicyDocument Policy policy::PolicySpec;
+    /// Where runs are kept.
+    StoreDocument Store store::StoreSpec;
 }
 
 fn version(_: &mut SchemaGenerator) -> Schema {

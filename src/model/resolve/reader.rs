@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
             Kind::Site => Code::UnknownSite,
             Kind::Replica => Code::UnknownReplica,
             Kind::FailoverPlan => Code::UnknownPlan,
-            Kind::Runbook | Kind::Policy => Code::UnknownRunbook,
+            Kind::Runbook | Kind::Policy | Kind::Store => Code::UnknownRunbook,
         };
         let message = format!("no {} is named `{name}`", kind.word());
         let finding = Finding::new(code, message).at(Some(self.at(path)), "not declared");

@@ -293,6 +293,9 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
                 format!("{}: {person} had it wait until {at}", plan.node_name(*node))
             }
             Event::Closed { person, because } => format!("{person} closed the run: {because}"),
+            Event::TakenOver { runner, from, lives, because } => {
+                words::taken_over(runner, from.as_ref(), *lives, because.as_deref())
+            }
             Event::Stopping { why } => format!("stopped, {}", words::stop(why, plan)),
             _ => continue,
         };

@@ -1,0 +1,127 @@
+//! The port of the stores: where runs are kept, and who may write them.
+//!
+//! Its calls wait until the store has answered, also inside of the engine: nothing else may happen before a record is durable.
+
+use crate::base::{Duration, RunId, Timestamp};
+use crate::journal::claim::{Claim, Refusal, Way};
+use crate::journal::raw::{Found, Frozen, Raw};
+use crate::journal::{JournalError, lease::Lease};
+use crate::run::{Event, Wish};
+use std::fmt::Debug;
+
+/// Where runs are kept.
+pub trait Store: Send + Sync + Debug {
+    /// What it is, for messages; no secret.
+    fn place(&self) -> String;
+
+    /// The names of all runs, oldest first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn list(&self) -> Result<Vec<RunId>, JournalError>;
+
+    /// Whether a name is taken: by a run, or by what a kill left behind of one that never began.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn is_taken(&self, run: &RunId) -> Result<bool, JournalError>;
+
+    /// Begins a run that is claimed: its frozen plan and an empty journal, durable.
+    ///
+    /// # Errors
+    /// Where it cannot be written, or the name is taken.
+    fn create(&self, frozen: &Frozen) -> Result<Box<dyn Journal>, JournalError>;
+
+    /// Takes back a run that was created and in which nothing has happened.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the run is then there or not, and never there in part.
+    fn discard(&self, run: &RunId) -> Result<(), JournalError>;
+
+    /// The bytes of a run.
+    ///
+    /// # Errors
+    /// [`JournalError::Unknown`]; [`JournalError::Damaged`] where a part of it is gone; where the store cannot be read.
+    fn raw(&self, run: &RunId) -> Result<Raw, JournalError>;
+
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// As [`Store::raw`], and [`JournalError::Damaged`], [`JournalError::Version`].
+    fn read(&self, run: &RunId) -> Result<Found, JournalError> {
+        self.raw(run)?.read(run)
+    }
+
+    /// Opens a run that is claimed, to write on. What a kill cut off at the end is taken away.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn open(&self, run: &RunId) -> Result<(Found, Box<dyn Journal>), JournalError>;
+
+    /// Leaves word for the runner of a run that it shall stop.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError>;
+
+    /// The word that was left for the runner of a run. One that cannot be read is none.
+    fn asked_to_stop(&self, run: &RunId) -> Option<Wish>;
+
+    /// Takes the word away: it was for the runner before.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError>;
+
+    /// Claims the replicas of a run, new or resumed. A new run is claimed before it is created: a claim without a run is nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    fn claim(&self, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>, Refusal>;
+
+    /// All claims by their runs' names, with whether their runner lives. Claims of runs that were never begun, or are over, are none.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn claims(&self) -> Result<Vec<(Claim, bool)>, JournalError>;
+
+    /// Whether the runner of a run lives, whatever the claims say.
+    ///
+    /// # Errors
+    /// Where that cannot be told.
+    fn is_held(&self, run: &RunId) -> Result<bool, JournalError>;
+
+    /// Releases the claim of a run that nobody carries on any more.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn forget(&self, run: &RunId) -> Result<(), JournalError>;
+
+    /// How long a run under way waits for a store that does not answer.
+    fn grace(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A claim that is held. Dropping it lets go of the lease; the run is then unfinished until it is released.
+pub trait Hold: Send + Debug {
+    /// Lets go of the replicas for good: the run is over.
+    ///
+    /// # Errors
+    /// Where that cannot be written.
+    fn release(self: Box<Self>) -> Result<(), JournalError>;
+}
+
+/// Where a run's events go.
+pub trait Journal: Send {
+    /// Makes events durable, in their order; returns when they are.
+    ///
+    /// # Errors
+    /// [`JournalError`]; then nothing may start, and whoever takes the run up reads what is there.
+    fn append(&mut self, events: &[(Timestamp, Event)]) -> Result<(), JournalError>;
+
+    /// Whether whoever writes still holds the run; asked before each effect.
+    fn lease(&self) -> Lease {
+        Lease::of_process()
+    }
+}

@@ -1,0 +1,66 @@
+//! Tests over all stores: `cargo test --test stores`. PostgreSQL and etcd are started here, on loopback and in temporary folders; where one
+//! is not installed that is a failure, and it is said. `-- --ignored` runs the long forms.
+
+#![allow(clippy::print_stderr, reason = "what is missing has to be said")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod conformance;
+mod estate;
+mod faults;
+mod races;
+mod servers;
+
+use libtest_mimic::{Arguments, Trial};
+use servers::{Etcd, Folder, Postgres, Server};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+/// A test over one store.
+type Test = fn(&mut dyn Server);
+
+const TESTS: &[(&str, Test)] = &[
+    ("what_is_written_is_read_and_only_by_whom_it_is_held", conformance::written_and_read),
+    ("one_holds_and_others_are_refused_until_it_lets_go", conformance::held),
+    ("of_two_stores_on_one_place_each_sees_what_the_other_did", conformance::seen_from_elsewhere),
+    ("a_word_to_stop_arrives", conformance::word),
+    ("a_run_goes_on_elsewhere_without_its_documents", faults::elsewhere),
+    ("a_runner_that_slept_beyond_its_lease_does_nothing_more", faults::slept),
+    ("a_runner_that_was_taken_over_does_nothing_more", faults::taken_over),
+    ("a_store_that_comes_back_in_time_is_waited_for", faults::comes_back),
+    ("a_store_that_stays_away_stops_the_run", faults::stays_away),
+    ("of_many_at_once_one_runs_and_the_others_are_told_who", races::few),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let missing: Vec<&str> = ["initdb", "postgres", "createdb", "etcd"]
+        .into_iter()
+        .filter(|name| servers::program(name).is_none())
+        .collect();
+    if !missing.is_empty() && !arguments.list {
+        eprintln!("the tests over all stores cannot run without {}", missing.join(", "));
+        eprintln!("on Debian: apt-get install postgresql etcd-server");
+        return ExitCode::FAILURE;
+    }
+    let started: [fn() -> Box<dyn Server>; 3] =
+        [|| Box::new(Folder::new()), || Box::new(Postgres::new()), || Box::new(Etcd::new())];
+    let mut trials = Vec::new();
+    for (start, name) in started.into_iter().zip(["folder", "postgres", "etcd"]) {
+        // Started by the first test that needs it.
+        let server: Arc<Mutex<Option<Box<dyn Server>>>> = Arc::default();
+        let with = |test: Test| {
+            let server = Arc::clone(&server);
+            move || {
+                let mut server = server.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                test(server.get_or_insert_with(start).as_mut());
+                Ok(())
+            }
+        };
+        trials.extend(TESTS.iter().map(|(title, test)| Trial::test(format!("{name}::{title}"), with(*test))));
+        let long = Trial::test(format!("{name}::two_hundred_rounds_of_many_at_once"), with(races::many));
+        trials.push(long.with_ignored_flag(true));
+    }
+    // What is measured in leases does not stand beside what is measured in processes.
+    let arguments = Arguments { test_threads: Some(1), ..arguments };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,261 @@
+//! PostgreSQL and etcd of the tests' own: on loopback, in temporary folders, ended with whoever started them.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A store as the tests use it.
+pub trait Server: Send {
+    /// An address in it that nobody has used yet.
+    fn place(&mut self) -> String;
+    /// The process, where it is one.
+    fn process(&mut self) -> Option<&mut Process>;
+}
+
+/// A server's process, to be started, stopped and killed.
+pub struct Process {
+    program: PathBuf,
+    words: Vec<String>,
+    /// Whether it refuses to be run by root.
+    nobody: bool,
+    folder: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+/// Debian's number for the user and the group that own nothing.
+const NOBODY: u32 = 65534;
+
+fn root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+/// A program by its name, also where Debian keeps the servers of PostgreSQL.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = path.split(':').map(PathBuf::from).chain(versions.map(|v| v.path().join("bin")));
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn as_nobody(program: &Path) -> Command {
+    if !root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL"]).arg(program);
+    command
+}
+
+impl Process {
+    fn command(&self) -> Command {
+        let mut command = if self.nobody { as_nobody(&self.program) } else { Command::new(&self.program) };
+        command.args(&self.words).current_dir(&self.folder).stdin(Stdio::null());
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        command
+    }
+
+    /// Starts it, and waits until it answers.
+    pub fn start(&mut self) {
+        self.child = Some(self.command().spawn().unwrap());
+        let began = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(30), "{} does not start", self.program.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        let child = self.child.as_ref().unwrap();
+        kill_process(Pid::from_child(child), signal).unwrap();
+    }
+
+    /// Ends it in order.
+    pub fn stop(&mut self) {
+        self.send(Signal::INT);
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.send(Signal::KILL);
+        self.child.take().unwrap().wait().unwrap();
+        // The servers' own children notice by themselves, and a new one waits for them.
+        let began = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(30));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Lets it do nothing for a while.
+    pub fn pause(&self) {
+        self.send(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn unpause(&self) {
+        self.send(Signal::CONT);
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// The local folder.
+pub struct Folder {
+    pub folder: tempfile::TempDir,
+    used: usize,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), used: 0 }
+    }
+}
+
+impl Server for Folder {
+    fn place(&mut self) -> String {
+        self.used += 1;
+        format!("file:{}/{}", self.folder.path().display(), self.used)
+    }
+
+    fn process(&mut self) -> Option<&mut Process> {
+        None
+    }
+}
+
+/// PostgreSQL.
+pub struct Postgres {
+    process: Process,
+    folder: tempfile::TempDir,
+    used: usize,
+}
+
+impl Postgres {
+    /// Makes a cluster, and starts it.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        if root() {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        let data = folder.path().join("data");
+        let made = as_nobody(&program("initdb").unwrap())
+            .args(["-A", "trust", "-U", "dr", "-E", "UTF8", "--no-sync", "-D"])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        let words = [
+            "-D",
+            data.to_str().unwrap(),
+            "-p",
+            &port.to_string(),
+            "-k",
+            folder.path().to_str().unwrap(),
+            "-c",
+            "listen_addresses=127.0.0.1",
+        ];
+        let words = words.map(str::to_owned).to_vec();
+        let program = program("postgres").unwrap();
+        let mut process =
+            Process { program, words, nobody: true, folder: folder.path().to_owned(), port, child: None };
+        process.start();
+        Self { process, folder, used: 0 }
+    }
+}
+
+impl Server for Postgres {
+    fn place(&mut self) -> String {
+        self.used += 1;
+        let (database, port) = (format!("t{}", self.used), self.process.port);
+        let began = Instant::now();
+        loop {
+            let made = Command::new(program("createdb").unwrap())
+                .args([
+                    "-h",
+                    self.folder.path().to_str().unwrap(),
+                    "-p",
+                    &port.to_string(),
+                    "-U",
+                    "dr",
+                    &database,
+                ])
+                .output()
+                .unwrap();
+            if made.status.success() {
+                return format!("postgres://dr@127.0.0.1:{port}/{database}?sslmode=disable");
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{}", String::from_utf8_lossy(&made.stderr));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn process(&mut self) -> Option<&mut Process> {
+        Some(&mut self.process)
+    }
+}
+
+/// etcd.
+pub struct Etcd {
+    process: Process,
+    _folder: tempfile::TempDir,
+    used: usize,
+}
+
+impl Etcd {
+    /// Starts one member.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, peer) = (free_port(), free_port());
+        let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
+        let words = [
+            "--data-dir",
+            folder.path().join("data").to_str().unwrap(),
+            "--listen-client-urls",
+            &client,
+            "--advertise-client-urls",
+            &client,
+            "--listen-peer-urls",
+            &peer,
+            "--initial-advertise-peer-urls",
+            &peer,
+            "--initial-cluster",
+            &format!("default={peer}"),
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let program = program("etcd").unwrap();
+        let mut process =
+            Process { program, words, nobody: false, folder: folder.path().to_owned(), port, child: None };
+        process.start();
+        Self { process, _folder: folder, used: 0 }
+    }
+}
+
+impl Server for Etcd {
+    fn place(&mut self) -> String {
+        self.used += 1;
+        format!("etcd://127.0.0.1:{}/t{}", self.process.port, self.used)
+    }
+
+    fn process(&mut self) -> Option<&mut Process> {
+        Some(&mut self.process)
+    }
+}
