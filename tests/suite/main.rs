@@ -14,6 +14,7 @@ mod scenarios;
 mod schema;
 mod simulated;
 mod stop;
+mod store;
 mod trouble;
 mod views;
 mod world;
