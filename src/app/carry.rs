@@ -152,16 +152,16 @@ pub async fn carry(
         deadline,
         watch: &mut |at, seen, progress| {
             match seen {
-                Seen::Event(event) => {
-                    live.lines(event, at).iter().for_each(|line| screen.line(line));
-                    screen.tally(Some(tally(world, &id, progress)));
-                }
+                Seen::Event(event) => live.lines(event, at).iter().for_each(|line| screen.line(line)),
+                // Counted once a write: that looks at every step of the plan.
+                Seen::Written => screen.tally(Some(tally(world, &id, progress))),
                 Seen::Moving(node, moving) => {
                     live.moving(node, &moving, at).iter().for_each(|line| screen.progress(line));
                 }
             }
-            if desk.machine {
-                let (step, event) = machine(seen, &plan);
+            if desk.machine
+                && let Some((step, event)) = machine(seen, &plan)
+            {
                 screen.event(&json!({ "at": at, "run": id, "step": step, "event": event }));
             }
         },
@@ -184,11 +184,12 @@ pub async fn carry(
 }
 
 /// What is seen, for machines, with the name of its step.
-fn machine(seen: Seen<'_>, plan: &Plan) -> (Option<String>, Value) {
+fn machine(seen: Seen<'_>, plan: &Plan) -> Option<(Option<String>, Value)> {
     match seen {
-        Seen::Event(event) => (event.node().map(|n| plan.node_name(n)), json!(event)),
+        Seen::Event(event) => Some((event.node().map(|n| plan.node_name(n)), json!(event))),
+        Seen::Written => None,
         Seen::Moving(node, moving) => {
-            (Some(plan.node_name(node)), json!({ "type": "moving", "node": node, "moving": moving }))
+            Some((Some(plan.node_name(node)), json!({ "type": "moving", "node": node, "moving": moving })))
         }
     }
 }

@@ -34,7 +34,7 @@ pub struct Run<'a> {
     pub deadline: Option<Timestamp>,
     /// How long steps under way may take to end after that.
     pub grace: Duration,
-    /// Who watches.
+    /// Who watches: every event once it is durable, with the run as it is after all that became durable with it.
     pub watch: &'a mut (dyn FnMut(Timestamp, Seen<'_>, &Progress) + Send),
     /// Where the runner shall die, to test what it leaves behind.
     pub crash: Option<Crash>,
@@ -45,6 +45,8 @@ pub struct Run<'a> {
 pub enum Seen<'a> {
     /// An event that is durable.
     Event(&'a Event),
+    /// All events of one write have been shown.
+    Written,
     /// An action moves data, and has come so far. Nothing follows from it, and it is not recorded.
     Moving(NodeId, Moving),
 }
@@ -157,6 +159,8 @@ struct Driver<'a> {
     waits: BTreeMap<NodeId, AbortHandle>,
     inbox: mpsc::UnboundedReceiver<Message>,
     outbox: mpsc::UnboundedSender<Message>,
+    /// What the progress has taken in and what is not durable yet. Nothing comes of it before it is.
+    noted: Vec<(Timestamp, Event)>,
     durable: usize,
     effects: usize,
     /// It was asked to stop.
@@ -179,6 +183,7 @@ pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
         waits: BTreeMap::new(),
         inbox,
         outbox,
+        noted: Vec::new(),
         durable: 0,
         effects: 0,
         asked: false,
@@ -194,22 +199,31 @@ pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
 }
 
 impl Driver<'_> {
-    /// Makes events durable, folds them in, shows them. Nothing else in the engine changes the run.
-    fn record(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
-        if events.is_empty() {
+    /// Folds events in, to be made durable with what follows from them. Nothing else in the engine changes the run.
+    fn note(&mut self, events: impl IntoIterator<Item = Event>) -> Result<(), EngineError> {
+        let at = self.run.clock.now();
+        for event in events {
+            self.run.progress.apply(&event, at)?;
+            self.noted.push((at, event));
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable that was noted, in one write, and shows it.
+    fn write(&mut self) -> Result<(), EngineError> {
+        if self.noted.is_empty() {
             return Ok(());
         }
-        let at = self.run.clock.now();
-        let mut events: Vec<(Timestamp, Event)> = events.into_iter().map(|e| (at, e)).collect();
+        let mut events = std::mem::take(&mut self.noted);
         if let Some(Crash::AfterEvents(last)) = self.run.crash {
             events.truncate(last.saturating_sub(self.durable));
         }
         self.run.journal.append(&events)?;
         self.durable += events.len();
         for (at, event) in &events {
-            self.run.progress.apply(event, *at)?;
             (self.run.watch)(*at, Seen::Event(event), &self.run.progress);
         }
+        (self.run.watch)(self.run.clock.now(), Seen::Written, &self.run.progress);
         match self.run.crash {
             Some(Crash::AfterEvents(last)) if self.durable >= last => Err(EngineError::Crashed),
             _ => Ok(()),
@@ -233,13 +247,15 @@ impl Driver<'_> {
     }
 
     async fn walk(&mut self) -> Result<Outcome, EngineError> {
-        self.record(vec![Event::Taken { runner: self.run.runner.clone() }])?;
+        self.note([Event::Taken { runner: self.run.runner.clone() }])?;
+        self.write()?;
         self.settle_left_over();
         loop {
             let wake = self.start_what_may()?;
             if self.acting.is_empty() && self.waits.is_empty() && wake.is_none() {
                 break;
             }
+            self.write()?;
             let deadline = self.run.deadline.filter(|_| !self.asked);
             let timer = wake.into_iter().chain(deadline).min().map(|at| self.spawn_at(at, Report::Wake));
             drop(self.busy.take());
@@ -259,11 +275,13 @@ impl Driver<'_> {
             }
         }
         if let Some(node) = self.stuck() {
+            self.write()?;
             return Err(EngineError::Stuck(self.run.progress.plan().node_name(node)));
         }
         let stopped = self.run.progress.stopping().is_some_and(StopWhy::is_wanted);
         let outcome = outcome(&self.run.progress, stopped);
-        self.record(vec![Event::Ended { outcome }])?;
+        self.note([Event::Ended { outcome }])?;
+        self.write()?;
         Ok(outcome)
     }
 
@@ -271,7 +289,8 @@ impl Driver<'_> {
     fn stop_as_asked(&mut self) -> Result<(), EngineError> {
         self.asked = true;
         let why = self.run.stop.why().or_else(|| self.overdue()).unwrap_or(StopWhy::Asked);
-        self.record(vec![Event::Stopping { why }])?;
+        self.note([Event::Stopping { why }])?;
+        self.write()?;
         self.give_waits_up();
         self.spawn_at(self.run.clock.now().after(self.run.grace), Report::GraceOver);
         Ok(())
@@ -317,13 +336,14 @@ impl Driver<'_> {
         }
     }
 
-    /// Starts everything that may start now; returns when something else may.
+    /// Starts everything that may start now; returns when something else may. What has ended and what may start because of that share one
+    /// write: both are durable before anything of it begins.
     fn start_what_may(&mut self) -> Result<Option<Timestamp>, EngineError> {
-        if let Some(node) = self.run.progress.must_stop() {
-            self.record(vec![Event::Stopping { why: StopWhy::Failure(node) }])?;
-            self.give_waits_up();
-        }
         loop {
+            if let Some(node) = self.run.progress.must_stop() {
+                self.note([Event::Stopping { why: StopWhy::Failure(node) }])?;
+                self.give_waits_up();
+            }
             // Whoever asks while records are being made durable is heard before anything else starts.
             if (self.run.stop.why().is_some() || self.overdue().is_some()) && !self.asked {
                 self.stop_as_asked()?;
@@ -340,7 +360,9 @@ impl Driver<'_> {
                 Work::Wait(_) => Some(Event::Waiting { node: *node }),
                 Work::Join => None,
             });
-            self.record(events.collect())?;
+            let events: Vec<Event> = events.collect();
+            self.note(events)?;
+            self.write()?;
             for node in next.start {
                 self.start(node);
             }
@@ -416,7 +438,7 @@ impl Driver<'_> {
         })
     }
 
-    /// Takes in the first report and all that came with it; they share one write, in the order of the plan.
+    /// Takes in the first report and all that came with it, in the order of the plan.
     fn take_in(&mut self, first: Message) -> Result<(), EngineError> {
         let mut messages = vec![first];
         while let Ok(more) = self.inbox.try_recv() {
@@ -435,7 +457,7 @@ impl Driver<'_> {
         {
             return Err(EngineError::Crashed);
         }
-        self.record(events)
+        self.note(events)
     }
 
     /// What a report means for the run; nothing, where its node was given up before it came.

@@ -1,7 +1,8 @@
 //! Floor 7: the loop. It decides nothing: it asks the pure `run` what may start, and the facts whether an effect is there.
 //!
 //! The order of a step: *Intended* durable → effect asked for → effect observed → *Settled* durable → dependants may start.
-//! Nodes that may start together share one write, and so do those that end together.
+//! Nodes that end together share one write, and with them those that may start because of it: both are durable before any of these is
+//! asked for. So a chain costs one write a step, and whoever asks a run to stop while that is being written is heard right after it.
 
 mod driver;
 mod settle;
