@@ -33,6 +33,10 @@ const MADE_MEANWHILE: [SqlState; 3] =
 /// So long is waited for a connection.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(4);
 
+/// So long a change may stand half made: a machine that loses its power in the middle of one says nothing to the server, and what it locked
+/// must be free again before whoever goes on elsewhere has waited for too long.
+const IDLE: &str = "3s";
+
 /// A place for a connection that is open and free.
 type Slot = Arc<Mutex<Option<Client>>>;
 
@@ -127,7 +131,11 @@ impl Link {
             }
         };
         let row = client
-            .query_one("SELECT current_setting('synchronous_commit'), to_regclass('lifeboat')::text", &[])
+            .query_one(
+                "SELECT current_setting('synchronous_commit'), to_regclass('lifeboat')::text,
+                 set_config('idle_in_transaction_session_timeout', $1, false)",
+                &[&IDLE],
+            )
             .await?;
         if matches!(row.get(0), "off" | "local") {
             client.batch_execute("SET synchronous_commit = on").await?;
