@@ -23,7 +23,7 @@ use proxy::Side;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use trial::{Base, Kill, Random, Seen};
+use trial::{Base, Kill, Led, Random, Seen};
 
 /// How much is done.
 struct Size {
@@ -33,10 +33,13 @@ struct Size {
     moments: usize,
     /// The same on fifty, and as many random writes to a store elsewhere.
     fifty: usize,
+    /// Whether an operation is tried on fifty with one of the stores only.
+    in_turn: bool,
 }
 
-const SHORT: Size = Size { every: 4, moments: 2, fifty: 1 };
-const FULL: Size = Size { every: 1, moments: 14, fifty: 6 };
+/// Few enough for every change.
+const SHORT: Size = Size { every: 4, moments: 2, fifty: 1, in_turn: true };
+const FULL: Size = Size { every: 1, moments: 14, fifty: 6, in_turn: false };
 
 /// So many trials go on at once: most of their time they wait for simulated machines.
 const AT_ONCE: usize = 4;
@@ -61,9 +64,12 @@ fn main() -> ExitCode {
         [("folder", Kept::folder), ("postgres", Kept::postgres), ("etcd", Kept::etcd)];
     let named = |name: &str| words.iter().any(|w| w == name);
     let none = !all.iter().any(|(name, _)| named(name));
+    let _program = trial::program();
     let mut kills = 0;
-    for (_, start) in all.iter().filter(|(name, _)| none || named(name)) {
-        match store(&start(), &size, seed) {
+    let mut led = Led::default();
+    for (turn, (_, start)) in all.iter().enumerate().filter(|(_, (name, _))| none || named(name)) {
+        let turn = if size.in_turn { Some(turn + seed as usize) } else { None };
+        match store(&start(), &mut led, (&size, turn), seed) {
             Ok(more) => kills += more,
             Err(why) => {
                 eprintln!("{why}");
@@ -75,17 +81,27 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// All operations over one store; how many kills there were.
-fn store(kept: &Kept, size: &Size, seed: u64) -> Result<usize, String> {
+/// All operations over one store; how many kills there were. With a turn, fifty machines are only for every third operation.
+fn store(
+    kept: &Kept,
+    led: &mut Led,
+    (size, turn): (&Size, Option<usize>),
+    seed: u64,
+) -> Result<usize, String> {
     println!("{}\n", kept.name);
     println!("| machines | operation | records | writes | positions hit | kills | torn | effects |");
     println!("|---|---|---|---|---|---|---|---|");
     let (small, large) = (Estate::new(3), Estate::new(50));
     let mut kills = 0;
-    for operation in estate::OPERATIONS {
+    for (number, operation) in estate::OPERATIONS.iter().enumerate() {
         for (estate, every, moments) in [(&small, size.every, size.moments), (&large, 0, size.fifty)] {
-            let failed = |why| format!("{}, {} on {} machines: {why}", kept.name, operation.name, estate.machines);
-            let base = Base::of(kept, estate, operation).map_err(failed)?;
+            if every == 0 && turn.is_some_and(|turn| (number + turn) % 3 != 0) {
+                continue;
+            }
+            let failed =
+                |why| format!("{}, {} on {} machines: {why}", kept.name, operation.name, estate.machines);
+            let begins = led.to(estate, operation).map_err(failed)?;
+            let base = Base::of(kept, begins, operation).map_err(failed)?;
             let mut random = Random::new(seed, operation.name);
             let row = all(&base, &planned(&base, every, moments, &mut random)).map_err(failed)?;
             kills += row.kills;

@@ -76,7 +76,9 @@ impl Gate {
                         self.shut.store(true, Ordering::SeqCst);
                         self.reach();
                     }
-                    Some((at, Side::After)) if writes && number == at => self.mute.store(true, Ordering::SeqCst),
+                    Some((at, Side::After)) if writes && number == at => {
+                        self.mute.store(true, Ordering::SeqCst)
+                    }
                     _ => {}
                 }
                 if self.shut.load(Ordering::SeqCst) {

@@ -7,9 +7,10 @@ use lifeboat::base::RunId;
 use lifeboat::journal::Found;
 use lifeboat::provider::sim::{Setup, Simulator};
 use lifeboat::run::{Event, How};
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// When the program is killed.
@@ -35,10 +36,14 @@ pub struct Seen {
     pub effects: usize,
 }
 
+/// Estates that were led to where operations begin, each once: for a folder its machines, and what was done before.
+#[derive(Default)]
+pub struct Led(BTreeMap<(usize, bool, &'static [&'static str]), tempfile::TempDir>);
+
 /// Where an operation begins, and what it comes to when nobody kills it.
 pub struct Base<'a> {
     kept: &'a Kept,
-    folder: tempfile::TempDir,
+    folder: &'a Path,
     command: Vec<String>,
     state: &'static str,
     /// The records of an undisturbed run.
@@ -100,8 +105,20 @@ fn folder() -> tempfile::TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
+/// The program: a copy, so that whoever builds a new one meanwhile changes nothing in a campaign that is under way.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Copies the program, for as long as what is returned is kept.
+pub fn program() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = folder.path().join("lifeboat");
+    std::fs::copy(env!("CARGO_BIN_EXE_lifeboat"), &copied).unwrap();
+    PROGRAM.set(copied).unwrap();
+    folder
+}
+
 fn lifeboat(at: &Path, spot: &Spot, words: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = Command::new(PROGRAM.get().unwrap());
     command.args(words).current_dir(at).env_clear().env("HOME", at).env("USER", "campaign");
     if let Some(address) = &spot.address {
         command.env("LIFEBOAT_STORE", address);
@@ -195,18 +212,39 @@ impl Scene {
         let output = self.resume().stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         let over = output.status.code() == Some(1) && said.contains("no run is unfinished");
-        if output.status.success() || over { Ok(()) } else { Err(format!("resume: {}, {said}", output.status)) }
+        if output.status.success() || over {
+            Ok(())
+        } else {
+            Err(format!("resume: {}, {said}", output.status))
+        }
+    }
+}
+
+impl Led {
+    /// An estate where an operation begins.
+    pub fn to(&mut self, estate: &Estate, operation: &Operation) -> Result<&Path, String> {
+        let (machines, fresh, before) = (estate.machines, operation.fresh, operation.before);
+        for done_before in 0..=before.len() {
+            let steps = before.get(..done_before).unwrap_or_default();
+            if self.0.contains_key(&(machines, fresh, steps)) {
+                continue;
+            }
+            let folder = folder();
+            if let Some((last, earlier)) = steps.split_last() {
+                copy(self.0[&(machines, fresh, earlier)].path(), folder.path());
+                done(folder.path(), &Kept::folder().spot(), &apply(last))?;
+            } else {
+                std::fs::write(folder.path().join("estate.yaml"), estate.documents(fresh)).unwrap();
+            }
+            self.0.insert((machines, fresh, steps), folder);
+        }
+        Ok(self.0[&(machines, fresh, before)].path())
     }
 }
 
 impl<'a> Base<'a> {
-    /// Leads an estate to where the operation begins, and carries it out once.
-    pub fn of(kept: &'a Kept, estate: &Estate, operation: &Operation) -> Result<Self, String> {
-        let folder = folder();
-        std::fs::write(folder.path().join("estate.yaml"), estate.documents(operation.fresh)).unwrap();
-        for runbook in operation.before {
-            done(folder.path(), &Kept::folder().spot(), &apply(runbook))?;
-        }
+    /// Carries an operation out once.
+    pub fn of(kept: &'a Kept, folder: &'a Path, operation: &Operation) -> Result<Self, String> {
         let command = operation.runbook.map_or_else(|| words(&["replicate", "--all"]), apply);
         let mut base = Self {
             kept,
@@ -235,7 +273,7 @@ impl<'a> Base<'a> {
 
     fn scene(&self) -> Result<Scene, String> {
         let (folder, spot) = (folder(), self.kept.spot());
-        copy(self.folder.path(), folder.path());
+        copy(self.folder, folder.path());
         let other = self.kept.is_elsewhere().then(|| {
             let other = self::folder();
             let (own, world) = (other.path().join(".lifeboat"), folder.path().join(".lifeboat/sim"));
@@ -317,9 +355,7 @@ impl<'a> Base<'a> {
     fn wait(&self, child: &mut Child, scene: &Scene, kill: Kill, proxy: Option<&Proxy>) {
         match kill {
             Kill::After(moment) => std::thread::sleep(moment),
-            Kill::Write(..) => {
-                while !proxy.unwrap().reached() && child.try_wait().unwrap().is_none() {}
-            }
+            Kill::Write(..) => while !proxy.unwrap().reached() && child.try_wait().unwrap().is_none() {},
             Kill::At(records) => {
                 let (mut journal, mut length) = (None, 0);
                 while child.try_wait().unwrap().is_none() {
