@@ -1,27 +1,33 @@
 //! One kill, and what is left of it.
 
 use crate::estate::{Estate, Operation};
-use lifeboat::journal::Runs;
+use crate::place::{Kept, Spot};
+use crate::proxy::{Proxy, Side};
+use lifeboat::base::RunId;
+use lifeboat::journal::Found;
 use lifeboat::provider::sim::{Setup, Simulator};
 use lifeboat::run::{Event, How};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// When the program is killed.
 #[derive(Debug, Clone, Copy)]
 pub enum Kill {
-    /// As soon as so many records are written.
+    /// As soon as so many records are written, in a folder.
     At(usize),
+    /// At a write to a store elsewhere.
+    Write(usize, Side),
     /// After so long, and what resumes it once more after half of that.
     After(Duration),
 }
 
 /// What was seen of a trial.
 pub struct Seen {
-    /// How many records were whole at the first death.
-    pub position: usize,
+    /// How many records were whole at the first death; `None` where there was no run yet.
+    pub position: Option<usize>,
     /// Whether the last one was torn.
     pub torn: bool,
     /// How often it was killed.
@@ -30,17 +36,34 @@ pub struct Seen {
     pub effects: usize,
 }
 
+/// Estates that were led to where operations begin, each once: for a folder its machines, and what was done before.
+#[derive(Default)]
+pub struct Led(BTreeMap<(usize, bool, &'static [&'static str]), tempfile::TempDir>);
+
 /// Where an operation begins, and what it comes to when nobody kills it.
-pub struct Base {
-    folder: tempfile::TempDir,
+pub struct Base<'a> {
+    kept: &'a Kept,
+    folder: &'a Path,
     command: Vec<String>,
     state: &'static str,
     /// The records of an undisturbed run.
     pub records: usize,
+    /// Its writes to a store elsewhere; of a folder, 0.
+    pub writes: usize,
     /// How long that took.
     pub took: Duration,
     effects: BTreeSet<u32>,
     end: Vec<(String, usize)>,
+}
+
+/// One trial's own folder, and its own place in the store.
+struct Scene {
+    folder: tempfile::TempDir,
+    /// Another machine's folder, with the same sites and without documents.
+    other: Option<tempfile::TempDir>,
+    spot: Spot,
+    /// The runs that were there before.
+    before: BTreeSet<RunId>,
 }
 
 /// Numbers that are the same for the same seed.
@@ -56,14 +79,23 @@ impl Random {
         )
     }
 
-    /// A time below another one.
-    pub fn below(&mut self, limit: Duration) -> Duration {
+    /// A number from 0 on, below 1.
+    fn share(&mut self) -> f64 {
         // xorshift64*
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        let share = (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f64 / f64::from(1u32 << 24);
-        limit.mul_f64(share)
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f64 / f64::from(1u32 << 24)
+    }
+
+    /// A time below another one.
+    pub fn below(&mut self, limit: Duration) -> Duration {
+        limit.mul_f64(self.share())
+    }
+
+    /// A whole number below another one.
+    pub fn number(&mut self, limit: usize) -> usize {
+        (self.share() * limit as f64) as usize
     }
 }
 
@@ -73,15 +105,30 @@ fn folder() -> tempfile::TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-fn lifeboat(at: &Path, words: &[String]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+/// The program: a copy, so that whoever builds a new one meanwhile changes nothing in a campaign that is under way.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Copies the program, for as long as what is returned is kept.
+pub fn program() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let copied = folder.path().join("lifeboat");
+    std::fs::copy(env!("CARGO_BIN_EXE_lifeboat"), &copied).unwrap();
+    PROGRAM.set(copied).unwrap();
+    folder
+}
+
+fn lifeboat(at: &Path, spot: &Spot, words: &[String]) -> Command {
+    let mut command = Command::new(PROGRAM.get().unwrap());
     command.args(words).current_dir(at).env_clear().env("HOME", at).env("USER", "campaign");
+    if let Some(address) = &spot.address {
+        command.env("LIFEBOAT_STORE", address);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
-fn done(at: &Path, words: &[String]) -> Result<(), String> {
-    let output = lifeboat(at, words).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+fn done(at: &Path, spot: &Spot, words: &[String]) -> Result<(), String> {
+    let output = lifeboat(at, spot, words).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     if output.status.success() {
         return Ok(());
     }
@@ -109,15 +156,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn runs(at: &Path) -> BTreeSet<PathBuf> {
-    let found = std::fs::read_dir(at.join(".lifeboat/runs")).into_iter().flatten().flatten();
-    found.map(|entry| entry.path()).collect()
-}
-
 /// Each replica's condition and how many restore points it has.
-fn end(at: &Path) -> Result<Vec<(String, usize)>, String> {
-    let output =
-        lifeboat(at, &words(&["status", "--format", "json"])).stdout(Stdio::piped()).output().unwrap();
+fn end(at: &Path, spot: &Spot) -> Result<Vec<(String, usize)>, String> {
+    let status = words(&["status", "--format", "json"]);
+    let output = lifeboat(at, spot, &status).stdout(Stdio::piped()).output().unwrap();
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
     let one = |r: &serde_json::Value| {
         let text = r["condition"]["text"].as_str().unwrap_or_default().to_owned();
@@ -127,158 +169,235 @@ fn end(at: &Path) -> Result<Vec<(String, usize)>, String> {
 }
 
 /// The nodes of a run whose effects happened, by the world's own log; one that happened twice is an error.
-fn effects(at: &Path, run: &str) -> Result<BTreeSet<u32>, String> {
+fn effects(at: &Path, run: &RunId) -> Result<BTreeSet<u32>, String> {
     let world = Simulator::open(&at.join(".lifeboat/sim"), Setup::default()).map_err(|e| e.to_string())?;
     let mut nodes = BTreeSet::new();
     for line in world.effects().map_err(|e| e.to_string())? {
         let Some((of, node)) = line.key.split_once('#') else { continue };
-        if of == run && !nodes.insert(node.parse().map_err(|_| "a key without a node")?) {
+        if of == run.as_str() && !nodes.insert(node.parse().map_err(|_| "a key without a node")?) {
             return Err(format!("the effect of {} of {} happened twice", line.key, line.replica));
         }
     }
     Ok(nodes)
 }
 
-fn name(run: &Path) -> String {
-    run.file_name().unwrap_or_default().to_string_lossy().into_owned()
+impl Scene {
+    fn at(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The run that was not there before.
+    fn run(&self) -> Result<Option<RunId>, String> {
+        let runs = self.spot.store(self.at()).list().map_err(|e| e.to_string())?;
+        let mut fresh = runs.into_iter().filter(|run| !self.before.contains(run));
+        let first = fresh.next();
+        if fresh.next().is_some() { Err("there are two runs".to_owned()) } else { Ok(first) }
+    }
+
+    /// What its store has of a run: its records, of which the chain was looked at, and its journal's bytes.
+    fn read(&self, run: &RunId) -> Result<(Found, Vec<u8>), String> {
+        let store = self.spot.store(self.at());
+        let found = store.read(run).map_err(|e| e.to_string())?;
+        let journal = store.raw(run).map_err(|e| e.to_string())?.journal;
+        Ok((found, journal))
+    }
+
+    /// The command that goes on with it, where somebody would type it.
+    fn resume(&self) -> Command {
+        lifeboat(self.other.as_ref().unwrap_or(&self.folder).path(), &self.spot, &words(&["resume"]))
+    }
+
+    /// Goes on with it to its end, if it has not come to its end already.
+    fn resumed(&self) -> Result<(), String> {
+        let output = self.resume().stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let over = output.status.code() == Some(1) && said.contains("no run is unfinished");
+        if output.status.success() || over {
+            Ok(())
+        } else {
+            Err(format!("resume: {}, {said}", output.status))
+        }
+    }
 }
 
-impl Base {
-    /// Leads an estate to where the operation begins, and carries it out once.
-    pub fn of(estate: &Estate, operation: &Operation) -> Result<Self, String> {
-        let folder = folder();
-        std::fs::write(folder.path().join("estate.yaml"), estate.documents(operation.fresh)).unwrap();
-        for runbook in operation.before {
-            done(folder.path(), &apply(runbook))?;
+impl Led {
+    /// An estate where an operation begins.
+    pub fn to(&mut self, estate: &Estate, operation: &Operation) -> Result<&Path, String> {
+        let (machines, fresh, before) = (estate.machines, operation.fresh, operation.before);
+        for done_before in 0..=before.len() {
+            let steps = before.get(..done_before).unwrap_or_default();
+            if self.0.contains_key(&(machines, fresh, steps)) {
+                continue;
+            }
+            let folder = folder();
+            if let Some((last, earlier)) = steps.split_last() {
+                copy(self.0[&(machines, fresh, earlier)].path(), folder.path());
+                done(folder.path(), &Kept::folder().spot(), &apply(last))?;
+            } else {
+                std::fs::write(folder.path().join("estate.yaml"), estate.documents(fresh)).unwrap();
+            }
+            self.0.insert((machines, fresh, steps), folder);
         }
+        Ok(self.0[&(machines, fresh, before)].path())
+    }
+}
+
+impl<'a> Base<'a> {
+    /// Carries an operation out once.
+    pub fn of(kept: &'a Kept, folder: &'a Path, operation: &Operation) -> Result<Self, String> {
         let command = operation.runbook.map_or_else(|| words(&["replicate", "--all"]), apply);
         let mut base = Self {
+            kept,
             folder,
             command,
             state: operation.state,
             records: 0,
+            writes: 0,
             took: Duration::ZERO,
             effects: BTreeSet::new(),
             end: Vec::new(),
         };
-        let copied = base.copy();
+        let scene = base.scene()?;
+        let (spot, proxy) = scene.spot.behind(None);
         let began = Instant::now();
-        done(copied.path(), &base.command)?;
+        done(scene.at(), &spot, &base.command)?;
         base.took = began.elapsed();
-        let run = base.run(copied.path()).ok_or("it began no run")?;
-        base.records = std::fs::read_to_string(run.join("journal.jsonl")).unwrap().lines().count();
-        base.effects = effects(copied.path(), &name(&run))?;
-        base.end = end(copied.path())?;
+        base.writes = proxy.map_or(0, |proxy| proxy.writes());
+        let run = scene.run()?.ok_or("it began no run")?;
+        base.records = scene.read(&run)?.0.records.len();
+        base.effects = effects(scene.at(), &run)?;
+        base.end = end(scene.at(), &scene.spot)?;
         let there = base.end.iter().all(|(text, _)| text == base.state);
         if there && !base.effects.is_empty() { Ok(base) } else { Err(format!("it ends as {:?}", base.end)) }
     }
 
-    fn copy(&self) -> tempfile::TempDir {
-        let copied = folder();
-        copy(self.folder.path(), copied.path());
-        copied
-    }
-
-    /// The run that was not there before.
-    fn run(&self, at: &Path) -> Option<PathBuf> {
-        let before: BTreeSet<String> = runs(self.folder.path()).iter().map(|r| name(r)).collect();
-        runs(at).into_iter().find(|run| !before.contains(&name(run)))
+    fn scene(&self) -> Result<Scene, String> {
+        let (folder, spot) = (folder(), self.kept.spot());
+        copy(self.folder, folder.path());
+        let other = self.kept.is_elsewhere().then(|| {
+            let other = self::folder();
+            let (own, world) = (other.path().join(".lifeboat"), folder.path().join(".lifeboat/sim"));
+            std::fs::create_dir_all(&world).unwrap();
+            std::fs::create_dir(&own).unwrap();
+            std::os::unix::fs::symlink(world, own.join("sim")).unwrap();
+            other
+        });
+        let before = spot.store(folder.path()).list().map_err(|e| e.to_string())?;
+        Ok(Scene { folder, other, spot, before: before.into_iter().collect() })
     }
 
     /// Kills it, resumes it, and looks at what is left. `None` where it had ended before.
     pub fn trial(&self, kill: Kill) -> Result<Option<Seen>, String> {
-        let copied = self.copy();
-        let kept = |why: String| format!("{why}\n(its folder is kept: {})", copied.path().display());
-        match self.killed(copied.path(), kill) {
+        let scene = self.scene()?;
+        match self.killed(&scene, kill) {
             Ok(seen) => Ok(seen),
             Err(why) => {
-                let why = kept(why);
-                drop(copied.keep());
+                let why = format!("{why}\n(its folder is kept: {})", scene.at().display());
+                drop(scene.folder.keep());
                 Err(why)
             }
         }
     }
 
-    fn killed(&self, at: &Path, kill: Kill) -> Result<Option<Seen>, String> {
-        let mut child = lifeboat(at, &self.command).spawn().unwrap();
-        self.wait(&mut child, at, kill);
+    fn killed(&self, scene: &Scene, kill: Kill) -> Result<Option<Seen>, String> {
+        let stop = if let Kill::Write(at, side) = kill { Some((at, side)) } else { None };
+        let (spot, proxy) = if stop.is_some() { scene.spot.behind(stop) } else { (scene.spot.clone(), None) };
+        let mut child = lifeboat(scene.at(), &spot, &self.command).spawn().unwrap();
+        self.wait(&mut child, scene, kill, proxy.as_ref());
         child.kill().unwrap();
         if child.wait().unwrap().success() {
             return Ok(None);
         }
-        // What had not begun is asked for again, as a person would.
-        let Some(run) = self.run(at).filter(|run| run.join("run.json").exists()) else {
-            done(at, &self.command)?;
-            return Ok(None);
-        };
-        let before = std::fs::read(run.join("journal.jsonl")).unwrap();
-        let whole = before.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-        let acknowledged = before.get(..whole).unwrap_or_default();
-        self.nothing_is_lost(at, &run)?;
-        let mut kills = 1;
-        if let Kill::After(moment) = kill {
-            let mut child = lifeboat(at, &words(&["resume"])).spawn().unwrap();
-            std::thread::sleep(moment / 2);
-            child.kill().unwrap();
-            kills += usize::from(!child.wait().unwrap().success());
-            self.nothing_is_lost(at, &run)?;
+        let (mut kills, mut torn, mut position) = (1, false, None);
+        let mut acknowledged = Vec::new();
+        if let Some(run) = scene.run()? {
+            let found = self.nothing_is_lost(scene, &run)?;
+            acknowledged = found.1;
+            let whole = acknowledged.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+            acknowledged.truncate(whole);
+            (torn, position) = (found.0.torn, Some(found.0.records.len()));
+            if let Kill::After(moment) = kill {
+                let mut child = scene.resume().spawn().unwrap();
+                std::thread::sleep(moment / 2);
+                child.kill().unwrap();
+                kills += usize::from(!child.wait().unwrap().success());
+                self.nothing_is_lost(scene, &run)?;
+            }
+            scene.resumed()?;
+        } else {
+            // What had not begun is asked for again, as a person would.
+            done(scene.at(), &scene.spot, &self.command)?;
         }
-        let over = done(at, &words(&["resume"]));
-        if let Err(why) = over.as_ref().map_err(|why| why.as_str())
-            && !why.contains("no run is unfinished")
-        {
-            return Err(why.to_owned());
-        }
-        let after = std::fs::read(run.join("journal.jsonl")).unwrap();
-        if !after.starts_with(acknowledged) {
+        let run = scene.run()?.ok_or("its run is gone")?;
+        let (found, after) = self.nothing_is_lost(scene, &run)?;
+        if !after.starts_with(&acknowledged) {
             return Err("what was written before the kill is not what stands there now".to_owned());
         }
-        let found = effects(at, &name(&run))?;
-        if found != self.effects {
-            return Err(format!("effects of nodes {found:?}, undisturbed {:?}", self.effects));
+        if found.torn || !found.records.last().is_some_and(|last| last.event.ends_for_good()) {
+            return Err("its journal has no end".to_owned());
         }
-        let end = end(at)?;
+        let happened = effects(scene.at(), &run)?;
+        if happened != self.effects {
+            return Err(format!("effects of nodes {happened:?}, undisturbed {:?}", self.effects));
+        }
+        let end = end(scene.at(), &scene.spot)?;
         if end != self.end {
             return Err(format!("it ends as {end:?}, undisturbed as {:?}", self.end));
         }
-        let position = acknowledged.iter().filter(|b| **b == b'\n').count();
-        Ok(Some(Seen { position, torn: whole < before.len(), kills, effects: found.len() }))
+        let left = scene.spot.store(scene.at()).claims().map_err(|e| e.to_string())?;
+        if !left.is_empty() {
+            return Err(format!("it is still claimed: {left:?}"));
+        }
+        Ok(Some(Seen { position, torn, kills, effects: happened.len() }))
     }
 
     /// Waits for the moment of the kill, or for its end.
-    fn wait(&self, child: &mut Child, at: &Path, kill: Kill) {
+    fn wait(&self, child: &mut Child, scene: &Scene, kill: Kill, proxy: Option<&Proxy>) {
         match kill {
             Kill::After(moment) => std::thread::sleep(moment),
+            Kill::Write(..) => while !proxy.unwrap().reached() && child.try_wait().unwrap().is_none() {},
             Kill::At(records) => {
-                let mut journal = None;
+                let (mut journal, mut length) = (None, 0);
                 while child.try_wait().unwrap().is_none() {
-                    journal = journal.or_else(|| self.run(at)).filter(|run| run.exists());
-                    let text = journal.as_ref().and_then(|run| std::fs::read(run.join("journal.jsonl")).ok());
-                    if text.is_some_and(|t| t.iter().filter(|b| **b == b'\n').count() >= records) {
-                        return;
+                    journal = journal.or_else(|| {
+                        let run = scene.run().ok().flatten()?;
+                        Some(scene.at().join(".lifeboat/runs").join(run.as_str()).join("journal.jsonl"))
+                    });
+                    let found = journal.as_ref().and_then(|path| path.metadata().ok()).map_or(0, |m| m.len());
+                    if found > length {
+                        length = found;
+                        let text = journal.as_ref().and_then(|path| std::fs::read(path).ok());
+                        if text.is_some_and(|t| t.iter().filter(|b| **b == b'\n').count() >= records) {
+                            return;
+                        }
                     }
-                    std::thread::sleep(Duration::from_micros(200));
+                    std::thread::sleep(Duration::from_micros(100));
                 }
             }
         }
     }
 
-    /// Holds that whatever the journal says was performed has happened in the world, also now that nobody runs.
-    fn nothing_is_lost(&self, at: &Path, run: &Path) -> Result<(), String> {
-        let id = name(run).parse().map_err(|_| "a folder that is no run")?;
-        let found = Runs::new(&at.join(".lifeboat")).read(&id).map_err(|e| e.to_string())?;
-        let happened = effects(at, &name(run))?;
+    /// Holds that whatever the journal says was performed has happened in the world, and that nothing has happened there whose beginning
+    /// was not written before.
+    fn nothing_is_lost(&self, scene: &Scene, run: &RunId) -> Result<(Found, Vec<u8>), String> {
+        // What happens meanwhile is only more: nobody runs.
+        let happened = effects(scene.at(), run)?;
+        let (found, journal) = scene.read(run)?;
+        let mut intended = BTreeSet::new();
         for record in &found.records {
-            if let Event::Settled { node, how: How::Performed, .. } = &record.event
-                && self.effects.contains(&node.0)
-                && !happened.contains(&node.0)
-            {
-                return Err(format!(
-                    "record {} says that {} is done, and it did not happen",
-                    record.seq, node.0
-                ));
+            match &record.event {
+                Event::Settled { node, how: How::Performed, .. }
+                    if self.effects.contains(&node.0) && !happened.contains(&node.0) =>
+                {
+                    return Err(format!("record {} says that {} is done, and it is not", record.seq, node.0));
+                }
+                Event::Intended { node, .. } => drop(intended.insert(node.0)),
+                _ => {}
             }
         }
-        Ok(())
+        match happened.difference(&intended).next() {
+            Some(node) => Err(format!("the effect of {node} happened, and nothing was written before")),
+            None => Ok((found, journal)),
+        }
     }
 }

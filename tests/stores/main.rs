@@ -33,7 +33,7 @@ const TESTS: &[(&str, Test)] = &[
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let missing: Vec<&str> = ["initdb", "postgres", "createdb", "etcd"]
+    let missing: Vec<&str> = ["initdb", "postgres", "psql", "etcd", "setpriv"]
         .into_iter()
         .filter(|name| servers::program(name).is_none())
         .collect();

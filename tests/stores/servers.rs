@@ -45,22 +45,38 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-fn as_nobody(program: &Path) -> Command {
-    if !root() {
-        return Command::new(program);
-    }
+/// A program that dies with whoever starts it, and is nobody where it refuses to be root.
+fn bound(program: &Path, nobody: bool) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig=KILL"]).arg(program);
+    if nobody && root() {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    }
+    command.arg("--pdeathsig=KILL").arg(program);
     command
+}
+
+/// A folder for a server: in memory where there is much of it, so that what is waited for is never a busy disk.
+fn room() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let free = Command::new("df").args(["--output=avail", "-k"]).arg(memory).output();
+    let free = free.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let free = free.split_whitespace().last().and_then(|kib| kib.parse::<u64>().ok());
+    if free.is_some_and(|kib| kib > 4 << 20) { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+        .unwrap()
 }
 
 impl Process {
     fn command(&self) -> Command {
-        let mut command = if self.nobody { as_nobody(&self.program) } else { Command::new(&self.program) };
+        let mut command = bound(&self.program, self.nobody);
         command.args(&self.words).current_dir(&self.folder).stdin(Stdio::null());
         let log = std::fs::File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Starts it, and waits until it answers.
@@ -142,20 +158,20 @@ impl Server for Folder {
 /// PostgreSQL.
 pub struct Postgres {
     process: Process,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     used: usize,
 }
 
 impl Postgres {
     /// Makes a cluster, and starts it.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = room();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         if root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
         let data = folder.path().join("data");
-        let made = as_nobody(&program("initdb").unwrap())
+        let made = bound(&program("initdb").unwrap(), true)
             .args(["-A", "trust", "-U", "dr", "-E", "UTF8", "--no-sync", "-D"])
             .arg(&data)
             .output()
@@ -171,40 +187,51 @@ impl Postgres {
             folder.path().to_str().unwrap(),
             "-c",
             "listen_addresses=127.0.0.1",
+            "-c",
+            "max_connections=200",
         ];
         let words = words.map(str::to_owned).to_vec();
         let program = program("postgres").unwrap();
         let mut process =
             Process { program, words, nobody: true, folder: folder.path().to_owned(), port, child: None };
         process.start();
-        Self { process, folder, used: 0 }
+        Self { process, _folder: folder, used: 0 }
+    }
+}
+
+/// So many schemas are made at once.
+const SCHEMAS: usize = 100;
+
+impl Postgres {
+    /// Makes the next schemas, as soon as the server does more than listen.
+    fn schemas(&self) {
+        let (first, last) = (self.used, self.used + SCHEMAS - 1);
+        let made = format!(
+            "DO $$ BEGIN FOR n IN {first}..{last} LOOP EXECUTE format('CREATE SCHEMA t%s', n); END LOOP; END $$"
+        );
+        let (port, began) = (self.process.port.to_string(), Instant::now());
+        loop {
+            let output = Command::new(program("psql").unwrap())
+                .args(["-X", "-q", "-h", "127.0.0.1", "-p", &port, "-U", "dr", "-d", "postgres", "-c", &made])
+                .output()
+                .unwrap();
+            if output.status.success() {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 
 impl Server for Postgres {
     fn place(&mut self) -> String {
-        self.used += 1;
-        let (database, port) = (format!("t{}", self.used), self.process.port);
-        let began = Instant::now();
-        loop {
-            let made = Command::new(program("createdb").unwrap())
-                .args([
-                    "-h",
-                    self.folder.path().to_str().unwrap(),
-                    "-p",
-                    &port.to_string(),
-                    "-U",
-                    "dr",
-                    &database,
-                ])
-                .output()
-                .unwrap();
-            if made.status.success() {
-                return format!("postgres://dr@127.0.0.1:{port}/{database}?sslmode=disable");
-            }
-            assert!(began.elapsed() < Duration::from_secs(30), "{}", String::from_utf8_lossy(&made.stderr));
-            std::thread::sleep(Duration::from_millis(100));
+        if self.used % SCHEMAS == 0 {
+            self.schemas();
         }
+        self.used += 1;
+        let (schema, port) = (self.used - 1, self.process.port);
+        format!("postgres://dr@127.0.0.1:{port}/postgres?sslmode=disable&options=-csearch_path%3Dt{schema}")
     }
 
     fn process(&mut self) -> Option<&mut Process> {
@@ -222,7 +249,7 @@ pub struct Etcd {
 impl Etcd {
     /// Starts one member.
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = room();
         let (port, peer) = (free_port(), free_port());
         let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
         let words = [
@@ -238,6 +265,8 @@ impl Etcd {
             &peer,
             "--initial-cluster",
             &format!("default={peer}"),
+            "--quota-backend-bytes",
+            "8000000000",
         ]
         .map(str::to_owned)
         .to_vec();

@@ -184,19 +184,45 @@ impl Shared {
         self.one("head", run)?.map(|pair| Ok((self.read_value(&pair)?, pair.version))).transpose()
     }
 
-    /// The records up to the head, which says where they end: a runner may be writing more.
-    fn journal(&self, run: &RunId, head: &Head) -> Result<Vec<u8>, JournalError> {
-        let mut journal = self.pieces("log", run)?;
-        let ends = journal.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1);
-        let records = usize::try_from(head.seq).unwrap_or(usize::MAX);
-        let ends: Vec<usize> = ends.collect();
-        if ends.len() < records {
-            let what = format!("records {} to {records} are gone", ends.len() + 1);
-            let record = u64::try_from(ends.len()).unwrap_or_default() + 1;
-            return Err(JournalError::Damaged { path: self.path(&key("log", run)), record, what });
+    /// The bytes of a run as they are, and the head that was read before them.
+    fn bytes(&self, run: &RunId) -> Result<(Raw, Head), JournalError> {
+        let damaged = |kind: &str, what: &str| JournalError::Damaged {
+            path: self.path(&key(kind, run)),
+            record: 0,
+            what: what.to_owned(),
+        };
+        let Some((head, _)) = self.head(run)? else {
+            return Err(if self.range(&key("log", run))?.is_empty() {
+                JournalError::Unknown(run.to_string())
+            } else {
+                damaged("head", "the head is gone")
+            });
+        };
+        let plan = self.pieces("plan", run)?;
+        if plan.is_empty() {
+            return Err(damaged("plan", "the plan is gone"));
         }
-        journal.truncate(if records == 0 { 0 } else { ends.get(records - 1).copied().unwrap_or_default() });
-        Ok(journal)
+        let journal = self.pieces("log", run)?;
+        let (plan_at, journal_at) = (self.path(&key("plan", run)), self.path(&key("log", run)));
+        Ok((Raw { plan_at, plan, journal_at, journal }, head))
+    }
+
+    /// Holds that there are as many records as the head says. A runner writes both at once: what it wrote meanwhile, its head now leads to.
+    fn counted(&self, run: &RunId, raw: &Raw, head: &Head) -> Result<(), JournalError> {
+        let damaged =
+            |record: u64, what: String| JournalError::Damaged { path: raw.journal_at.clone(), record, what };
+        let there = u64::try_from(raw.journal.iter().filter(|b| **b == b'\n').count()).unwrap_or(u64::MAX);
+        if there < head.seq {
+            return Err(damaged(there + 1, format!("records {} to {} are gone", there + 1, head.seq)));
+        }
+        if raw.journal.last().is_some_and(|b| *b != b'\n') {
+            return Err(damaged(there + 1, "it is cut off".to_owned()));
+        }
+        let now = if there > head.seq { self.head(run)?.map_or(0, |(head, _)| head.seq) } else { there };
+        if there > now {
+            return Err(damaged(now + 1, format!("no runner wrote it: the run has {now} records")));
+        }
+        Ok(())
     }
 
     fn writer(&self, run: &RunId, head: (Head, Version)) -> Result<SharedJournal, JournalError> {
@@ -292,50 +318,26 @@ impl Store for Shared {
     }
 
     fn raw(&self, run: &RunId) -> Result<Raw, JournalError> {
-        let plan_at = self.path(&key("plan", run));
-        let head = self.head(run)?;
-        let plan = self.pieces("plan", run)?;
-        let Some((head, _)) = head else {
-            return Err(if self.range(&key("log", run))?.is_empty() {
-                JournalError::Unknown(run.to_string())
-            } else {
-                JournalError::Damaged {
-                    path: self.path(&key("head", run)),
-                    record: 0,
-                    what: "the head is gone".to_owned(),
-                }
-            });
-        };
-        if plan.is_empty() {
-            return Err(JournalError::Damaged {
-                path: plan_at,
-                record: 0,
-                what: "the plan is gone".to_owned(),
-            });
-        }
-        let journal = self.journal(run, &head)?;
-        Ok(Raw { plan_at, plan, journal_at: self.path(&key("log", run)), journal })
+        let (raw, head) = self.bytes(run)?;
+        self.counted(run, &raw, &head)?;
+        Ok(raw)
     }
 
     fn read(&self, run: &RunId) -> Result<Found, JournalError> {
-        let head = self.head(run)?;
-        let found = self.raw(run)?.read(run)?;
+        let (raw, head) = self.bytes(run)?;
+        // The chain names the place more closely than the number of records does.
+        let found = raw.read(run)?;
+        self.counted(run, &raw, &head)?;
         // The journal may have grown since, and never has it shrunk.
-        let same = |head: &Head| {
-            let at = usize::try_from(head.seq).unwrap_or(usize::MAX);
-            match found.records.get(at) {
-                Some(next) => next.prev == head.tip,
-                None => found.tip == head.tip && found.records.len() == at,
-            }
+        let same = match found.records.get(usize::try_from(head.seq).unwrap_or(usize::MAX)) {
+            Some(next) => next.prev == head.tip,
+            None => found.tip == head.tip,
         };
-        match head.filter(|(head, _)| !same(head)) {
-            None => Ok(found),
-            Some((head, _)) => Err(JournalError::Damaged {
-                path: self.path(&key("log", run)),
-                record: head.seq,
-                what: "it is not the record that was written last".to_owned(),
-            }),
+        if same {
+            return Ok(found);
         }
+        let what = "it is not the record that was written last".to_owned();
+        Err(JournalError::Damaged { path: raw.journal_at, record: head.seq, what })
     }
 
     fn open(&self, run: &RunId) -> Result<(Found, Box<dyn Journal>), JournalError> {

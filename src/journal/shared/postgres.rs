@@ -51,6 +51,13 @@ const MADE_MEANWHILE: [SqlState; 3] =
 /// So long is waited for a connection.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(4);
 
+/// The last character of all: what begins like a name ends before the name with this one. Of names that go on the index then reads no more.
+const LAST: &str = "\u{10ffff}";
+
+/// So long a change may stand half made: a machine that loses its power in the middle of one says nothing to the server, and what it locked
+/// must be free again before whoever goes on elsewhere has waited for too long.
+const IDLE: &str = "3s";
+
 /// A place for a connection that is open and free.
 type Slot = Arc<Mutex<Option<Client>>>;
 
@@ -145,7 +152,11 @@ impl Link {
             }
         };
         let row = client
-            .query_one("SELECT current_setting('synchronous_commit'), to_regclass('lifeboat')::text", &[])
+            .query_one(
+                "SELECT current_setting('synchronous_commit'), to_regclass('lifeboat')::text,
+                 set_config('idle_in_transaction_session_timeout', $1, false)",
+                &[&IDLE],
+            )
             .await?;
         if matches!(row.get(0), "off" | "local") {
             client.batch_execute("SET synchronous_commit = on").await?;
@@ -320,9 +331,9 @@ impl Kv for Postgres {
             let found = client
                 .query(
                     "SELECT key, value, version FROM lifeboat
-                     WHERE starts_with(key, $1) AND key >= $1 AND (expires IS NULL OR expires > clock_timestamp())
-                     ORDER BY key",
-                    &[&prefix],
+                     WHERE starts_with(key, $1) AND key >= $1 AND key < $1 || $2
+                     AND (expires IS NULL OR expires > clock_timestamp()) ORDER BY key",
+                    &[&prefix, &LAST],
                 )
                 .await;
             let pair = |row: tokio_postgres::Row| Pair {

@@ -5,8 +5,9 @@ use super::*;
 use crate::base::Timestamp;
 use crate::journal::lease::awake_or_asleep;
 use crate::journal::raw::Frozen;
+use crate::journal::record::Record;
 use crate::run::sample::{act, done, plan};
-use crate::run::{Event, Outcome, Runner};
+use crate::run::{Event, Outcome, Runner, StopWhy};
 
 const TERMS: Terms = Terms { lease: Duration::from_secs(60), grace: Duration::from_millis(600) };
 
@@ -137,6 +138,29 @@ fn records_that_are_gone_from_the_end_are_missed_and_a_changed_one_is_found() {
     assert!(matches!(store.read(&run), Err(JournalError::Damaged { record: 3, .. })));
     memory.remove("log/r-1/000000000002");
     assert!(matches!(store.read(&run), Err(JournalError::Damaged { record: 2, .. })));
+}
+
+/// One who can write to the store and knows the format: the record is well formed and follows the last one, and the head knows nothing of it.
+#[test]
+fn a_record_that_no_runner_wrote_is_found_also_at_the_end() {
+    let (memory, store, _hold, mut journal, run) = lab();
+    journal.append(&taken("ann")).unwrap();
+    let found = store.read(&run).unwrap();
+    let event = Event::Stopping { why: StopWhy::Asked };
+    let at = Timestamp::from_millis(9);
+    let forged = Record { v: 1, seq: 3, at, token: 1, prev: found.tip, event };
+    let key = "log/r-1/000000000002";
+    memory.edit(key, |text| text.extend_from_slice(forged.line().unwrap().0.as_bytes()));
+    assert!(matches!(store.read(&run), Err(JournalError::Damaged { record: 3, .. })));
+    assert!(matches!(store.raw(&run), Err(JournalError::Damaged { record: 3, .. })));
+    memory.edit(key, |text| text.truncate(text.len() - 9));
+    assert!(matches!(store.read(&run), Err(JournalError::Damaged { record: 3, .. })), "nothing is torn here");
+    let other = "log/r-1/000000000001";
+    memory.edit(other, |text| text.extend(text.clone()));
+    assert!(
+        matches!(store.read(&run), Err(JournalError::Damaged { record: 2, .. })),
+        "the place of the first"
+    );
 }
 
 #[test]
