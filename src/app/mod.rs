@@ -206,9 +206,12 @@ impl From<JournalError> for Box<Answer> {
             ),
             JournalError::Version { path, found, known } => Answer::stop(
                 Exit::Io,
-                Finding::new(Code::JournalVersion, format!("the run has format {found}, and this version knows {known}"))
+                Finding::new(
+                    Code::JournalVersion,
+                    format!("what is recorded here has format {found}, and this version of Lifeboat knows {known}"),
+                )
                     .about(shown(&path))
-                    .help("use the version of Lifeboat that began the run"),
+                    .help("nothing was changed; use the version of Lifeboat that wrote it, or a later one"),
             ),
             JournalError::Unreachable { store, why } => Answer::stop(
                 Exit::Io,

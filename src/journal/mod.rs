@@ -2,6 +2,7 @@
 
 mod active;
 pub mod claim;
+mod format;
 pub mod lease;
 pub mod local;
 pub mod place;
