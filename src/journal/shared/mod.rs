@@ -122,8 +122,11 @@ impl Shared {
     }
 
     fn failed(&self, error: KvError) -> JournalError {
-        let (KvError::NoAnswer(why) | KvError::Refused(why)) = error;
-        JournalError::Unreachable { store: self.kv.place(), why }
+        let store = self.kv.place();
+        match error {
+            KvError::NoAnswer(why) => JournalError::Unreachable { store, why },
+            KvError::Refused(why) => JournalError::Refused { store, why },
+        }
     }
 
     /// Asks; while this process holds a run, for as long as the grace time.
