@@ -200,7 +200,7 @@ impl From<JournalError> for Box<Answer> {
             JournalError::Io { path, source } => unwritable(&path, &source),
             JournalError::Damaged { path, record, what } => Answer::stop(
                 Exit::Io,
-                Finding::new(Code::JournalDamaged, format!("the journal is damaged at record {record}: {what}"))
+                Finding::new(Code::JournalDamaged, damage(record, &what))
                     .about(shown(&path))
                     .help("nothing was changed; restore the file from a copy, or close the run with `lifeboat abort RUN --close --because TEXT` once its replicas were looked at"),
             ),
@@ -271,6 +271,14 @@ impl From<SimError> for Box<Answer> {
                 Finding::new(Code::UnknownValue, error.to_string()).help("say `clock` at one site only"),
             ),
         }
+    }
+}
+
+/// What is damaged: a record, or what stands before the first one.
+fn damage(record: u64, what: &str) -> String {
+    match record {
+        0 => format!("what is kept of the run is damaged: {what}"),
+        _ => format!("the journal is damaged at record {record}: {what}"),
     }
 }
 
