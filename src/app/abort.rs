@@ -1,16 +1,19 @@
 //! `lifeboat abort RUN`: the way back from a run, as a new plan that is shown before anything is done; or the run's end as it is.
 
-use super::apply::{begin_back, confirm, still_fits};
+use super::apply::{begin_back, confirm, still_fits, with, worded};
 use super::hold::{hold_as_it_is, over};
-use super::prepare::{Asked, documents, prepare};
+use super::load::Loaded;
+use super::prepare::{Asked, Prepared, documents, draft, planned};
+use super::world::{World, subjects};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::{PlanName, ReplicaName, RunId};
 use crate::diag::{Code, Finding, Sources};
 use crate::domain::{Condition, State};
 use crate::journal::JournalError;
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
-use crate::plan::{Member, Plan, Purpose};
+use crate::plan::{Member, Plan, Purpose, Refused, RefusedWhy};
 use crate::port::Placement;
+use crate::report::refused::sentence;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `abort` is asked.
@@ -37,30 +40,119 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
         return Err(over(&id));
     }
     at_rest(desk, &id)?;
-    let mut loaded = documents(desk)?;
-    let desired = back(&id, &found.frozen.plan, &mut loaded.workspace)?;
-    let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true };
-    let prepared = prepare(desk, loaded, &asked).await?;
+    let loaded = documents(desk).map_err(|answer| needed(&id, answer))?;
+    let (prepared, stay) = way_back(desk, &id, &found.frozen.plan, loaded).await?;
     let shown = super::plan::shown(desk, &prepared, false);
     screen.show(&shown.human);
-    if prepared.plan.is_empty() {
+    let stay: Vec<Finding> = stay.iter().map(|refused| stays(&id, refused)).collect();
+    worded(desk, &stay, &Sources::default(), screen);
+    let stay = (stay, Sources::default());
+    if prepared.plan.is_empty() && stay.0.is_empty() {
         return close(desk, &id, "nothing had changed");
     }
-    confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
+    if prepared.plan.is_empty() {
+        return with(desk, stay, Err(nothing_back(&id)));
+    }
+    if let Err(early) = confirm(&prepared.plan, ask.confirm.as_deref(), screen) {
+        return with(desk, stay, Err(early));
+    }
     // While a person thought about it the world may have moved; then the old run must stay the one that holds the replicas.
     still_fits(&prepared.plan, &prepared.world).await?;
     let from = hold_as_it_is(desk, &id)?;
-    begin_back(desk, prepared, from, screen).await
+    with(desk, stay, begin_back(desk, prepared, from, screen).await)
+}
+
+/// The way back is planned from the documents, which a run does not keep.
+fn needed(run: &RunId, mut answer: Box<Answer>) -> Box<Answer> {
+    if answer.findings.iter().any(|finding| finding.code == Code::NoDocuments) {
+        let resume = format!("`lifeboat resume {run}` goes on with the run, and needs none");
+        let help = |finding: Finding| {
+            finding
+                .help("the way back is planned from the documents: ask where they are")
+                .help(resume.clone())
+        };
+        answer.findings = answer.findings.into_iter().map(help).collect();
+    }
+    answer
+}
+
+/// The way back of all replicas that can come back, and those that cannot.
+async fn way_back(
+    desk: &Desk,
+    run: &RunId,
+    plan: &Plan,
+    mut loaded: Loaded,
+) -> Result<(Prepared, Vec<Refused>), Box<Answer>> {
+    declared(run, plan, &loaded.workspace)?;
+    let world = World::open(desk, &loaded.workspace)?;
+    let inventory = world.observe(&subjects(&loaded.workspace, &[])).await;
+    let mut stay: Vec<Refused> = Vec::new();
+    loop {
+        let without = stay.iter().map(|refused| &refused.replica).collect();
+        let desired = back(plan, &without, &mut loaded.workspace);
+        let asked = Asked { purpose: Purpose::Abort(run.clone()), desired, switchover_now: true };
+        let refused = draft(&loaded.workspace, &inventory, &asked).err().unwrap_or_default();
+        let again = refused.iter().any(|r| stay.iter().any(|known| known.replica == r.replica));
+        if refused.is_empty() || again || !refused.iter().all(is_for_good) {
+            return Ok((planned(loaded, world, inventory, &asked)?, stay));
+        }
+        stay.extend(refused);
+    }
+}
+
+/// Whether no way leads back, whatever is mended at the sites.
+fn is_for_good(refused: &Refused) -> bool {
+    match &refused.why {
+        RefusedWhy::OnlyForward(_) | RefusedWhy::NotPossible { .. } | RefusedWhy::NothingToKeep => true,
+        RefusedWhy::Ambiguous(_)
+        | RefusedWhy::RecoveryUnseen(_)
+        | RefusedWhy::ProductionUnseen { .. }
+        | RefusedWhy::MachineAbsent { .. }
+        | RefusedWhy::NoSuchPoint(_)
+        | RefusedWhy::NoPointAt { .. }
+        | RefusedWhy::Foreign(_)
+        | RefusedWhy::NetworkUnmapped(_)
+        | RefusedWhy::BothWouldServe(_)
+        | RefusedWhy::TargetUnfit { .. }
+        | RefusedWhy::TargetInUse { .. }
+        | RefusedWhy::LossOverPolicy { .. } => false,
+    }
+}
+
+/// A replica that cannot come back and stays as it is.
+fn stays(run: &RunId, refused: &Refused) -> Finding {
+    let finding = Finding::new(
+        Code::NoWayBack,
+        format!("no way back for `{}`: {}", refused.replica, sentence(refused)),
+    )
+    .help("it stays as it is, and no run holds it then");
+    match refused.why {
+        RefusedWhy::OnlyForward(_) => {
+            finding.help(format!("`lifeboat resume {run}` completes it instead, with all of the run"))
+        }
+        _ => finding,
+    }
+}
+
+/// Why there is nothing to be carried out.
+fn nothing_back(run: &RunId) -> Box<Answer> {
+    let finding = Finding::new(Code::NothingToResume, format!("nothing of run {run} can be taken back"));
+    Answer::stop(
+        Exit::Invalid,
+        finding.help(format!("`lifeboat resume {run}` goes on with it")).help(format!(
+            "`lifeboat abort {run} --close --because TEXT` ends it, and leaves everything as it is"
+        )),
+    )
 }
 
 /// The states before the run. What the replicas wrote goes where they stood by before; where they served, it stays.
 ///
 /// The failover plans give the order, but only the replicas of the run go back: the plans of the workspace lose the others.
-fn back(run: &RunId, plan: &Plan, workspace: &mut Workspace) -> Result<Vec<Desired>, Box<Answer>> {
-    declared(run, plan, workspace)?;
+fn back(plan: &Plan, without: &BTreeSet<&ReplicaName>, workspace: &mut Workspace) -> Vec<Desired> {
+    let members: Vec<&Member> = plan.members.iter().filter(|m| !without.contains(&m.replica)).collect();
     let mut states: BTreeMap<&PlanName, BTreeSet<State>> = BTreeMap::new();
     let mut through: BTreeMap<&PlanName, BTreeSet<&ReplicaName>> = BTreeMap::new();
-    for member in &plan.members {
+    for member in &members {
         if let Some(name) = &member.plan {
             states.entry(name).or_default().insert(before(member));
             through.entry(name).or_default().insert(&member.replica);
@@ -77,7 +169,7 @@ fn back(run: &RunId, plan: &Plan, workspace: &mut Workspace) -> Result<Vec<Desir
     }
     let mut desired: Vec<Desired> = Vec::new();
     let mut named: BTreeSet<&PlanName> = BTreeSet::new();
-    for member in &plan.members {
+    for member in members {
         let group =
             member.plan.as_ref().filter(|p| ordered.get(*p).is_some_and(|o| o.contains(&member.replica)));
         match group {
@@ -88,7 +180,7 @@ fn back(run: &RunId, plan: &Plan, workspace: &mut Workspace) -> Result<Vec<Desir
             None => desired.push(as_before(Subject::Replicas(vec![member.replica.clone()]), before(member))),
         }
     }
-    Ok(desired)
+    desired
 }
 
 /// The state in which a replica was, or from which what it was found in goes.
@@ -160,5 +252,8 @@ fn at_rest(desk: &Desk, run: &RunId) -> Result<(), Box<Answer>> {
         return Ok(());
     }
     let finding = Finding::new(Code::Locked, format!("run {run} is under way"));
-    Err(Answer::stop(Exit::Locked, finding.help("stop it with Ctrl-C where it runs; nothing was changed")))
+    Err(Answer::stop(
+        Exit::Locked,
+        finding.help(format!("`lifeboat stop {run}` stops it; nothing was changed")),
+    ))
 }

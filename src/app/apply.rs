@@ -33,6 +33,7 @@ pub struct Ask {
 /// # Errors
 /// An early end.
 pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
+    ask.manner.sound()?;
     let what = ask.what.clone();
     let path = Path::new(&what);
     if path.is_file() || ask.what.contains('/') || ask.what.ends_with(".json") {
@@ -46,6 +47,7 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     if prepared.plan.is_empty() {
         return Ok(shown);
     }
+    ask.manner.check(&prepared.world)?;
     free(desk, &prepared.plan)?;
     let (prepared, found) = super::plan::looked_at(prepared).await?;
     screen.show(&shown.human);
@@ -56,14 +58,15 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
 }
 
 /// What is worth knowing before the question. Machines find it with the answer.
-fn worded(desk: &Desk, found: &[Finding], sources: &Sources, screen: &mut dyn Screen) {
+pub fn worded(desk: &Desk, found: &[Finding], sources: &Sources, screen: &mut dyn Screen) {
     if !found.is_empty() {
         let style = Style { width: desk.view.width, unicode: desk.view.unicode, ..Style::default() };
         screen.show(&diagnostic::render(found, sources, style));
     }
 }
 
-fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said {
+/// An answer with what was worth knowing before it, for machines.
+pub fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said {
     let answer = match &mut said {
         Ok(answer) => answer,
         Err(early) => &mut **early,
@@ -150,6 +153,7 @@ pub async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
 async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> Said {
     let (sealed, seal) = seal::read(path)?;
     let world = World::from_settings(desk, sealed.setup)?;
+    ask.manner.check(&world)?;
     still_fits(&sealed.plan, &world).await?;
     let next = Some(format!("lifeboat apply {}", super::shown(path)));
     let view = text::Options { now: Some(world.clock().now()), next, ..desk.view.clone() };

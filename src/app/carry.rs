@@ -1,6 +1,6 @@
 //! Carrying a run out: claim, journal, engine, and what is seen of it meanwhile.
 
-use super::stop::deadline;
+use super::stop::{deadline, grace, time};
 use super::world::World;
 use super::{Answer, Desk, Exit, Screen, Words};
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
@@ -8,7 +8,7 @@ use crate::diag::{Code, Finding};
 use crate::domain::Moving;
 use crate::engine::{EngineError, Run, Seen, Stopper, drive, stop_signal};
 use crate::journal::claim::free as free_among;
-use crate::journal::{Claim, Hold, Journal, Refusal, Store, Way};
+use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Way};
 use crate::plan::{NodeId, Plan};
 use crate::port::ActionKey;
 use crate::report::live::{Live, Tally};
@@ -16,13 +16,13 @@ use crate::report::text;
 use crate::report::text::Options;
 use crate::report::text::run::{Story, failed_words};
 use crate::report::words::count;
-use crate::run::{Event, Outcome, Progress, StopWhy};
+use crate::run::{Event, Outcome, Progress, Status, StopWhy};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// How long steps under way may take to end after a stop was asked for.
+/// How long steps under way may take to end after a stop was asked for, where nothing else is said.
 const GRACE: Duration = Duration::from_secs(60);
 /// How often it is looked whether somebody left word that the run shall stop.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -109,16 +109,33 @@ pub struct Manner {
     pub steps: bool,
     /// When it stops by itself: a time, or how long it may take.
     pub deadline: Option<String>,
+    /// How long what is under way may take to end after a stop.
+    pub grace: Option<String>,
 }
 
 impl Manner {
-    /// Looks at what was asked for before anything is begun.
+    /// Looks at the words of what was asked for, before anything else is done.
     ///
     /// # Errors
-    /// A deadline that is none, or past.
+    /// A deadline or a grace time that is none.
+    pub fn sound(&self) -> Result<(), Box<Answer>> {
+        let text = self.deadline.as_deref();
+        text.map(|text| time(text, Timestamp::default())).transpose()?;
+        self.grace().map(drop)
+    }
+
+    /// The same once the time is known, before anything is begun.
+    ///
+    /// # Errors
+    /// A deadline that is past as well.
     pub fn check(&self, world: &World) -> Result<(), Box<Answer>> {
+        self.sound()?;
         let text = self.deadline.as_deref();
         text.map(|text| deadline(text, world.clock().now())).transpose().map(drop)
+    }
+
+    fn grace(&self) -> Result<Duration, Box<Answer>> {
+        self.grace.as_deref().map_or(Ok(GRACE), grace)
     }
 }
 
@@ -130,6 +147,7 @@ pub async fn carry(
     screen: &mut dyn Screen,
 ) -> Result<Answer, Box<Answer>> {
     let Ready { id, active, mut journal, progress, manner } = ready;
+    let grace = manner.grace()?;
     let deadline = manner.deadline.map(|text| deadline(&text, world.clock().now())).transpose()?;
     let mut live = Live::new(Arc::clone(progress.plan()), manner.steps);
     screen.line(&live.opening(&id, world.clock().now()));
@@ -148,11 +166,14 @@ pub async fn carry(
         provider: world.provider(),
         clock: world.clock(),
         stop,
-        grace: GRACE,
+        grace,
         deadline,
         watch: &mut |at, seen, progress| {
             match seen {
-                Seen::Event(event) => live.lines(event, at).iter().for_each(|line| screen.line(line)),
+                Seen::Event(event) => {
+                    live.lines(event, at).iter().for_each(|line| screen.line(line));
+                    in_flight(event, progress, grace).iter().for_each(|line| screen.line(line));
+                }
                 // Counted once a write: that looks at every step of the plan.
                 Seen::Written => screen.tally(Some(tally(world, &id, progress))),
                 Seen::Moving(node, moving) => {
@@ -183,6 +204,16 @@ pub async fn carry(
     Ok(answer)
 }
 
+/// What a stop that somebody wanted waits for, and what a second one does.
+fn in_flight(event: &Event, progress: &Progress, grace: Duration) -> Option<String> {
+    let Event::Stopping { why } = event else { return None };
+    let running = progress.count(|status| status == Status::Running);
+    (why.is_wanted() && running > 0).then(|| {
+        let steps = count(running, "step");
+        format!("          {steps} under way may take {grace} to end; a second Ctrl-C ends at once, and `lifeboat resume` looks what became of them")
+    })
+}
+
 /// What is seen, for machines, with the name of its step.
 fn machine(seen: Seen<'_>, plan: &Plan) -> Option<(Option<String>, Value)> {
     match seen {
@@ -207,6 +238,16 @@ fn tally(world: &World, run: &RunId, progress: &Progress) -> Words {
 
 fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {
     match error {
+        EngineError::Journal(
+            error @ (JournalError::Io { .. }
+            | JournalError::Unreachable { .. }
+            | JournalError::Refused { .. }),
+        ) => {
+            let mut answer: Box<Answer> = error.into();
+            let way = format!("then `lifeboat resume {run}` goes on where its record ends");
+            answer.findings = answer.findings.into_iter().map(|finding| finding.help(way.clone())).collect();
+            answer
+        }
         EngineError::Journal(error) => error.into(),
         error @ (EngineError::Illegal(_) | EngineError::Stuck(_) | EngineError::Crashed) => Answer::stop(
             Exit::Internal,
@@ -296,16 +337,28 @@ fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> V
     failed.chain(doubtful).collect()
 }
 
-/// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt.
+/// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt. That the terminal
+/// is gone asks as well and never ends at once: it is told more than once, and together with others.
 async fn watch_signals(stopper: Stopper) {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    let mut hangup = if is_deaf_to_hangup() { None } else { signal(SignalKind::hangup()).ok() };
     let mut asked = false;
     loop {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         let code = tokio::select! {
             _ = interrupt.recv() => 130,
             _ = terminate.recv() => 143,
+            _ = hung_up => {
+                stopper.stop(StopWhy::Asked);
+                continue;
+            }
         };
         if asked {
             std::process::exit(code);
@@ -313,6 +366,14 @@ async fn watch_signals(stopper: Stopper) {
         asked = true;
         stopper.stop(StopWhy::Asked);
     }
+}
+
+/// Whether somebody started it so that it outlives its terminal, as `nohup` does.
+fn is_deaf_to_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // One bit a signal, from 1; the terminal's is the first.
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Stops the run when somebody leaves word for it.

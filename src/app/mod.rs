@@ -200,21 +200,32 @@ impl From<JournalError> for Box<Answer> {
             JournalError::Io { path, source } => unwritable(&path, &source),
             JournalError::Damaged { path, record, what } => Answer::stop(
                 Exit::Io,
-                Finding::new(Code::JournalDamaged, format!("the journal is damaged at record {record}: {what}"))
+                Finding::new(Code::JournalDamaged, damage(record, &what))
                     .about(shown(&path))
                     .help("nothing was changed; restore the file from a copy, or close the run with `lifeboat abort RUN --close --because TEXT` once its replicas were looked at"),
             ),
             JournalError::Version { path, found, known } => Answer::stop(
                 Exit::Io,
-                Finding::new(Code::JournalVersion, format!("the run has format {found}, and this version knows {known}"))
+                Finding::new(
+                    Code::JournalVersion,
+                    format!("what is recorded here has format {found}, and this version of Lifeboat knows {known}"),
+                )
                     .about(shown(&path))
-                    .help("use the version of Lifeboat that began the run"),
+                    .help("nothing was changed; use the version of Lifeboat that wrote it, or a later one"),
             ),
             JournalError::Unreachable { store, why } => Answer::stop(
                 Exit::Io,
+                Finding::new(Code::StoreUnreachable, format!("the store does not answer: {why}"))
+                    .about(store)
+                    .help("look whether it runs, and whether this is its host and its port")
+                    .help("nothing was begun that is not recorded; once the store answers, ask again"),
+            ),
+            JournalError::Refused { store, why } => Answer::stop(
+                Exit::Io,
                 Finding::new(Code::StoreUnreachable, format!("the store cannot be used: {why}"))
                     .about(store)
-                    .help("nothing was begun that is not recorded; once the store answers, ask again"),
+                    .help(access(&why))
+                    .help("nothing was begun that is not recorded"),
             ),
             JournalError::Lost { store, grace, why } => Answer::stop(
                 Exit::Stopped,
@@ -263,6 +274,28 @@ impl From<SimError> for Box<Answer> {
     }
 }
 
+/// What is damaged: a record, or what stands before the first one.
+fn damage(record: u64, what: &str) -> String {
+    match record {
+        0 => format!("what is kept of the run is damaged: {what}"),
+        _ => format!("the journal is damaged at record {record}: {what}"),
+    }
+}
+
+/// Where what gives access comes from, by what is missed.
+fn access(why: &str) -> &'static str {
+    let lower = why.to_lowercase();
+    if lower.contains("does not support tls") {
+        "`sslmode=disable` in its address does without encryption"
+    } else if ["certificate", "alert", "key", ".pem"].iter().any(|word| lower.contains(word)) {
+        "LIFEBOAT_STORE_CA names the certificate of whoever vouches for the store; LIFEBOAT_STORE_CERT and LIFEBOAT_STORE_KEY name our own"
+    } else if ["password", "authentication", "user"].iter().any(|word| lower.contains(word)) {
+        "the user stands in the address; the password in LIFEBOAT_STORE_PASSWORD, or in the file that LIFEBOAT_STORE_PASSWORD_FILE names"
+    } else {
+        "whoever keeps the store can tell which database or prefix, and which rights, are meant for this; see docs/stores.md"
+    }
+}
+
 /// A runner that may not go on: somebody else does, or its lease ran out while it was away.
 fn fenced(run: &RunId, by: Option<&Claim>) -> Box<Answer> {
     let (exit, finding) = match by {
@@ -301,10 +334,16 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Box<Answer> {
 
 /// The workspace's own folder, where it could not be read or written.
 fn unwritable(path: &Path, error: &std::io::Error) -> Box<Answer> {
-    Answer::stop(
-        Exit::Io,
-        Finding::new(Code::StoreUnwritable, format!("the workspace's own folder cannot be used: {error}"))
-            .about(shown(path))
-            .help("Lifeboat records every step before it takes it, so nothing was begun that is not recorded; make room or mend the folder, then `lifeboat resume`"),
-    )
+    use std::io::ErrorKind as E;
+    let way = match error.kind() {
+        E::StorageFull | E::FileTooLarge | E::QuotaExceeded => "make room there, and ask again",
+        E::ReadOnlyFilesystem | E::PermissionDenied => {
+            "ask where it can be written, as somebody who may; looking (`status`, `plan`, `history`, `report`, `lock`) needs no more than reading"
+        }
+        _ => "mend the folder, and ask again",
+    };
+    let what = format!("the workspace's own folder cannot be used: {error}");
+    let finding = Finding::new(Code::StoreUnwritable, what).about(shown(path)).help(way);
+    let recorded = "every step is recorded before it is taken: nothing was begun that is not recorded";
+    Answer::stop(Exit::Io, finding.help(recorded))
 }

@@ -7,8 +7,8 @@ use crate::base::ReplicaName;
 use crate::diag::{Code, Finding, Span};
 use crate::document::check::nearest;
 use crate::inventory::Inventory;
-use crate::model::{Desired, Key, Kind};
-use crate::plan::{Plan, Purpose};
+use crate::model::{Desired, Key, Kind, Workspace};
+use crate::plan::{Plan, Purpose, Refused};
 use crate::planner::{Request, plan};
 use crate::report::refused::{self, Places};
 
@@ -62,14 +62,31 @@ pub fn documents(desk: &Desk) -> Result<Loaded, Box<Answer>> {
 pub async fn prepare(desk: &Desk, loaded: Loaded, asked: &Asked) -> Result<Prepared, Box<Answer>> {
     let world = World::open(desk, &loaded.workspace)?;
     let inventory = world.observe(&subjects(&loaded.workspace, &asked.desired)).await;
-    let planned = plan(&Request {
-        workspace: &loaded.workspace,
-        inventory: &inventory,
+    planned(loaded, world, inventory, asked)
+}
+
+/// The plan from what was observed, unchecked.
+///
+/// # Errors
+/// The replicas for which there is none.
+pub fn draft(workspace: &Workspace, inventory: &Inventory, asked: &Asked) -> Result<Plan, Vec<Refused>> {
+    plan(&Request {
+        workspace,
+        inventory,
         purpose: &asked.purpose,
         desired: &asked.desired,
         switchover_now: asked.switchover_now,
-    });
-    let plan = match planned {
+    })
+}
+
+/// Plans and checks what was observed.
+pub fn planned(
+    loaded: Loaded,
+    world: World,
+    inventory: Inventory,
+    asked: &Asked,
+) -> Result<Prepared, Box<Answer>> {
+    let plan = match draft(&loaded.workspace, &inventory, asked) {
         Ok(plan) => plan,
         Err(refused) => {
             let places = InDocuments { loaded: &loaded, purpose: &asked.purpose };

@@ -24,6 +24,7 @@ pub struct Ask {
 /// # Errors
 /// An early end.
 pub async fn resume(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
+    ask.manner.sound()?;
     let time = ask.switchover.as_deref().map(time).transpose()?;
     let id = which(desk, ask.run.as_deref())?;
     let Held { world, active, found, mut journal } = hold(desk, &id)?;

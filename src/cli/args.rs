@@ -126,9 +126,9 @@ pub enum Command {
         /// Show every step.
         #[arg(long)]
         steps: bool,
-        /// Stop at this time, or after so long: nothing new starts then.
-        #[arg(long, value_name = "TIME")]
-        deadline: Option<String>,
+        /// When it stops.
+        #[command(flatten)]
+        stopping: Stopping,
     },
     /// Go on with a run that was cut off.
     Resume {
@@ -140,9 +140,9 @@ pub enum Command {
         /// Show every step.
         #[arg(long)]
         steps: bool,
-        /// Stop at this time, or after so long: nothing new starts then.
-        #[arg(long, value_name = "TIME")]
-        deadline: Option<String>,
+        /// When it stops.
+        #[command(flatten)]
+        stopping: Stopping,
     },
     /// Ask a run to start nothing new, also one that another machine carries on.
     Stop {
@@ -250,6 +250,17 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// A reason stands in the record for good, so it is not empty.
 fn words(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("say in words why".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// When a run stops by itself, and how.
+#[derive(Debug, ClapArgs)]
+pub struct Stopping {
+    /// Stop at this time, or after so long: nothing new starts then.
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+    /// How long what is under way may take to end after a stop; a minute where nothing is said.
+    #[arg(long, value_name = "LENGTH")]
+    pub grace: Option<String>,
 }
 
 /// What became of a step.

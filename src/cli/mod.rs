@@ -8,7 +8,7 @@ use crate::app::settle::Word;
 use crate::app::sim::Power;
 use crate::app::{self, Access, Answer, Asked, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
-use args::{Args, Command, FaultArgs, Hit, SimCommand, Verdict};
+use args::{Args, Command, FaultArgs, Hit, SimCommand, Stopping, Verdict};
 use clap::{CommandFactory, Parser};
 use output::{Output, Terminal};
 use std::path::{Path, PathBuf};
@@ -75,14 +75,24 @@ fn store(args: &Args) -> Result<Asked, Box<Answer>> {
         (None, Some(path)) => Some(secret(&path)?),
         (None, None) => None,
     };
-    let identity = file("LIFEBOAT_STORE_CERT").zip(file("LIFEBOAT_STORE_KEY"));
+    let identity = match (file("LIFEBOAT_STORE_CERT"), file("LIFEBOAT_STORE_KEY")) {
+        (Some(own), Some(key)) => Some((own, key)),
+        (None, None) => None,
+        (own, _) => {
+            let (said, missing) = if own.is_some() { ("CERT", "KEY") } else { ("KEY", "CERT") };
+            let what = format!("LIFEBOAT_STORE_{said} is set, and LIFEBOAT_STORE_{missing} is not");
+            let finding = Finding::new(Code::BadStore, what);
+            return Err(Answer::stop(Exit::Invalid, finding.help("a certificate and its key go together")));
+        }
+    };
     Ok(Asked::new(address, Access { password, authority: file("LIFEBOAT_STORE_CA"), identity }))
 }
 
 fn secret(path: &Path) -> Result<String, Box<Answer>> {
     let unreadable = |error: std::io::Error| {
         let what = format!("the file that LIFEBOAT_STORE_PASSWORD_FILE names cannot be read: {error}");
-        Answer::stop(Exit::Io, Finding::new(Code::FileUnreadable, what).about(path.display().to_string()))
+        let finding = Finding::new(Code::FileUnreadable, what).about(path.display().to_string());
+        Answer::stop(Exit::Io, finding.help("it holds the password of the store, in one line"))
     };
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
@@ -123,12 +133,12 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
             wait(app::plan::plan(desk, &ask))
         }
-        Command::Apply { what, confirm, switchover, steps, deadline, .. } => {
-            let ask = app::apply::Ask { what, confirm, switchover, manner: Manner { steps, deadline } };
+        Command::Apply { what, confirm, switchover, steps, stopping, .. } => {
+            let ask = app::apply::Ask { what, confirm, switchover, manner: manner(steps, stopping) };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
-        Command::Resume { run, switchover, steps, deadline } => {
-            let ask = app::resume::Ask { run, switchover, manner: Manner { steps, deadline } };
+        Command::Resume { run, switchover, steps, stopping } => {
+            let ask = app::resume::Ask { run, switchover, manner: manner(steps, stopping) };
             wait(app::resume::resume(desk, ask, &mut screen))
         }
         Command::Stop { run, because } => app::stop::stop(desk, &run, because),
@@ -164,6 +174,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         }
         Command::Sim { command } => app::sim::sim(desk, &simulator(command)),
     }
+}
+
+fn manner(steps: bool, stopping: Stopping) -> Manner {
+    Manner { steps, deadline: stopping.deadline, grace: stopping.grace }
 }
 
 /// Runs a command that waits: two workers are enough, because the work is done at the sites.

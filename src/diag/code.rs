@@ -109,6 +109,7 @@ codes! {
     PlanStale "LB0703" Error "the world is not any more what the sealed plan was made for";
     PlanVersion "LB0704" Error "a sealed plan has a format that this version does not know";
     ConfirmMismatch "LB0705" Error "the plan was not confirmed by its name";
+    NoWayBack "LB0706" Warning "a replica of the run cannot be brought back";
     // Runs.
     Locked "LB0801" Error "another run holds one of the replicas";
     Unfinished "LB0802" Error "an earlier run over these replicas is not finished";

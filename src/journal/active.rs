@@ -6,6 +6,7 @@
 
 use crate::base::RunId;
 use crate::journal::claim::{Claim, Refusal, Way, admit};
+use crate::journal::format;
 use crate::journal::local::{Runs, content, sync_folder};
 use crate::journal::{Hold, JournalError};
 use crate::run::{Event, Runner};
@@ -32,7 +33,7 @@ impl Active {
         let _gate = Gate::enter(&folder)?;
         admit(others(own, &folder)?, claim, way)?;
         let path = folder.join(format!("{}.json", claim.run));
-        let text = serde_json::to_vec(claim).map_err(|e| JournalError::io(&path)(e.into()))?;
+        let text = format::write(claim).map_err(|e| JournalError::io(&path)(e.into()))?;
         let take = || -> std::io::Result<File> {
             let mut file =
                 OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?;
@@ -144,7 +145,7 @@ fn others(own: &Path, folder: &Path) -> Result<Vec<(Claim, bool)>, JournalError>
             continue;
         }
         let text = content(&mut file).map_err(JournalError::io(&path))?;
-        found.push((read(&text).map_or_else(|| rebuilt(own, &path, &run), Ok)?, held));
+        found.push((read(&path, &text)?.map_or_else(|| rebuilt(own, &path, &run), Ok)?, held));
     }
     found.sort_by(|a, b| a.0.run.cmp(&b.0.run));
     Ok(found)
@@ -170,9 +171,17 @@ fn is_nothing(own: &Path, run: &RunId) -> bool {
     !runs.exists(run) || runs.read(run).is_ok_and(|found| found.progress.is_over())
 }
 
-/// The claim at the beginning of a text. What follows it is the end of a longer one that stood there before a kill.
-fn read(text: &str) -> Option<Claim> {
-    serde_json::Deserializer::from_str(text).into_iter().next()?.ok()
+/// The claim at the beginning of a text; `None` where it tells nothing. What follows it is the end of a longer one that stood there before
+/// a kill.
+fn read(path: &Path, text: &str) -> Result<Option<Claim>, JournalError> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
+    drop(values.next());
+    let text = text.get(..values.byte_offset()).unwrap_or_default();
+    match format::read(path, text.as_bytes()) {
+        Ok(claim) => Ok(Some(claim)),
+        Err(JournalError::Damaged { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The claim of a run whose file tells nothing any more: damaged is never read as absent, and the run itself knows its replicas.

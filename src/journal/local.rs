@@ -2,6 +2,7 @@
 
 use crate::base::{Digest, RunId, Timestamp};
 use crate::journal::active::Active;
+use crate::journal::format;
 use crate::journal::record::{Record, VERSION};
 use crate::journal::{Claim, Found, Frozen, Hold, Journal, JournalError, Raw, Refusal, Store, Way};
 use crate::run::{Event, Wish};
@@ -147,14 +148,16 @@ impl Runs {
     /// [`JournalError::Io`].
     pub fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
         let path = self.word(run);
-        let text = serde_json::to_vec(wish).map_err(|e| JournalError::io(&path)(e.into()))?;
+        let text = format::write(wish).map_err(|e| JournalError::io(&path)(e.into()))?;
         write_whole(&path, &text)
     }
 
-    /// The word that was left for the runner of a run. One that cannot be read is none.
+    /// The word that was left for the runner of a run. One that tells nothing is a word all the same: somebody left it.
     #[must_use]
     pub fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
-        serde_json::from_slice(&std::fs::read(self.word(run)).ok()?).ok()
+        let path = self.word(run);
+        let text = std::fs::read(&path).ok()?;
+        Some(format::read(&path, &text).unwrap_or_else(|_| Wish::untold()))
     }
 
     /// Takes the word away: it was for the runner before.

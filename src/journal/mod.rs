@@ -2,6 +2,7 @@
 
 mod active;
 pub mod claim;
+mod format;
 pub mod lease;
 pub mod local;
 pub mod place;
@@ -54,9 +55,17 @@ pub enum JournalError {
         /// The format known.
         known: u32,
     },
-    /// A store elsewhere does not answer, or refuses.
+    /// A store elsewhere does not answer.
     #[error("{store}: {why}")]
     Unreachable {
+        /// The store.
+        store: String,
+        /// Why.
+        why: String,
+    },
+    /// A store elsewhere will not: it does not know who asks, or we do not trust it.
+    #[error("{store}: {why}")]
+    Refused {
         /// The store.
         store: String,
         /// Why.

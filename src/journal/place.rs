@@ -1,6 +1,6 @@
 //! Which store: the words of a store's address, and what opens it.
 //!
-//! `file:FOLDER`, `postgres://USER@HOST[:PORT]/DATABASE[?…]`, `etcd://HOST[:PORT][,HOST[:PORT]…][/PREFIX][?tls=on]`; each of the two
+//! `file:FOLDER`, `postgres://USER@HOST[:PORT]/DATABASE[?…]`, `etcd://[USER@]HOST[:PORT][,HOST[:PORT]…][/PREFIX][?tls=on]`; each of the two
 //! that are elsewhere with `lease=60s` and `grace=30s`. Secrets never stand in an address.
 
 use crate::base::Duration;
@@ -29,8 +29,8 @@ pub enum Place {
         prefix: String,
         /// The user, where there are users.
         user: Option<String>,
-        /// Whether the connection is encrypted.
-        tls: bool,
+        /// Whether the connection is encrypted, where that was said; otherwise it is where somebody says whom to trust.
+        tls: Option<bool>,
         /// Lease and grace.
         terms: Terms,
     },
@@ -45,6 +45,14 @@ pub struct Access {
     pub authority: Option<PathBuf>,
     /// Our own certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Access {
+    /// Whether somebody said whom to trust, or who we are.
+    #[must_use]
+    pub const fn wants_tls(&self) -> bool {
+        self.authority.is_some() || self.identity.is_some()
+    }
 }
 
 impl std::fmt::Debug for Access {
@@ -104,9 +112,34 @@ fn parts(rest: &str) -> Result<(&str, &str), String> {
     Ok((rest, query))
 }
 
+/// What may be asked of PostgreSQL.
+const OPTIONS: [&str; 10] = [
+    "sslmode",
+    "sslnegotiation",
+    "channel_binding",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "options",
+];
+
 fn postgres(rest: &str) -> Result<Place, String> {
     let (server, query) = parts(rest)?;
     let (terms, others) = asked(query)?;
+    for (key, value) in &others {
+        if !OPTIONS.contains(&key.as_str()) {
+            let known = OPTIONS.join(", ");
+            return Err(format!("`{key}={value}` is not known; known are lease, grace, {known}"));
+        }
+        if key == "sslmode" && !["disable", "prefer", "require"].contains(&value.as_str()) {
+            return Err(format!(
+                "`{key}={value}` is not known; known are disable, prefer and require, and a certificate is always verified"
+            ));
+        }
+    }
     let others: Vec<String> = others.into_iter().map(|(k, v)| format!("{k}={v}")).collect();
     let query = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
     Ok(Place::Postgres { url: format!("postgres://{server}{query}"), terms })
@@ -115,12 +148,16 @@ fn postgres(rest: &str) -> Result<Place, String> {
 fn etcd(rest: &str) -> Result<Place, String> {
     let (server, query) = parts(rest)?;
     let (terms, others) = asked(query)?;
-    let mut tls = false;
+    let mut tls = None;
     for (key, value) in others {
         match (key.as_str(), value.as_str()) {
-            ("tls", "on") => tls = true,
-            ("tls", "off") => tls = false,
-            _ => return Err(format!("`{key}={value}` is not known; known are tls=on, lease and grace")),
+            ("tls", "on") => tls = Some(true),
+            ("tls", "off") => tls = Some(false),
+            _ => {
+                return Err(format!(
+                    "`{key}={value}` is not known; known are tls=on, tls=off, lease and grace"
+                ));
+            }
         }
     }
     let (authority, prefix) = server.split_once('/').unwrap_or((server, ""));
@@ -156,8 +193,8 @@ impl Place {
             }
             #[cfg(feature = "etcd")]
             Self::Etcd { hosts, prefix, user, tls, terms } => {
-                let kv =
-                    crate::journal::shared::etcd::Etcd::new(hosts, prefix, (user.as_deref(), *tls), access)?;
+                let how = (user.as_deref(), tls.unwrap_or(access.wants_tls()));
+                let kv = crate::journal::shared::etcd::Etcd::new(hosts, prefix, how, access)?;
                 Ok(Arc::new(Shared::new(Arc::new(kv), *terms)))
             }
             #[cfg(not(all(feature = "postgres", feature = "etcd")))]
@@ -191,9 +228,9 @@ mod tests {
             tls,
             terms: Terms::default(),
         };
-        assert_eq!("etcd://a".parse(), Ok(etcd(&["a:2379"], "lifeboat/", None, false)));
+        assert_eq!("etcd://a".parse(), Ok(etcd(&["a:2379"], "lifeboat/", None, None)));
         let full = "etcd://ann@a:1,b/team/dr?tls=on".parse();
-        assert_eq!(full, Ok(etcd(&["a:1", "b:2379"], "team/dr/", Some("ann"), true)));
+        assert_eq!(full, Ok(etcd(&["a:1", "b:2379"], "team/dr/", Some("ann"), Some(true))));
     }
 
     #[test]
@@ -204,6 +241,8 @@ mod tests {
         assert!(bad("etcd://?tls=on").contains("no host"));
         assert!(bad("etcd://a?color=red").contains("color=red"));
         assert!(bad("etcd:a").contains("//"));
+        assert!(bad("postgres://db/dr?color=red").contains("color=red"));
+        assert!(bad("postgres://db/dr?sslmode=verify-full").contains("always verified"));
         for secret in
             ["postgres://ann:hunter2@db/dr", "etcd://ann:hunter2@a", "postgres://db/dr?password=hunter2"]
         {

@@ -64,7 +64,7 @@ pub trait Store: Send + Sync + Debug {
     /// Where it cannot be written.
     fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError>;
 
-    /// The word that was left for the runner of a run. One that cannot be read is none.
+    /// The word that was left for the runner of a run. One that tells nothing is a word all the same: somebody left it.
     fn asked_to_stop(&self, run: &RunId) -> Option<Wish>;
 
     /// Takes the word away: it was for the runner before.

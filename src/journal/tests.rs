@@ -310,3 +310,32 @@ fn of_many_who_claim_at_once_one_gets_it_and_looking_disturbs_nobody() {
     });
     assert_eq!(won.len(), 1);
 }
+
+#[test]
+fn a_claim_and_a_word_of_tomorrow_are_neither_absent_nor_misread() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path();
+    drop(Active::claim(own, &claim("a", &["r0"]), Way::Plain).unwrap());
+    create(own, "a");
+    let path = own.join("active/a.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("{\"format\":1,"), "{text}");
+    std::fs::write(&path, text.replacen("{\"format\":1,", "{", 1)).unwrap();
+    assert_eq!(Active::all(own).unwrap().len(), 1, "the first ones had no number");
+    std::fs::write(&path, text.replacen("\"format\":1", "\"format\":2", 1)).unwrap();
+    let version =
+        |error| matches!(error, JournalError::Version { found: 2, known: 1, path: at } if at == path);
+    assert!(version(Active::all(own).unwrap_err()));
+    match Active::claim(own, &claim("b", &["r0"]), Way::Plain) {
+        Err(Refusal::Store(error)) => assert!(version(error)),
+        other => panic!("{other:?}"),
+    }
+    let (runs, run) = (Runs::new(own), "a".parse().unwrap());
+    let wish = crate::run::Wish { person: "bob".to_owned(), host: "there".to_owned(), because: None };
+    runs.ask_to_stop(&run, &wish).unwrap();
+    assert_eq!(runs.asked_to_stop(&run), Some(wish));
+    for text in ["{\"format\":2}", "{", ""] {
+        std::fs::write(own.join("runs/a/stop.json"), text).unwrap();
+        assert_eq!(runs.asked_to_stop(&run), Some(crate::run::Wish::untold()), "somebody left it");
+    }
+}

@@ -127,6 +127,12 @@ fn said(refused: &Refused, who: &str, inventory: &Inventory) -> String {
     }
 }
 
+/// Why not, of a replica that was named already.
+#[must_use]
+pub fn sentence(refused: &Refused) -> String {
+    message(refused, "it")
+}
+
 fn message(refused: &Refused, who: &str) -> String {
     let (now, asked) = (words::condition(&refused.now), refused.asked);
     match &refused.why {

@@ -74,6 +74,19 @@ pub struct Wish {
     pub because: Option<String>,
 }
 
+impl Wish {
+    /// A word that tells nothing, whoever left it.
+    #[must_use]
+    pub fn untold() -> Self {
+        let nobody = || "?".to_owned();
+        Self {
+            person: nobody(),
+            host: nobody(),
+            because: Some("the word that was left tells no more".to_owned()),
+        }
+    }
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]

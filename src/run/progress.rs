@@ -73,6 +73,8 @@ pub struct Progress {
     closed: bool,
     began: Option<Timestamp>,
     last: Option<Timestamp>,
+    /// How far the clock of whoever carries the run on is behind those before: in a run time never goes back, and lengths stay lengths.
+    behind: Duration,
 }
 
 impl Progress {
@@ -99,6 +101,7 @@ impl Progress {
             closed: false,
             began: None,
             last: None,
+            behind: Duration::ZERO,
             plan,
         };
         progress.derive();
@@ -190,6 +193,9 @@ impl Progress {
         if self.is_over() {
             return Err(IllegalEvent::Over);
         }
+        let least = self.last.map_or(Duration::ZERO, |last| last.since(at));
+        self.behind = if matches!(event, Event::Taken { .. }) { least } else { self.behind.max(least) };
+        let at = at.after(self.behind);
         self.began.get_or_insert(at);
         self.last = Some(at);
         self.take_in(event, at)
@@ -226,7 +232,7 @@ impl Progress {
             Event::Retrying { node, at: again, .. } => {
                 let before =
                     self.legal(*node, "retried", |s| matches!(s, Status::Running | Status::InDoubt))?;
-                self.set(*node, Status::Retrying(*again));
+                self.set(*node, Status::Retrying(again.after(self.behind)));
                 self.follow(before, |s| {
                     s.due.insert(*node);
                 });
@@ -270,7 +276,7 @@ impl Progress {
         Ok(())
     }
 
-    /// A runner takes the run up: waits begin anew, and what was tried again at a time is tried now.
+    /// A runner takes the run up: waits begin anew.
     fn taken(&mut self) {
         self.stopping = None;
         self.must_stop = None;
@@ -514,6 +520,7 @@ impl Progress {
         if self.stopping.is_some() || self.must_stop.is_some() {
             return next;
         }
+        let now = now.after(self.behind);
         let mut places = self.places.trial();
         let mut wake = |at: Timestamp| next.wake = Some(next.wake.map_or(at, |w: Timestamp| w.min(at)));
         let mut start = Vec::new();
@@ -532,6 +539,7 @@ impl Progress {
                 Err(None) => {}
             }
         }
+        next.wake = next.wake.map(|at| at.before(self.behind));
         next.start = start;
         next
     }

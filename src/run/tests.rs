@@ -487,3 +487,31 @@ fn ten_thousand_steps_cost_next_to_nothing() {
     assert_eq!(rounds, 1000);
     assert_eq!(outcome(&progress, false), Outcome::Completed);
 }
+
+/// Runners on two machines, of which the second one's clock is an hour behind; then the first one again.
+#[test]
+fn a_clock_that_is_behind_holds_nothing_up_and_no_time_goes_back() {
+    let pause = Edge { plus: Duration::from_secs(5), ..done(0, 1) };
+    let mut progress = Progress::new(Arc::new(plan(acts(3), vec![pause])));
+    let again = Event::Retrying { node: NodeId(2), failure: Failure::NoAnswer("x".to_owned()), at: at(3640) };
+    for (second, event) in
+        [(3600, taken()), (3601, intended(0)), (3601, intended(2)), (3610, settled(0)), (3612, again)]
+    {
+        progress.apply(&event, at(second)).unwrap();
+    }
+    progress.apply(&taken(), at(10)).unwrap();
+    let next = progress.next(at(10));
+    assert_eq!((next.start.len(), next.wake), (0, Some(at(13))), "3615 by the clock before");
+    assert_eq!(may_start(&progress, 13), [1]);
+    progress.apply(&intended(1), at(13)).unwrap();
+    progress.apply(&settled(1), at(20)).unwrap();
+    assert_eq!(may_start(&progress, 37), [] as [u32; 0]);
+    assert_eq!(may_start(&progress, 38), [2]);
+    let (began, ended) = (progress.started_at(NodeId(1)).unwrap(), progress.ended_at(NodeId(1)).unwrap());
+    assert_eq!((ended.since(began), progress.took()), (Duration::from_secs(7), Duration::from_secs(22)));
+    // Whoever has the right time goes on in it.
+    progress.apply(&taken(), at(7200)).unwrap();
+    progress.apply(&Event::Intended { node: NodeId(2), attempt: 2 }, at(7201)).unwrap();
+    assert_eq!(progress.started_at(NodeId(1)), Some(at(3615)));
+    assert_eq!(progress.took(), Duration::from_secs(3601));
+}

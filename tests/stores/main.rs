@@ -4,11 +4,13 @@
 #![allow(clippy::print_stderr, reason = "what is missing has to be said")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
 mod conformance;
 mod estate;
 mod faults;
 mod races;
 mod servers;
+mod stopping;
 
 use libtest_mimic::{Arguments, Trial};
 use servers::{Etcd, Folder, Postgres, Server};
@@ -28,6 +30,8 @@ const TESTS: &[(&str, Test)] = &[
     ("a_runner_that_was_taken_over_does_nothing_more", faults::taken_over),
     ("a_store_that_comes_back_in_time_is_waited_for", faults::comes_back),
     ("a_store_that_stays_away_stops_the_run", faults::stays_away),
+    ("a_run_is_stopped_from_another_machine_and_by_its_deadline", stopping::stopped),
+    ("the_way_back_needs_documents_and_is_gone_from_anywhere", stopping::back),
     ("of_many_at_once_one_runs_and_the_others_are_told_who", races::few),
 ];
 
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         let long = Trial::test(format!("{name}::two_hundred_rounds_of_many_at_once"), with(races::many));
         trials.push(long.with_ignored_flag(true));
     }
+    trials.extend(access::trials());
     // What is measured in leases does not stand beside what is measured in processes.
     let arguments = Arguments { test_threads: Some(1), ..arguments };
     libtest_mimic::run(&arguments, trials).exit_code()

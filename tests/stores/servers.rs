@@ -27,9 +27,9 @@ pub struct Process {
 }
 
 /// Debian's number for the user and the group that own nothing.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
-fn root() -> bool {
+pub fn root() -> bool {
     rustix::process::getuid().is_root()
 }
 
@@ -41,12 +41,12 @@ pub fn program(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A program that dies with whoever starts it, and is nobody where it refuses to be root.
-fn bound(program: &Path, nobody: bool) -> Command {
+pub fn bound(program: &Path, nobody: bool) -> Command {
     let mut command = Command::new("setpriv");
     if nobody && root() {
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
@@ -66,6 +66,11 @@ fn room() -> tempfile::TempDir {
 }
 
 impl Process {
+    /// One that was not started yet, with its words and the port on which it answers.
+    pub fn new(program: PathBuf, words: Vec<String>, nobody: bool, (folder, port): (&Path, u16)) -> Self {
+        Self { program, words, nobody, folder: folder.to_owned(), port, child: None }
+    }
+
     fn command(&self) -> Command {
         let mut command = bound(&self.program, self.nobody);
         command.args(&self.words).current_dir(&self.folder).stdin(Stdio::null());

@@ -199,3 +199,86 @@ fn a_run_that_is_under_way_is_not_aborted_and_nobody_is_shown_how() {
         assert!(!said.err.contains("Way back") && !said.out.contains("Way back"), "{}{}", said.out, said.err);
     }
 }
+
+/// A run of which one replica was failed over for good, or nearly, and another one failed.
+fn mixed(broken: &str) -> (Place, String) {
+    let place = shop();
+    let head = "apiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: mixed }\nspec:\n  desired:\n";
+    let cache = "    - { replica: cache-01, state: Permanent, irreversible: true }\n";
+    place.write(
+        "mixed.yaml",
+        &format!("{head}{cache}    - {{ replica: db-01, state: Failover, via: unplanned }}\n"),
+    );
+    place.apply("cache-lost");
+    let fault = |action, replica| {
+        place.run(&["sim", "fault", "fails", "--action", action, "--replica", replica]).ends(0);
+    };
+    fault("power-on", "db-01");
+    if !broken.is_empty() {
+        fault(broken, "cache-01");
+    }
+    place.run(&["apply", "mixed", "--confirm", "mixed"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let run = holders(&place).remove(0);
+    (place, run)
+}
+
+#[test]
+fn what_cannot_come_back_is_said_and_the_rest_comes_back() {
+    for (broken, why) in [
+        ("", "it was failed over for good and is no replica any more"),
+        ("merge", "permanent failover was begun and can only be completed"),
+        ("exclude", "permanent failover was begun and can only be completed"),
+    ] {
+        let (place, run) = mixed(broken);
+        let shown = place.run(&["abort", &run]).ends(9).err;
+        assert!(
+            shown.contains("warning[LB0706]: no way back for `cache-01`") && shown.contains(why),
+            "{shown}"
+        );
+        assert!(shown.contains("db-01") && shown.contains("  undo  "), "{shown}");
+        assert_eq!(
+            shown.contains(&format!("`lifeboat resume {run}` completes it instead")),
+            !broken.is_empty()
+        );
+        let json = place.run(&["abort", &run, "--format", "json"]).ends(9).codes();
+        assert!(json.contains(&"LB0706".to_owned()) && json.contains(&"LB0705".to_owned()), "{json:?}");
+        place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+        assert!(holders(&place).is_empty());
+        let served: Vec<_> = place.states().into_iter().filter(|(_, s)| s != "Ready").collect();
+        let left = if broken.is_empty() { "Permanent" } else { "part-way" };
+        assert_eq!(served, [("cache-01".to_owned(), left.to_owned())]);
+    }
+}
+
+#[test]
+fn a_run_of_which_nothing_can_come_back_is_resumed_or_closed() {
+    let place = Place::example("single");
+    place.write(
+        "forever.yaml",
+        "apiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: forever }\nspec: { desired: [{ replica: web, state: Permanent, irreversible: true }] }\n",
+    );
+    place.apply("failover-web");
+    place.run(&["sim", "fault", "fails", "--action", "merge", "--replica", "web"]).ends(0);
+    place.run(&["apply", "forever", "--confirm", "forever"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let run = holders(&place).remove(0);
+    let said = place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(1);
+    assert!(said.err.contains("LB0706") && said.err.contains("can be taken back"), "{}", said.err);
+    assert!(said.err.contains(&format!("`lifeboat resume {run}` goes on with it")), "{}", said.err);
+    assert_eq!(holders(&place), std::slice::from_ref(&run), "nothing was closed");
+    place.run(&["resume", &run]).ends(0);
+    place.all_are("Permanent");
+}
+
+#[test]
+fn the_way_back_without_documents_says_what_it_needs() {
+    let (place, run) = failed();
+    let text = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    std::fs::remove_file(place.path().join("lifeboat.yaml")).unwrap();
+    let said = place.run(&["abort", &run]).ends(1);
+    assert!(said.err.contains("the way back is planned from the documents"), "{}", said.err);
+    assert!(said.err.contains(&format!("`lifeboat resume {run}`")), "{}", said.err);
+    place.write("lifeboat.yaml", &text);
+    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+}

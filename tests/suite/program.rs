@@ -81,13 +81,40 @@ impl Place {
 
     /// Runs with a limit on the size of each file, in KiB. The signal that comes with it is ignored, so that writing fails instead.
     pub fn with_file_limit(&self, kib: u32, args: &[&str]) -> Said {
+        self.with_half_kib(kib * 2, args)
+    }
+
+    /// The same in the shell's own unit.
+    pub fn with_half_kib(&self, limit: u32, args: &[&str]) -> Said {
         let program = env!("CARGO_BIN_EXE_lifeboat");
-        // The shell counts in half KiB.
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", kib * 2);
+        let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh", program]).args(args).current_dir(self.path());
         command.env_clear().env("HOME", self.path()).env("USER", "tester").stdin(Stdio::null());
         said(command.output().unwrap())
+    }
+
+    /// Runs where nothing in this folder can be written. `None` where this machine has no way to have that: a mount that can only be
+    /// read needs the rights to make one.
+    pub fn read_only(&self, args: &[&str]) -> Option<Said> {
+        let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && cd \"$0\" && exec \"$@\" || exit 99";
+        let with = |spaces: &[&str]| {
+            let mut command = Command::new("unshare");
+            command.args(spaces).args(["sh", "-c", script]).arg(self.path());
+            command.arg(env!("CARGO_BIN_EXE_lifeboat")).args(args).stdin(Stdio::null()).env_clear();
+            command.env("HOME", self.path()).env("USER", "tester");
+            let said = said(command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output().ok()?);
+            (said.code != 99 && !said.err.contains("unshare:")).then_some(said)
+        };
+        with(&["--mount"]).or_else(|| with(&["--mount", "--map-root-user", "--user"]))
+    }
+
+    /// Starts it deaf to the end of its terminal, as `nohup` does.
+    pub fn start_deaf(&self, args: &[&str]) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_lifeboat")]).args(args);
+        command.current_dir(self.path()).env_clear().env("HOME", self.path()).env("USER", "tester");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Runs with a full disk behind its standard output.

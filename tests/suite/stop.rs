@@ -1,6 +1,6 @@
 //! A run is asked to stop: from elsewhere, and by its own deadline. It ends what is under way, and can be resumed.
 
-use crate::program::{Place, Said};
+use crate::program::{Place, Said, signal};
 use std::process::Child;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn run_of(place: &Place) -> Option<String> {
 }
 
 /// Waits until a run does something.
-fn under_way(place: &Place) -> String {
+pub fn under_way(place: &Place) -> String {
     for _ in 0..500 {
         let journal =
             run_of(place).map(|run| place.path().join(".lifeboat/runs").join(&run).join("journal.jsonl"));
@@ -72,6 +72,7 @@ fn a_run_stops_at_its_deadline_and_goes_on_when_it_is_resumed() {
     ] {
         let said = place.run(&[&apply[..], &[wrong]].concat()).ends(1);
         assert!(said.err.contains(words), "{}", said.err);
+        assert!(!said.err.contains("Runbook"), "it is said before anything is shown: {}", said.err);
         assert_eq!(run_of(&place), None, "nothing was begun");
     }
     let said = place.run(&[&apply[..], &["30s"]].concat()).ends(4);
@@ -81,4 +82,100 @@ fn a_run_stops_at_its_deadline_and_goes_on_when_it_is_resumed() {
     place.run(&["resume", "--deadline", "1s"]).ends(4);
     place.run(&["resume", "--deadline", "2h"]).ends(0);
     place.all_are("Failover");
+}
+
+/// A run whose steps take long: nothing that is under way ends by itself while a test looks.
+fn slow() -> Place {
+    let place = Place::example("shop");
+    place.run(&["sim", "fault", "slow", "2h", "--action", "power-on"]).ends(0);
+    place
+}
+
+const APPLY: [&str; 4] = ["apply", "evacuate-shop", "--confirm", "evacuate-shop"];
+
+/// Waits until a word stands in the journal of the run.
+fn recorded(place: &Place, word: &str) {
+    for _ in 0..1000 {
+        let journal =
+            run_of(place).map(|run| place.path().join(".lifeboat/runs").join(run).join("journal.jsonl"));
+        if journal.and_then(|path| std::fs::read_to_string(path).ok()).is_some_and(|text| text.contains(word))
+        {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("`{word}` is never recorded");
+}
+
+/// Waits until the world was asked to start a machine, which takes long.
+fn powering_on(place: &Place) {
+    for _ in 0..1000 {
+        let log = std::fs::read_to_string(place.path().join(".lifeboat/sim/world.log")).unwrap_or_default();
+        if log.contains("\"powerOn\"") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("no machine is started");
+}
+
+/// Goes on to the end, and holds that nothing was done twice.
+fn goes_on(place: &Place) {
+    place.run(&["sim", "heal"]).ends(0);
+    place.run(&["resume"]).ends(0);
+    place.all_are("Failover");
+    let asked = place.asked();
+    let once: std::collections::BTreeSet<&String> = asked.iter().collect();
+    assert_eq!(once.len(), asked.len(), "something was asked for twice");
+}
+
+#[test]
+fn the_first_signal_says_what_the_second_one_does_and_the_second_one_ends_at_once() {
+    for (first, second, code) in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)] {
+        let place = slow();
+        let child = place.start(&[&APPLY[..], &["--grace", "10h"]].concat());
+        powering_on(&place);
+        signal(&child, first);
+        recorded(&place, "\"stopping\"");
+        signal(&child, second);
+        let said = ended(child).ends(code);
+        let told = "under way may take 10h to end; a second Ctrl-C ends at once";
+        assert!(said.err.contains(told) && said.err.contains("nothing new starts"), "{}", said.err);
+        goes_on(&place);
+    }
+}
+
+#[test]
+fn the_end_of_its_terminal_stops_a_run_in_order_however_often_it_is_told() {
+    let place = Place::example("shop");
+    let child = place.start(&APPLY);
+    under_way(&place);
+    signal(&child, "HUP");
+    signal(&child, "HUP");
+    recorded(&place, "\"stopping\"");
+    signal(&child, "HUP");
+    ended(child).ends(4);
+    goes_on(&place);
+    // Whoever starts it so that it outlives its terminal means that.
+    let place = Place::example("shop");
+    let child = place.start_deaf(&APPLY);
+    under_way(&place);
+    signal(&child, "HUP");
+    ended(child).ends(0);
+    place.all_are("Failover");
+}
+
+#[test]
+fn what_is_under_way_has_as_long_as_was_said_and_is_in_doubt_then() {
+    let place = slow();
+    let child = place.start(&[&APPLY[..], &["--grace", "2s"]].concat());
+    powering_on(&place);
+    signal(&child, "TERM");
+    let said = ended(child).ends(8);
+    assert!(said.err.contains("the grace time is over"), "{}", said.err);
+    goes_on(&place);
+    for wrong in ["soon", "-1s", "2020-01-01T00:00:00Z"] {
+        let said = place.run(&["resume", &format!("--grace={wrong}")]).ends(1);
+        assert!(said.err.contains("the grace time: "), "{}", said.err);
+    }
 }

@@ -80,6 +80,16 @@ fn no_answer(why: impl std::fmt::Display) -> KvError {
     KvError::NoAnswer(why.to_string())
 }
 
+/// What became of a connection.
+fn broken(host: &str, error: &(dyn std::error::Error + 'static)) -> KvError {
+    let why = super::tls::whole(error);
+    if super::tls::is_final(&why) {
+        return KvError::Refused(format!("{host}: {why}"));
+    }
+    let other = why.contains("message") || why.contains("handshake eof");
+    KvError::NoAnswer(format!("{host}: {why}{}", if other { "; is it etcd, and tls as there?" } else { "" }))
+}
+
 impl Etcd {
     /// The cluster of an address. It is not yet asked anything.
     ///
@@ -98,10 +108,8 @@ impl Etcd {
             (None, _) => None,
             (Some(user), Some(password)) => Some((user.to_owned(), password.clone())),
             (Some(_), None) => {
-                return Err(JournalError::Unreachable {
-                    store: place,
-                    why: "the user has no password".to_owned(),
-                });
+                let why = "the user has no password".to_owned();
+                return Err(JournalError::Refused { store: place, why });
             }
         };
         let line = || {
@@ -194,7 +202,7 @@ impl Line {
                     self.open = Some((host, sender));
                     return Ok(());
                 }
-                Ok(Err(error)) => last = no_answer(format!("{host}: {error}")),
+                Ok(Err(error)) => last = broken(&host, error.as_ref()),
                 Err(_) => last = no_answer(format!("{host} does not answer")),
             }
         }
@@ -232,12 +240,12 @@ impl Line {
             request = request.header(AUTHORIZATION, token);
         }
         let request = request.body(Whole(Some(question.to_string().into()))).map_err(no_answer)?;
-        let response = sender.send_request(request).await.map_err(no_answer)?;
+        let response = sender.send_request(request).await.map_err(|e| broken(host, &e))?;
         let status = response.status();
         let mut body = response.into_body();
         let mut bytes = Vec::new();
         while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            if let Ok(data) = frame.map_err(no_answer)?.into_data() {
+            if let Ok(data) = frame.map_err(|e| broken(host, &e))?.into_data() {
                 bytes.extend_from_slice(&data);
             }
         }
@@ -247,7 +255,7 @@ impl Line {
         }
         let code = answer.get("code").and_then(Value::as_u64).unwrap_or_default();
         let why = match text(&answer, "error") {
-            "" => format!("{host} answered {status}"),
+            "" => format!("{host} answered {status}; is it etcd, 3.4 or later?"),
             error => error.to_owned(),
         };
         // Too late, too much, given up, not now, and a token that is too old: asking again may help.

@@ -191,7 +191,7 @@ const AGAIN: Time = Time::from_millis(250);
 /// Asks a store again and again for as long as the grace time.
 ///
 /// # Errors
-/// [`JournalError::Lost`], and [`JournalError::Unreachable`] where the store answers and refuses.
+/// [`JournalError::Lost`], and [`JournalError::Refused`] where the store answers and will not.
 pub fn patiently<T>(
     grace: Duration,
     place: &str,
@@ -202,7 +202,7 @@ pub fn patiently<T>(
         match question() {
             Ok(answer) => return Ok(answer),
             Err(KvError::Refused(why)) => {
-                return Err(JournalError::Unreachable { store: place.to_owned(), why });
+                return Err(JournalError::Refused { store: place.to_owned(), why });
             }
             Err(KvError::NoAnswer(why)) if awake_or_asleep() >= until => {
                 return Err(JournalError::Lost { store: place.to_owned(), grace, why });

@@ -4,6 +4,7 @@ use super::grant::{Grant, patiently};
 use super::kv::{Kv, LARGEST, Version, Write};
 use super::{Head, Kept, key};
 use crate::base::{Duration, Timestamp};
+use crate::journal::format;
 use crate::journal::record::{Record, VERSION};
 use crate::journal::{Journal, JournalError, Lease};
 use crate::run::Event;
@@ -37,7 +38,7 @@ impl SharedJournal {
     /// Writes some lines, with the head that they lead to.
     fn write(&mut self, lines: String, head: Head) -> Result<(), JournalError> {
         let run = &self.grant.run;
-        let text = serde_json::to_vec(&head).map_err(|e| self.bad(e.to_string()))?;
+        let text = format::write(&head).map_err(|e| self.bad(e.to_string()))?;
         let writes = [
             Write::Put(format!("{}{:012}", key("log", run), self.head.seq + 1), lines.into_bytes()),
             Write::Put(key("head", run), text),
@@ -61,7 +62,7 @@ impl SharedJournal {
         let place = self.kv.place();
         let found = patiently(self.grace, &place, || self.kv.range(&key("head", &self.grant.run)))?;
         let pair = found.first();
-        match pair.map(|pair| (serde_json::from_slice::<Head>(&pair.value).ok(), pair.version)) {
+        match pair.map(|pair| (format::read::<Head>(place.as_ref(), &pair.value).ok(), pair.version)) {
             Some((Some(found), version)) if found == *head => Ok(version),
             _ => Err(self.fenced()?),
         }
@@ -71,8 +72,10 @@ impl SharedJournal {
     fn fenced(&self) -> Result<JournalError, JournalError> {
         self.grant.lease.end();
         let run = self.grant.run.clone();
-        let found = patiently(self.grace, &self.kv.place(), || self.kv.range(&key("claim", &run)))?;
-        let kept: Option<Kept> = found.first().and_then(|pair| serde_json::from_slice(&pair.value).ok());
+        let place = self.kv.place();
+        let found = patiently(self.grace, &place, || self.kv.range(&key("claim", &run)))?;
+        let kept: Option<Kept> =
+            found.first().and_then(|pair| format::read(place.as_ref(), &pair.value).ok());
         let by = kept.filter(|kept| kept.token != self.grant.token).map(|kept| Box::new(kept.claim));
         Ok(JournalError::Fenced { run, by })
     }

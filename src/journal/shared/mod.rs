@@ -26,6 +26,7 @@ mod tls;
 
 use crate::base::{Digest, Duration, RunId};
 use crate::journal::claim::{Claim, Refusal, Way, admit};
+use crate::journal::format;
 use crate::journal::raw::{Found, Frozen, Raw};
 use crate::journal::{Hold, Journal, JournalError, Store};
 use crate::run::Wish;
@@ -121,8 +122,11 @@ impl Shared {
     }
 
     fn failed(&self, error: KvError) -> JournalError {
-        let (KvError::NoAnswer(why) | KvError::Refused(why)) = error;
-        JournalError::Unreachable { store: self.kv.place(), why }
+        let store = self.kv.place();
+        match error {
+            KvError::NoAnswer(why) => JournalError::Unreachable { store, why },
+            KvError::Refused(why) => JournalError::Refused { store, why },
+        }
     }
 
     /// Asks; while this process holds a run, for as long as the grace time.
@@ -146,11 +150,7 @@ impl Shared {
     }
 
     fn read_value<T: DeserializeOwned>(&self, pair: &Pair) -> Result<T, JournalError> {
-        serde_json::from_slice(&pair.value).map_err(|error| JournalError::Damaged {
-            path: self.path(&pair.key),
-            record: 0,
-            what: error.to_string(),
-        })
+        format::read(&self.path(&pair.key), &pair.value)
     }
 
     /// The claims as they stand.
@@ -243,7 +243,7 @@ impl Shared {
             admit(others.into_iter().map(|s| (s.kept.claim, s.held)).collect(), claim, way)?;
             let token = before.max(written) + 1;
             let kept = Kept { token, origin: Origin::of_this_process(), claim: claim.clone() };
-            let text = serde_json::to_vec(&kept)
+            let text = format::write(&kept)
                 .map_err(|e| JournalError::Unreachable { store: self.kv.place(), why: e.to_string() })?;
             let mut writes = vec![
                 Write::Put("gate/".to_owned(), claim.run.to_string().into_bytes()),
@@ -294,7 +294,7 @@ impl Store for Shared {
                 .ok_or_else(|| JournalError::Fenced { run: run.clone(), by: None })?;
         }
         let head = Head { seq: 0, token: grant.token, tip: Digest::of(&text), over: false };
-        let text = serde_json::to_vec(&head).map_err(|e| failed(e.to_string()))?;
+        let text = format::write(&head).map_err(|e| failed(e.to_string()))?;
         let checks = [grant.check(), (key("head", run), None)];
         // With its head it is a run.
         let version = self
@@ -348,13 +348,13 @@ impl Store for Shared {
 
     fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
         let failed = |why: String| JournalError::Unreachable { store: self.kv.place(), why };
-        let text = serde_json::to_vec(wish).map_err(|e| failed(e.to_string()))?;
+        let text = format::write(wish).map_err(|e| failed(e.to_string()))?;
         self.ask(|| self.kv.commit(&[], &[Write::Put(key("stop", run), text.clone())])).map(drop)
     }
 
     fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
         let found = self.kv.range(&key("stop", run)).ok()?;
-        serde_json::from_slice(&found.first()?.value).ok()
+        Some(self.read_value(found.first()?).unwrap_or_else(|_| Wish::untold()))
     }
 
     fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {

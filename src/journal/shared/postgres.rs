@@ -97,12 +97,16 @@ impl Postgres {
     /// An address that is none; certificates that cannot be read.
     pub fn new(url: &str, access: &Access) -> Result<Self, JournalError> {
         let place = url.split('?').next().unwrap_or(url).to_owned();
-        let failed = |why: String| JournalError::Unreachable { store: place.clone(), why };
+        let failed = |why: String| JournalError::Refused { store: place.clone(), why };
         let mut config: Config = url.parse().map_err(|e| failed(told(&e)))?;
         if let Some(password) = &access.password {
             config.password(password);
         }
         config.application_name("lifeboat").connect_timeout(CONNECT);
+        // Whoever says whom to trust does not want to be talked out of it.
+        if config.get_ssl_mode() == SslMode::Prefer && access.wants_tls() {
+            config.ssl_mode(SslMode::Require);
+        }
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
             // What the server says of itself is believed only where somebody vouches for it.
@@ -175,21 +179,21 @@ impl Link {
 fn told(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => db.message().to_owned(),
-        None => std::error::Error::source(error)
-            .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")),
+        None => super::tls::whole(error),
     }
 }
 
 /// Whether asking again may help. A server that starts, stops or is short of something will answer later.
 fn sorted(error: &tokio_postgres::Error) -> KvError {
+    let why = told(error);
     let passing = match error.code() {
-        None => true,
+        None => !super::tls::is_final(&why) && !why.starts_with("invalid configuration"),
         Some(code) => {
             matches!(code.code().get(..2), Some("08" | "40" | "53" | "57" | "58" | "25"))
                 || MADE_MEANWHILE.contains(code)
         }
     };
-    if passing { KvError::NoAnswer(told(error)) } else { KvError::Refused(told(error)) }
+    if passing { KvError::NoAnswer(why) } else { KvError::Refused(why) }
 }
 
 /// A change, sorted for its statements.

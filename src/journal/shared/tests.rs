@@ -208,3 +208,22 @@ fn a_process_of_this_machine_that_is_gone_is_known_to_be_gone() {
     child.wait().unwrap();
     assert!(of_child.is_gone());
 }
+
+#[test]
+fn a_claim_and_a_head_of_tomorrow_are_refused_by_their_number() {
+    for key in ["claim/r-1/", "head/r-1/"] {
+        let (memory, store, hold, _journal, run) = lab();
+        drop(hold);
+        memory.edit(key, |text| {
+            let newer = String::from_utf8(text.clone()).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+            assert_ne!(newer.as_bytes(), text.as_slice());
+            *text = newer.into_bytes();
+        });
+        let refused = store.claim(&claim("r-2", "bob"), Way::Plain);
+        let Err(Refusal::Store(JournalError::Version { path, found: 2, known: 1 })) = refused else {
+            panic!("{refused:?}")
+        };
+        assert!(path.display().to_string().ends_with(key.trim_end_matches('/')), "{}", path.display());
+        assert_eq!(key == "head/r-1/", matches!(store.read(&run), Err(JournalError::Version { .. })));
+    }
+}

@@ -1,6 +1,7 @@
 //! Encrypted connections to a store: who may vouch for it, and who we are.
 
 use crate::journal::{Access, JournalError};
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -13,7 +14,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// # Errors
 /// Files that cannot be read or are no certificates.
 pub fn config(store: &str, access: &Access) -> Result<ClientConfig, JournalError> {
-    let failed = |what: String| JournalError::Unreachable { store: store.to_owned(), why: what };
+    let failed = |what: String| JournalError::Refused { store: store.to_owned(), why: what };
     let at = |path: &Path, why: String| failed(format!("{}: {why}", path.display()));
     let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, JournalError> {
         let read = CertificateDer::pem_file_iter(path).map_err(|e| at(path, e.to_string()))?;
@@ -36,4 +37,26 @@ pub fn config(store: &str, access: &Access) -> Result<ClientConfig, JournalError
             builder.with_client_auth_cert(certificates(own)?, key_der).map_err(|e| failed(e.to_string()))
         }
     }
+}
+
+/// Whether asking again cannot help: one of the two does not trust the other, or does not speak like that.
+pub fn is_final(why: &str) -> bool {
+    ["invalid peer certificate", "received fatal alert", "does not support TLS", "invalid dns name"]
+        .iter()
+        .any(|words| why.contains(words))
+}
+
+/// The words of an error with those of what is behind it, which has the matter.
+pub fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = error.source();
+    }
+    text
 }
