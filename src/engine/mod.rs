@@ -1,6 +1,7 @@
 //! Floor 7: the loop. It decides nothing: it asks the pure `run` what may start, and the facts whether an effect is there.
 //!
 //! The order of a step: *Intended* durable → effect asked for → effect observed → *Settled* durable → dependants may start.
+//! Before it records a run's end it looks once what has become of the replicas, for the record alone.
 //! Nodes that may start together share one write, and so do those that end together.
 
 mod driver;

@@ -2,7 +2,7 @@
 
 use super::grant::{Grant, patiently};
 use super::kv::{Kv, LARGEST, Version, Write};
-use super::{Head, Kept, key};
+use super::{Granted, Head, key};
 use crate::base::{Duration, Timestamp};
 use crate::journal::record::{Record, VERSION};
 use crate::journal::{Journal, JournalError, Lease};
@@ -72,7 +72,7 @@ impl SharedJournal {
         self.grant.lease.end();
         let run = self.grant.run.clone();
         let found = patiently(self.grace, &self.kv.place(), || self.kv.range(&key("claim", &run)))?;
-        let kept: Option<Kept> = found.first().and_then(|pair| serde_json::from_slice(&pair.value).ok());
+        let kept: Option<Granted> = found.first().and_then(|pair| serde_json::from_slice(&pair.value).ok());
         let by = kept.filter(|kept| kept.token != self.grant.token).map(|kept| Box::new(kept.claim));
         Ok(JournalError::Fenced { run, by })
     }
