@@ -325,10 +325,41 @@ fn the_intent_is_durable_before_the_request_and_the_end_before_dependants() {
     assert_eq!(batches[0], [Event::Taken { runner: runner() }]);
     assert_eq!(batches[1], [intended(0), intended(1)]);
     assert_eq!(batches.iter().flatten().filter(|e| **e == settled(0) || **e == settled(1)).count(), 2);
-    assert_eq!(
-        batches[batches.len() - 3..],
-        [vec![intended(2)], vec![settled(2)], vec![Event::Ended { outcome: Outcome::Completed }]]
+    assert_eq!(batches[batches.len() - 3..batches.len() - 1], [vec![intended(2)], vec![settled(2)]]);
+    // What became of the replicas of the plan, and of no others, is recorded together with the end.
+    let [Event::Observed { inventory }, Event::Ended { outcome: Outcome::Completed }] =
+        batches.last().unwrap().as_slice()
+    else {
+        panic!("{batches:?}");
+    };
+    let names: Vec<&str> = inventory.replicas.keys().map(|r| r.as_str()).collect();
+    assert_eq!((names, inventory.at), (vec!["r0", "r1", "r2"], Timestamp::from_millis(2000)));
+}
+
+#[test]
+fn a_run_ends_though_the_sites_do_not_say_what_became_of_it() {
+    let mut lab = Lab::new(acts(1), Vec::new());
+    Arc::get_mut(&mut lab.provider).unwrap().blind = true;
+    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
+    assert_eq!(lab.now(), 13, "one second for the step, and twelve for the look");
+    let events = lab.journal.events();
+    assert!(
+        matches!(events[events.len() - 2..], [Event::NotObserved { .. }, Event::Ended { .. }]),
+        "{events:?}"
     );
+}
+
+#[test]
+fn what_is_observed_of_many_replicas_is_recorded_in_parts() {
+    let mut lab = Lab::new(acts(250), Vec::new());
+    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
+    let parts = lab.journal.events().into_iter().filter_map(|e| match e {
+        Event::Observed { inventory } => Some(inventory.clone()),
+        _ => None,
+    });
+    let parts: Vec<Inventory> = parts.collect();
+    assert_eq!(parts.iter().map(|p| p.replicas.len()).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(parts.into_iter().reduce(Inventory::and).unwrap().replicas.len(), 250);
 }
 
 #[test]

@@ -239,7 +239,12 @@ impl Found<'_> {
 }
 
 /// Lines that are no records of this run, each with the record that it stands behind; those of one kind that stand together are one.
-fn strange(pieces: &[Piece], bones: &[Bone<'_>], strangers: &BTreeMap<usize, Option<u64>>) -> Vec<Fault> {
+fn strange(
+    pieces: &[Piece],
+    bones: &[Bone<'_>],
+    strangers: &BTreeMap<usize, Option<u64>>,
+    ended: bool,
+) -> Vec<Fault> {
     let by_place: BTreeMap<usize, u64> = bones.iter().map(|b| (b.at, b.seq())).collect();
     let there: BTreeSet<u64> = bones.iter().map(Bone::seq).collect();
     let last = bones.last().map_or(0, Bone::seq);
@@ -251,7 +256,11 @@ fn strange(pieces: &[Piece], bones: &[Bone<'_>], strangers: &BTreeMap<usize, Opt
             (Is::Sound(_), Some(None)) => Stranger::Record,
             (Is::Sound(_), None) => continue,
             // Where a record is missing, a broken line is what is left of it.
-            (Is::Broken(_), _) if (after == last && !ended) || after < last && !there.contains(&(after + 1)) => continue,
+            (Is::Broken(_), _)
+                if (after == last && !ended) || after < last && !there.contains(&(after + 1)) =>
+            {
+                continue;
+            }
             (Is::Broken(_), _) => Stranger::NoRecord,
         };
         let line = piece.line;
