@@ -31,7 +31,10 @@ impl Tip {
         struct Version {
             format: u32,
         }
-        let damaged = |what: String| JournalError::Damaged { path: path.to_owned(), record: 0, what };
+        let damaged = |what: String| {
+            let what = format!("the journal's end that is kept here cannot be used: {what}");
+            JournalError::Damaged { path: path.to_owned(), record: 0, what }
+        };
         let version: Version = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
         if version.format != VERSION {
             return Err(JournalError::Version {

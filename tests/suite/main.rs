@@ -15,5 +15,6 @@ mod schema;
 mod simulated;
 mod stop;
 mod trouble;
+mod verify;
 mod views;
 mod world;
