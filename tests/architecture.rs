@@ -18,10 +18,10 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("model", &["base", "domain", "diag", "document", "port"]),
     ("planner", &["base", "domain", "inventory", "model", "plan", "port"]),
     ("checker", &["base", "domain", "inventory", "plan"]),
-    // A run's events carry the provider's own `Failure`.
-    ("run", &["base", "domain", "plan", "port"]),
+    // A run's events carry the provider's own `Failure`, and what was observed at its end.
+    ("run", &["base", "domain", "inventory", "plan", "port"]),
     ("provider", &["base", "domain", "inventory", "port"]),
-    ("journal", &["base", "plan", "run"]),
+    ("journal", &["base", "inventory", "plan", "run"]),
     ("engine", &["base", "domain", "inventory", "plan", "port", "run", "journal"]),
     // It words the provider's own `Failure`.
     ("report", &["base", "diag", "domain", "inventory", "model", "plan", "port", "run"]),

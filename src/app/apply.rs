@@ -7,10 +7,10 @@ use super::world::World;
 use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
-use crate::inventory::changed;
+use crate::inventory::{Inventory, changed};
 use crate::journal::record::VERSION;
 use crate::journal::{Frozen, JournalError, Store, Way};
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose};
 use crate::report::{Style, diagnostic, refused, text};
 use crate::run::Progress;
 use std::path::Path;
@@ -81,15 +81,16 @@ pub fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said
 /// Claims, freezes and drives a plan that was just made.
 pub async fn begin(desk: &Desk, prepared: Prepared, manner: Manner, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    start(desk, world, Start { plan, documents: loaded.documents, seal: None, from: None, manner }, screen)
-        .await
+    let confirmed = plan.purpose != Purpose::Replicate;
+    let what = Start { plan, documents: loaded.documents, sealed: None, from: None, confirmed, manner };
+    start(desk, world, what, screen).await
 }
 
 /// The same for the way back from a run: it takes the replicas over, and only when it is there to be taken up is that run closed.
 pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
     let (documents, manner) = (loaded.documents, Manner::default());
-    let start_back = Start { plan, documents, seal: None, from: Some(from), manner };
+    let start_back = Start { plan, documents, sealed: None, from: Some(from), confirmed: true, manner };
     start(desk, world, start_back, screen).await
 }
 
@@ -97,28 +98,36 @@ pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mu
 struct Start {
     plan: Plan,
     documents: Vec<(String, Digest)>,
-    /// Its seal, where it was sealed.
-    seal: Option<Digest>,
+    /// Its seal and its text, where it was sealed.
+    sealed: Option<(Digest, String)>,
     /// The run whose replicas it takes over.
     from: Option<Held>,
+    /// Whether a person confirmed it by its name.
+    confirmed: bool,
     /// How it is driven.
     manner: Manner,
 }
 
 async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
-    let Start { plan, documents, seal, from, manner } = what;
+    let Start { plan, documents, sealed, from, confirmed, manner } = what;
     manner.check(&world)?;
     let runs = desk.store()?;
     let id = new_run(runs.as_ref(), world.clock().now())?;
     let way = from.as_ref().map_or(Way::Plain, |f| Way::Beside(&f.found.frozen.run));
     let active = claimed(desk, &claim(desk, &id, &plan, &world), way)?;
     // Between looking and claiming another run may have ended. From here on nobody else changes these replicas.
-    if let Err(stale) = still_fits(&plan, &world).await {
-        active.release()?;
-        return Err(stale);
-    }
+    let before = match still_fits(&plan, &world).await {
+        Ok(inventory) => inventory.of(plan.placements.keys()),
+        Err(stale) => {
+            active.release()?;
+            return Err(stale);
+        }
+    };
     let setup = serde_json::to_value(&world.settings).map_err(|e| JournalError::io(&desk.own())(e.into()))?;
-    let frozen = Frozen { format: VERSION, run: id.clone(), plan, setup, documents, seal };
+    let (seal, sealed) = sealed.unzip();
+    let (confirmed, before) = (confirmed.then(|| desk.runner()), Some(before));
+    let frozen =
+        Frozen { format: VERSION, run: id.clone(), plan, setup, documents, seal, sealed, confirmed, before };
     let journal = match runs.create(&frozen) {
         Ok(journal) => journal,
         Err(error) => {
@@ -142,16 +151,16 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
 }
 
 /// Whether the facts that the plan relied on are still what they were.
-pub async fn still_fits(plan: &Plan, world: &World) -> Result<(), Box<Answer>> {
+pub async fn still_fits(plan: &Plan, world: &World) -> Result<Inventory, Box<Answer>> {
     let inventory = world.observe(&world.subjects(&plan.placements)).await;
     match refused::stale(&changed(&plan.read, &inventory), plan) {
         Some(finding) => Err(Answer::stop(Exit::Stale, finding)),
-        None => Ok(()),
+        None => Ok(inventory),
     }
 }
 
 async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> Said {
-    let (sealed, seal) = seal::read(path)?;
+    let (sealed, seal, text) = seal::read(path)?;
     let world = World::from_settings(desk, sealed.setup)?;
     ask.manner.check(&world)?;
     still_fits(&sealed.plan, &world).await?;
@@ -173,7 +182,8 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     worded(desk, &found, &Sources::default(), screen);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);
-    let what = Start { plan, documents, seal: Some(seal), from: None, manner: ask.manner };
+    let sealed = Some((seal, text));
+    let what = Start { plan, documents, sealed, from: None, confirmed: true, manner: ask.manner };
     with(desk, (found, Sources::default()), start(desk, world, what, screen).await)
 }
 

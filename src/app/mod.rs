@@ -3,6 +3,7 @@
 pub mod abort;
 pub mod apply;
 pub mod carry;
+pub mod evidence;
 mod gate;
 mod hold;
 pub mod import;
@@ -25,6 +26,7 @@ pub mod stop;
 mod store;
 pub mod takeover;
 pub mod validate;
+pub mod verify;
 mod world;
 
 use crate::base::RunId;
@@ -64,6 +66,8 @@ pub enum Exit {
     Gated = 9,
     /// Done, with exceptions.
     Exceptions = 10,
+    /// `verify` found that a run is not what was written.
+    NotVerified = 11,
     /// A fault of Lifeboat itself.
     Internal = 70,
     /// A file, journal or store is unreadable or full.
@@ -86,6 +90,7 @@ impl Exit {
             Self::InDoubt => "in-doubt",
             Self::Gated => "gated",
             Self::Exceptions => "exceptions",
+            Self::NotVerified => "not-verified",
             Self::Internal => "internal",
             Self::Io => "io",
         }

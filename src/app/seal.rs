@@ -51,45 +51,59 @@ fn close(sealed: &Sealed) -> Result<(String, Digest), serde_json::Error> {
     Ok((format!("{open},\n\"seal\":\"{seal}\"}}\n"), seal))
 }
 
-/// Reads a sealed plan, and refuses one that was changed.
-pub fn read(path: &Path) -> Result<(Sealed, Digest), Box<Answer>> {
-    let about = |finding: Finding, exit| Err(Answer::stop(exit, finding.about(shown(path))));
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let finding = Finding::new(Code::FileUnreadable, format!("the plan cannot be read: {error}"));
-            return about(finding, Exit::Io);
-        }
-    };
-    let unreadable = || {
-        Finding::new(Code::PlanUnreadable, "the file is no sealed plan")
-            .help("`lifeboat plan RUNBOOK --out FILE` seals one")
-    };
-    let Ok(value) = serde_json::from_str::<Value>(&text) else { return about(unreadable(), Exit::Invalid) };
+/// Why a text is no sealed plan that can be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unsealed {
+    /// It is none.
+    Unreadable,
+    /// Its format is not known.
+    Version(u64),
+    /// It is not what was sealed.
+    Edited,
+}
+
+/// Opens a sealed plan's text, and makes its seal anew.
+///
+/// # Errors
+/// [`Unsealed`].
+pub fn open(text: &str) -> Result<(Sealed, Digest), Unsealed> {
+    let value: Value = serde_json::from_str(text).map_err(|_| Unsealed::Unreadable)?;
     match value.get("lifeboatPlan").and_then(Value::as_u64) {
-        None => return about(unreadable(), Exit::Invalid),
-        Some(found) if found != u64::from(VERSION) => {
-            let message = format!("the sealed plan has format {found}, and this version knows {VERSION}");
-            return about(
-                Finding::new(Code::PlanVersion, message).help("plan again with this version"),
-                Exit::Invalid,
-            );
-        }
+        None => return Err(Unsealed::Unreadable),
+        Some(found) if found != u64::from(VERSION) => return Err(Unsealed::Version(found)),
         Some(_) => {}
     }
-    let edited = || {
-        Finding::new(Code::PlanEdited, "the sealed plan was changed after it was sealed")
-            .help("change the documents instead, and seal a new plan")
-    };
     let parts = text.trim_end().rsplit_once(",\n\"seal\":\"");
     let sealed = parts.and_then(|(open, tail)| {
         let seal: Digest = tail.strip_suffix("\"}")?.parse().ok()?;
         let body = format!("{open}}}");
         (Digest::of(body.as_bytes()) == seal).then_some((body, seal))
     });
-    let Some((body, seal)) = sealed else { return about(edited(), Exit::Invalid) };
-    match serde_json::from_str(&body) {
-        Ok(sealed) => Ok((sealed, seal)),
-        Err(_) => about(unreadable(), Exit::Invalid),
-    }
+    let (body, seal) = sealed.ok_or(Unsealed::Edited)?;
+    Ok((serde_json::from_str(&body).map_err(|_| Unsealed::Unreadable)?, seal))
+}
+
+/// Reads a sealed plan with its seal and its text, and refuses one that was changed.
+pub fn read(path: &Path) -> Result<(Sealed, Digest, String), Box<Answer>> {
+    let about = |finding: Finding, exit| Answer::stop(exit, finding.about(shown(path)));
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let finding = Finding::new(Code::FileUnreadable, format!("the plan cannot be read: {error}"));
+        about(finding, Exit::Io)
+    })?;
+    let (sealed, seal) = open(&text).map_err(|why| {
+        let finding = match why {
+            Unsealed::Unreadable => Finding::new(Code::PlanUnreadable, "the file is no sealed plan")
+                .help("`lifeboat plan RUNBOOK --out FILE` seals one"),
+            Unsealed::Version(found) => {
+                let message = format!("the sealed plan has format {found}, and this version knows {VERSION}");
+                Finding::new(Code::PlanVersion, message).help("plan again with this version")
+            }
+            Unsealed::Edited => {
+                Finding::new(Code::PlanEdited, "the sealed plan was changed after it was sealed")
+                    .help("change the documents instead, and seal a new plan")
+            }
+        };
+        about(finding, Exit::Invalid)
+    })?;
+    Ok((sealed, seal, text))
 }

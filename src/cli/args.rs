@@ -214,6 +214,14 @@ pub enum Command {
         /// List every step.
         #[arg(long)]
         steps: bool,
+        /// Write all that is kept of the run into one file, which `verify` checks on any machine.
+        #[arg(long, value_name = "FILE", conflicts_with = "steps")]
+        evidence: Option<PathBuf>,
+    },
+    /// Check that a run, or the evidence of one, is what was written; touches no site.
+    Verify {
+        /// The run, or `latest`, or the file of its evidence.
+        what: String,
     },
     /// The documents as they are meant, with every default.
     Show {

@@ -163,6 +163,8 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         }
         Command::Lock => app::lock::lock(desk),
         Command::History => app::runs::history(desk),
+        Command::Report { run, evidence: Some(file), .. } => app::evidence::export(desk, &run, &file),
+        Command::Verify { what } => app::verify::verify(desk, &what),
         Command::Report { run, .. } => app::runs::report(desk, &run),
         Command::Show { kind, name } => app::show::show(desk, kind.as_deref().map(|k| (k, name.as_deref()))),
         Command::Schema => Ok(schema()),

@@ -6,7 +6,7 @@ use crate::engine::settle::{self, Verdict};
 use crate::engine::{StopSignal, wait};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
-use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider};
+use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
 use crate::run::{Event, FailedWhy, How, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -53,6 +53,12 @@ pub enum Seen<'a> {
 
 /// How often it is told how far an action has come.
 const TOLD: Duration = Duration::from_secs(10);
+
+/// How long the end of a run waits for what has become of its replicas: a little more than a host has to answer a call.
+const LOOK_BACK: Duration = Duration::from_secs(12);
+
+/// So many replicas share one record of what was observed: a value in a store has its largest size.
+const TOGETHER: usize = 100;
 
 /// A point at which the runner dies: fault injection is a public feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,9 +286,38 @@ impl Driver<'_> {
         }
         let stopped = self.run.progress.stopping().is_some_and(StopWhy::is_wanted);
         let outcome = outcome(&self.run.progress, stopped);
-        self.note([Event::Ended { outcome }])?;
+        // It may take a while, and what has ended is to be durable meanwhile.
+        self.write()?;
+        let last = self.look_back().await;
+        self.note(last.into_iter().chain([Event::Ended { outcome }]))?;
         self.write()?;
         Ok(outcome)
+    }
+
+    /// What has become of the plan's replicas, for the record alone: nothing follows from it, and a run ends whether the sites answer or not.
+    async fn look_back(&self) -> Vec<Event> {
+        let (provider, clock) = (&self.run.provider, &self.run.clock);
+        let subjects: Vec<Subject> = self
+            .run
+            .progress
+            .plan()
+            .placements
+            .iter()
+            .map(|(replica, placement)| Subject { replica: replica.clone(), placement: placement.clone() })
+            .collect();
+        // The look works under the driver's own promise; whoever waits beside it needs another one.
+        let _promise = clock.busy();
+        tokio::select! {
+            biased;
+            inventory = provider.observe(&subjects) => {
+                let inventory = inventory.of(subjects.iter().map(|s| &s.replica));
+                let parts = inventory.parts(TOGETHER).into_iter();
+                parts.map(|inventory| Event::Observed { inventory }).collect()
+            }
+            () = clock.until(clock.now().after(LOOK_BACK)) => {
+                vec![Event::NotObserved { why: format!("the sites had not answered after {LOOK_BACK}") }]
+            }
+        }
     }
 
     /// Nothing new starts, waits are given up, and what is under way has the grace time to end.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::{Duration, RunId, Timestamp};
 use crate::domain::{Probe, Settled, VmRef};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Observed, Typical};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Edge, NodeId, On, Plan, Work};
 use crate::port::{Clock, Failure, Later, Look, Order, Provider, Subject};
@@ -116,12 +116,26 @@ struct Scripted {
     /// From when to when machines answer.
     up: Mutex<Vec<(i64, i64)>>,
     asked: Mutex<Vec<u32>>,
+    /// Whether a look at the end of the run is never answered.
+    blind: bool,
     probes: Mutex<Vec<i64>>,
 }
 
+fn observed() -> Observed {
+    Observed { facts: None, why: None, typical: Typical::default() }
+}
+
 impl Provider for Scripted {
-    fn observe<'a>(&'a self, _: &'a [Subject]) -> Later<'a, Inventory> {
-        unreachable!("the engine never observes")
+    fn observe<'a>(&'a self, subjects: &'a [Subject]) -> Later<'a, Inventory> {
+        Box::pin(async move {
+            if self.blind {
+                self.clock.until(self.clock.now().after(Duration::from_mins(10_000))).await;
+            }
+            let seen = |s: &Subject| (s.replica.clone(), observed());
+            let stranger = ("stranger".parse().unwrap(), observed());
+            let replicas = subjects.iter().map(seen).chain([stranger]).collect();
+            Inventory { at: self.clock.now(), sites: BTreeMap::new(), replicas }
+        })
     }
 
     fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>> {
@@ -312,12 +326,29 @@ fn the_intent_is_durable_before_the_request_and_the_end_before_dependants() {
     assert_eq!(batches[1], [intended(0), intended(1)]);
     // So do what ends and what may start because of it: never an intent before the end that it waits for.
     assert_eq!(
-        batches[2..],
-        [
-            vec![settled(0)],
-            vec![settled(1), intended(2)],
-            vec![settled(2), Event::Ended { outcome: Outcome::Completed }]
-        ]
+        batches[2..batches.len() - 1],
+        [vec![settled(0)], vec![settled(1), intended(2)], vec![settled(2)]]
+    );
+    // What became of the replicas of the plan, and of no others, is recorded together with the end.
+    let [Event::Observed { inventory }, Event::Ended { outcome: Outcome::Completed }] =
+        batches.last().unwrap().as_slice()
+    else {
+        panic!("{batches:?}");
+    };
+    let names: Vec<&str> = inventory.replicas.keys().map(|r| r.as_str()).collect();
+    assert_eq!((names, inventory.at), (vec!["r0", "r1", "r2"], Timestamp::from_millis(2000)));
+}
+
+#[test]
+fn a_run_ends_though_the_sites_do_not_say_what_became_of_it() {
+    let mut lab = Lab::new(acts(1), Vec::new());
+    Arc::get_mut(&mut lab.provider).unwrap().blind = true;
+    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
+    assert_eq!(lab.now(), 13, "one second for the step, and twelve for the look");
+    let events = lab.journal.events();
+    assert!(
+        matches!(events[events.len() - 2..], [Event::NotObserved { .. }, Event::Ended { .. }]),
+        "{events:?}"
     );
 }
 
@@ -325,8 +356,8 @@ fn the_intent_is_durable_before_the_request_and_the_end_before_dependants() {
 fn a_chain_costs_one_write_a_step_and_steps_that_start_together_one_for_all() {
     let mut chain = Lab::new(acts(50), (1..50).map(|i| done(i - 1, i)).collect());
     assert_eq!(chain.go().unwrap().outcome, Outcome::Completed);
-    // One for taking it up, one for the first intent; then each write has an end and what follows from it.
-    assert_eq!(chain.journal.batches.len(), 52);
+    // One for taking it up, one for the first intent, one for the end of the run; the others have an end and what follows from it.
+    assert_eq!(chain.journal.batches.len(), 53);
     let mut fan = Lab::new(acts(50), Vec::new());
     assert_eq!(fan.go().unwrap().outcome, Outcome::Completed);
     assert_eq!(fan.journal.batches[1].len(), 50);
@@ -347,6 +378,19 @@ fn cut_off_inside_a_write_that_has_an_end_and_an_intent_nothing_of_the_intent_ha
     lab.crash = None;
     assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
     assert_eq!(lab.asked(), [0, 1], "asked for once");
+}
+
+#[test]
+fn what_is_observed_of_many_replicas_is_recorded_in_parts() {
+    let mut lab = Lab::new(acts(250), Vec::new());
+    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
+    let parts = lab.journal.events().into_iter().filter_map(|e| match e {
+        Event::Observed { inventory } => Some(inventory.clone()),
+        _ => None,
+    });
+    let parts: Vec<Inventory> = parts.collect();
+    assert_eq!(parts.iter().map(|p| p.replicas.len()).collect::<Vec<_>>(), [100, 100, 50]);
+    assert_eq!(parts.into_iter().reduce(Inventory::and).unwrap().replicas.len(), 250);
 }
 
 #[test]

@@ -79,6 +79,34 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// What it says of some replicas, with all sites.
+    #[must_use]
+    pub fn of<'a>(mut self, replicas: impl IntoIterator<Item = &'a ReplicaName>) -> Self {
+        let found = replicas.into_iter().filter_map(|name| self.replicas.remove_entry(name)).collect();
+        Self { replicas: found, ..self }
+    }
+
+    /// In parts of so many replicas, each with all sites; at least one.
+    #[must_use]
+    pub fn parts(self, most: usize) -> Vec<Self> {
+        let Self { at, sites, replicas } = self;
+        let mut parts = Vec::new();
+        let mut left = replicas.into_iter().peekable();
+        while parts.is_empty() || left.peek().is_some() {
+            let replicas = left.by_ref().take(most.max(1)).collect();
+            parts.push(Self { at, sites: sites.clone(), replicas });
+        }
+        parts
+    }
+
+    /// Together with a later part of it.
+    #[must_use]
+    pub fn and(mut self, part: Self) -> Self {
+        self.sites.extend(part.sites);
+        self.replicas.extend(part.replicas);
+        self
+    }
+
     /// Another replica than `own` that is replicated from a machine, or is being brought back to it.
     #[must_use]
     pub fn user_of(&self, vm: &VmRef, own: &ReplicaName) -> Option<ReplicaName> {

@@ -1,14 +1,20 @@
-//! The local store: a folder `runs/<run>/` with the frozen plan (`run.json`) and the journal (`journal.jsonl`).
+//! The local store: a folder `runs/<run>/` with the frozen plan (`run.json`), the journal (`journal.jsonl`) and, once it ended
+//! or stopped, the journal's end (`tip.json`).
 
 use crate::base::{Digest, RunId, Timestamp};
 use crate::journal::active::Active;
 use crate::journal::format;
 use crate::journal::record::{Record, VERSION};
-use crate::journal::{Claim, Found, Frozen, Hold, Journal, JournalError, Raw, Refusal, Store, Way};
+use crate::journal::{
+    Claim, Found, Frozen, Hold, Journal, JournalError, Kept, Raw, Refusal, Store, Tip, Way,
+};
 use crate::run::{Event, Wish};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+/// The file that keeps a journal's end, beside it.
+const TIP: &str = "tip.json";
 
 /// The folder of all runs.
 #[derive(Debug, Clone)]
@@ -83,6 +89,7 @@ impl Runs {
             sync_folder(own)?;
         }
         Ok(LocalJournal {
+            run: frozen.run.clone(),
             path: journal,
             file,
             seq: 0,
@@ -142,6 +149,17 @@ impl Runs {
         Ok(Raw { plan_at: path, plan, journal_at, journal })
     }
 
+    fn kept(&self, run: &RunId) -> Result<Kept, JournalError> {
+        // The tip first: the journal may grow in between, and never does it shrink.
+        let path = self.folder.join(run.as_str()).join(TIP);
+        let tip = match std::fs::read(&path) {
+            Ok(bytes) => Some((Tip::read(&bytes, &path, run)?, path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(JournalError::io(&path)(error)),
+        };
+        Ok(Kept { raw: self.raw(run)?, tip })
+    }
+
     /// Leaves word for the runner of a run that it shall stop, wherever it runs that sees this folder.
     ///
     /// # Errors
@@ -189,7 +207,8 @@ impl Runs {
             file.sync_all().map_err(JournalError::io(&path))?;
         }
         let ((seq, token), tip, length) = (found.last(), found.tip, found.length);
-        Ok((found, LocalJournal { path, file, seq, token: token + 1, tip, length, broken: false }))
+        let (run, token) = (run.clone(), token + 1);
+        Ok((found, LocalJournal { run, path, file, seq, token, tip, length, broken: false }))
     }
 }
 
@@ -231,6 +250,7 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), JournalError> {
 /// A journal that is being written.
 #[derive(Debug)]
 pub struct LocalJournal {
+    run: RunId,
     path: PathBuf,
     file: File,
     seq: u64,
@@ -250,6 +270,15 @@ impl LocalJournal {
         }
         self.file.write_all(text.as_bytes())?;
         self.file.sync_data()
+    }
+
+    /// Keeps the journal's end beside it when the run ends or stops. The record is durable by then and counts, so where this cannot
+    /// be written nothing is lost but the means to find that records are missing.
+    fn keep_tip(&self, over: bool) {
+        let tip = Tip { format: VERSION, run: self.run.clone(), seq: self.seq, tip: self.tip, over };
+        if let Ok(text) = serde_json::to_vec(&tip) {
+            drop(write_whole(&self.path.with_file_name(TIP), &text));
+        }
     }
 }
 
@@ -274,6 +303,9 @@ impl Journal for LocalJournal {
         }
         (self.tip, self.seq) = (tip, seq);
         self.length += text.len() as u64;
+        if let Some((_, last)) = events.last().filter(|(_, event)| event.is_end()) {
+            self.keep_tip(last.ends_for_good());
+        }
         Ok(())
     }
 }
@@ -316,6 +348,10 @@ impl Store for Local {
 
     fn raw(&self, run: &RunId) -> Result<Raw, JournalError> {
         self.runs.raw(run)
+    }
+
+    fn kept(&self, run: &RunId) -> Result<Kept, JournalError> {
+        self.runs.kept(run)
     }
 
     fn open(&self, run: &RunId) -> Result<(Found, Box<dyn Journal>), JournalError> {
@@ -381,6 +417,9 @@ mod tests {
             setup: serde_json::Value::Null,
             documents: Vec::new(),
             seal: None,
+            sealed: None,
+            confirmed: None,
+            before: None,
         };
         let mut journal = runs.create(&frozen).unwrap();
         let event = [(Timestamp::from_millis(5), Event::Stopping { why: StopWhy::Asked })];

@@ -12,6 +12,8 @@ pub mod shared;
 pub mod store;
 #[cfg(test)]
 mod tests;
+mod tip;
+pub mod verify;
 
 pub use claim::{Claim, Refusal, Way};
 pub use lease::Lease;
@@ -19,7 +21,8 @@ pub use local::{Local, Runs};
 pub use place::{Access, Place};
 pub use raw::{Found, Frozen, Raw};
 pub use record::Record;
-pub use store::{Hold, Journal, Store};
+pub use store::{Hold, Journal, Kept, Store};
+pub use tip::Tip;
 
 use crate::base::{Duration, RunId};
 use std::path::PathBuf;

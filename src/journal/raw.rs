@@ -1,10 +1,11 @@
 //! A run as its store keeps it, and what it means: the frozen plan, the records, and the fold over them.
 
 use crate::base::{Digest, RunId};
+use crate::inventory::Inventory;
 use crate::journal::JournalError;
 use crate::journal::record::{Bad, Record, VERSION};
 use crate::plan::Plan;
-use crate::run::Progress;
+use crate::run::{Progress, Runner};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,15 @@ pub struct Frozen {
     /// The seal of the plan's file, where it was sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<Digest>,
+    /// The sealed plan's text, so that its seal can be made again on any machine and by any later version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+    /// Who confirmed the plan by its name, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Runner>,
+    /// What was observed of the plan's replicas right before the run began, once nobody else could change them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Inventory>,
 }
 
 /// The bytes of a run: the same in every store.

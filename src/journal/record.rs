@@ -3,6 +3,10 @@
 //! Format 1: `{"v":1,"seq":…,"at":…,"token":…,"prev":…,"event":{…},"sum":…}`. `sum` is the SHA-256 of the line without it,
 //! that is of everything before `,"sum"`, closed with `}`. `prev` is the `sum` of the record before, and for the first one the digest of the
 //! frozen plan's file: an edited, removed or inserted record is found, and so is a journal that was put beside another plan.
+//!
+//! Within format 1 fields that may be absent and kinds of events are added, and none is taken away or given another meaning: what was
+//! written before is read as it was. `observed` and `notObserved` came after the first version, and so did `sealed`, `confirmed` and `before`
+//! of the frozen plan, whose format has the same number. A version that does not know a kind of event cannot read its record, and says so.
 
 use crate::base::{Digest, Timestamp};
 use crate::run::Event;
@@ -70,16 +74,7 @@ impl Record {
     /// # Errors
     /// [`Bad`].
     pub fn read(line: &str, expected: u64, prev: Digest) -> Result<(Self, Digest), Bad> {
-        const TAIL: usize = ",\"sum\":\"\"}".len() + 64;
-        let cut = line.len().checked_sub(TAIL).ok_or(Bad::Form)?;
-        let (open, tail) = (line.get(..cut).ok_or(Bad::Form)?, line.get(cut..).ok_or(Bad::Form)?);
-        let sum = tail.strip_prefix(",\"sum\":\"").and_then(|t| t.strip_suffix("\"}")).ok_or(Bad::Form)?;
-        let body = format!("{open}}}");
-        let own = Digest::of(body.as_bytes());
-        // Compared as text: what could be written in two ways could be changed unseen.
-        if sum != own.to_string() {
-            return Err(if sum.parse::<Digest>().is_ok() { Bad::Sum } else { Bad::Form });
-        }
+        let (body, own) = body(line)?;
         #[derive(Deserialize)]
         struct Version {
             v: u32,
@@ -97,4 +92,22 @@ impl Record {
         }
         Ok((record, own))
     }
+}
+
+/// The text of a line that its digest is taken of, and that digest, where it is the one that the line ends with.
+///
+/// # Errors
+/// [`Bad::Form`], [`Bad::Sum`].
+pub(super) fn body(line: &str) -> Result<(String, Digest), Bad> {
+    const TAIL: usize = ",\"sum\":\"\"}".len() + 64;
+    let cut = line.len().checked_sub(TAIL).ok_or(Bad::Form)?;
+    let (open, tail) = (line.get(..cut).ok_or(Bad::Form)?, line.get(cut..).ok_or(Bad::Form)?);
+    let sum = tail.strip_prefix(",\"sum\":\"").and_then(|t| t.strip_suffix("\"}")).ok_or(Bad::Form)?;
+    let body = format!("{open}}}");
+    let own = Digest::of(body.as_bytes());
+    // Compared as text: what could be written in two ways could be changed unseen.
+    if sum != own.to_string() {
+        return Err(if sum.parse::<Digest>().is_ok() { Bad::Sum } else { Bad::Form });
+    }
+    Ok((body, own))
 }

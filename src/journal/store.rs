@@ -5,9 +5,10 @@
 use crate::base::{Duration, RunId, Timestamp};
 use crate::journal::claim::{Claim, Refusal, Way};
 use crate::journal::raw::{Found, Frozen, Raw};
-use crate::journal::{JournalError, lease::Lease};
+use crate::journal::{JournalError, Tip, lease::Lease};
 use crate::run::{Event, Wish};
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 /// Where runs are kept.
 pub trait Store: Send + Sync + Debug {
@@ -43,6 +44,12 @@ pub trait Store: Send + Sync + Debug {
     /// # Errors
     /// [`JournalError::Unknown`]; [`JournalError::Damaged`] where a part of it is gone; where the store cannot be read.
     fn raw(&self, run: &RunId) -> Result<Raw, JournalError>;
+
+    /// All that is kept of a run, whether it fits together or not, with what is known of the journal's end from outside of it.
+    ///
+    /// # Errors
+    /// As [`Store::raw`].
+    fn kept(&self, run: &RunId) -> Result<Kept, JournalError>;
 
     /// Reads a run.
     ///
@@ -101,6 +108,15 @@ pub trait Store: Send + Sync + Debug {
     fn grace(&self) -> Duration {
         Duration::ZERO
     }
+}
+
+/// All that is kept of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its bytes.
+    pub raw: Raw,
+    /// Its end, where that is known, and where it is kept.
+    pub tip: Option<(Tip, PathBuf)>,
 }
 
 /// A claim that is held. Dropping it lets go of the lease; the run is then unfinished until it is released.

@@ -33,6 +33,9 @@ fn frozen(run: &str) -> Frozen {
         setup: serde_json::json!({"k": 1}),
         documents,
         seal: None,
+        sealed: None,
+        confirmed: None,
+        before: None,
     }
 }
 

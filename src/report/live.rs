@@ -100,6 +100,10 @@ impl Live {
             Event::Stopping { why } => {
                 vec![line('!', format!("stopping, {}: nothing new starts", words::stop(why, &self.plan)))]
             }
+            Event::Observed { .. } => Vec::new(),
+            Event::NotObserved { why } => {
+                vec![line('!', format!("what became of the replicas was not observed: {why}"))]
+            }
             Event::Ended { outcome } => vec![line(ended_mark(*outcome), outcome.word().to_owned())],
             Event::Closed { person, because } => vec![line('.', format!("closed by {person}: {because}"))],
         }

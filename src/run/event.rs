@@ -2,6 +2,7 @@
 
 use crate::base::Timestamp;
 use crate::domain::{Transfer, Unmet};
+use crate::inventory::Inventory;
 use crate::plan::NodeId;
 use crate::port::Failure;
 use crate::run::outcome::Outcome;
@@ -182,6 +183,16 @@ pub enum Event {
         /// Why.
         why: StopWhy,
     },
+    /// What was observed of the plan's replicas when nothing ran any more, right before an end; of many replicas in several of these.
+    Observed {
+        /// The sites, and some of the replicas.
+        inventory: Inventory,
+    },
+    /// What became of the replicas could not be observed before an end.
+    NotObserved {
+        /// Why.
+        why: String,
+    },
     /// The run ended; it may be taken up again where its outcome allows that.
     Ended {
         /// How.
@@ -216,6 +227,12 @@ pub enum FailedWhy {
 }
 
 impl Event {
+    /// Whether nothing happens in the run after it, until somebody takes it up again.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Ended { .. } | Self::Closed { .. })
+    }
+
     /// Whether nothing can happen in the run after it.
     #[must_use]
     pub const fn ends_for_good(&self) -> bool {
@@ -242,6 +259,8 @@ impl Event {
             Self::Taken { .. }
             | Self::TakenOver { .. }
             | Self::Stopping { .. }
+            | Self::Observed { .. }
+            | Self::NotObserved { .. }
             | Self::Ended { .. }
             | Self::Closed { .. } => None,
         }

@@ -204,7 +204,7 @@ impl Progress {
     fn take_in(&mut self, event: &Event, at: Timestamp) -> Result<(), IllegalEvent> {
         match event {
             Event::Taken { .. } => self.taken(),
-            Event::TakenOver { .. } => {}
+            Event::TakenOver { .. } | Event::Observed { .. } | Event::NotObserved { .. } => {}
             Event::Intended { node, attempt } => {
                 self.legal(*node, "started", |s| matches!(s, Status::Pending | Status::Retrying(_)))?;
                 self.tried(*node, *attempt);

@@ -34,6 +34,9 @@ fn freeze(folder: &Path, plan: &Plan) -> RunId {
         setup: serde_json::Value::Null,
         documents: Vec::new(),
         seal: None,
+        sealed: None,
+        confirmed: None,
+        before: None,
     };
     Runs::new(folder).create(&frozen).unwrap();
     run

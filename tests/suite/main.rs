@@ -17,5 +17,6 @@ mod simulated;
 mod stop;
 mod store;
 mod trouble;
+mod verify;
 mod views;
 mod world;

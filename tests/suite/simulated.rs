@@ -107,6 +107,9 @@ impl Lab {
             setup: serde_json::Value::Null,
             documents: Vec::new(),
             seal: None,
+            sealed: None,
+            confirmed: None,
+            before: None,
         };
         Runs::new(self.folder.path()).create(&frozen).unwrap();
         run

@@ -2,7 +2,7 @@
 
 use super::grant::{Grant, patiently};
 use super::kv::{Kv, LARGEST, Version, Write};
-use super::{Head, Kept, key};
+use super::{Granted, Head, key};
 use crate::base::{Duration, Timestamp};
 use crate::journal::format;
 use crate::journal::record::{Record, VERSION};
@@ -74,7 +74,7 @@ impl SharedJournal {
         let run = self.grant.run.clone();
         let place = self.kv.place();
         let found = patiently(self.grace, &place, || self.kv.range(&key("claim", &run)))?;
-        let kept: Option<Kept> =
+        let kept: Option<Granted> =
             found.first().and_then(|pair| format::read(place.as_ref(), &pair.value).ok());
         let by = kept.filter(|kept| kept.token != self.grant.token).map(|kept| Box::new(kept.claim));
         Ok(JournalError::Fenced { run, by })

@@ -28,7 +28,8 @@ use crate::base::{Digest, Duration, RunId};
 use crate::journal::claim::{Claim, Refusal, Way, admit};
 use crate::journal::format;
 use crate::journal::raw::{Found, Frozen, Raw};
-use crate::journal::{Hold, Journal, JournalError, Store};
+use crate::journal::record::VERSION;
+use crate::journal::{Hold, Journal, JournalError, Kept, Store, Tip};
 use crate::run::Wish;
 use grant::{Grant, Grants, Origin};
 use journal::SharedJournal;
@@ -85,7 +86,7 @@ struct Head {
 
 /// A claim as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
+struct Granted {
     /// The token of the last grant.
     token: u64,
     /// The process that it was granted to.
@@ -96,7 +97,7 @@ struct Kept {
 
 /// A claim with all that decides about it.
 struct Standing {
-    kept: Kept,
+    kept: Granted,
     held: bool,
     /// Whether its run never began or is over.
     nothing: bool,
@@ -162,7 +163,7 @@ impl Shared {
         let alive = self.range("alive/")?;
         let mut found = Vec::new();
         for pair in &claims {
-            let kept: Kept = self.read_value(pair)?;
+            let kept: Granted = self.read_value(pair)?;
             let leased = alive.iter().any(|a| a.key == key("alive", &kept.claim.run));
             let held = leased && !kept.origin.as_ref().is_some_and(Origin::is_gone);
             let nothing = !held
@@ -242,7 +243,7 @@ impl Shared {
             let written = self.head(&claim.run)?.map_or(0, |(head, _)| head.token);
             admit(others.into_iter().map(|s| (s.kept.claim, s.held)).collect(), claim, way)?;
             let token = before.max(written) + 1;
-            let kept = Kept { token, origin: Origin::of_this_process(), claim: claim.clone() };
+            let kept = Granted { token, origin: Origin::of_this_process(), claim: claim.clone() };
             let text = format::write(&kept)
                 .map_err(|e| JournalError::Unreachable { store: self.kv.place(), why: e.to_string() })?;
             let mut writes = vec![
@@ -321,6 +322,25 @@ impl Store for Shared {
         let (raw, head) = self.bytes(run)?;
         self.counted(run, &raw, &head)?;
         Ok(raw)
+    }
+
+    fn kept(&self, run: &RunId) -> Result<Kept, JournalError> {
+        let head = self.head(run)?;
+        let (plan, journal) = (self.pieces("plan", run)?, self.pieces("log", run)?);
+        if head.is_none() && plan.is_empty() && journal.is_empty() {
+            return Err(JournalError::Unknown(run.to_string()));
+        }
+        let head_at = self.path(&key("head", run));
+        let Some((Head { seq, tip, over, .. }, _)) = head else {
+            return Err(JournalError::Damaged {
+                path: head_at,
+                record: 0,
+                what: "the head is gone".to_owned(),
+            });
+        };
+        let tip = Tip { format: VERSION, run: run.clone(), seq, tip, over };
+        let (plan_at, journal_at) = (self.path(&key("plan", run)), self.path(&key("log", run)));
+        Ok(Kept { raw: Raw { plan_at, plan, journal_at, journal }, tip: Some((tip, head_at)) })
     }
 
     fn read(&self, run: &RunId) -> Result<Found, JournalError> {

@@ -24,7 +24,17 @@ fn claim(run: &str, person: &str) -> Claim {
 fn frozen(run: &str) -> Frozen {
     let plan = plan(vec![act(0), act(1)], vec![done(0, 1)]);
     let setup = serde_json::json!({ "k": "x".repeat(2 * LARGEST) });
-    Frozen { format: 1, run: run.parse().unwrap(), plan, setup, documents: Vec::new(), seal: None }
+    Frozen {
+        format: 1,
+        run: run.parse().unwrap(),
+        plan,
+        setup,
+        documents: Vec::new(),
+        seal: None,
+        sealed: None,
+        confirmed: None,
+        before: None,
+    }
 }
 
 fn taken(person: &str) -> [(Timestamp, Event); 1] {

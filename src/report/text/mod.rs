@@ -6,11 +6,13 @@ pub mod rebuild;
 pub mod run;
 pub mod status;
 pub mod steps;
+pub mod verify;
 
 pub use plan::plan;
 pub use rebuild::rebuilt;
 pub use run::{history, run_report};
 pub use status::status;
+pub use verify::{Verified, verified};
 
 use crate::base::Timestamp;
 
