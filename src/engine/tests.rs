@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+mod look;
+
 /// A clock that jumps to the next moment somebody waits for, once nobody works. The smallest one that keeps the port's promises.
 #[derive(Clone, Default)]
 struct Jumping(Arc<Mutex<Jump>>);
@@ -334,32 +336,6 @@ fn the_intent_is_durable_before_the_request_and_the_end_before_dependants() {
     };
     let names: Vec<&str> = inventory.replicas.keys().map(|r| r.as_str()).collect();
     assert_eq!((names, inventory.at), (vec!["r0", "r1", "r2"], Timestamp::from_millis(2000)));
-}
-
-#[test]
-fn a_run_ends_though_the_sites_do_not_say_what_became_of_it() {
-    let mut lab = Lab::new(acts(1), Vec::new());
-    Arc::get_mut(&mut lab.provider).unwrap().blind = true;
-    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
-    assert_eq!(lab.now(), 13, "one second for the step, and twelve for the look");
-    let events = lab.journal.events();
-    assert!(
-        matches!(events[events.len() - 2..], [Event::NotObserved { .. }, Event::Ended { .. }]),
-        "{events:?}"
-    );
-}
-
-#[test]
-fn what_is_observed_of_many_replicas_is_recorded_in_parts() {
-    let mut lab = Lab::new(acts(250), Vec::new());
-    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
-    let parts = lab.journal.events().into_iter().filter_map(|e| match e {
-        Event::Observed { inventory } => Some(inventory.clone()),
-        _ => None,
-    });
-    let parts: Vec<Inventory> = parts.collect();
-    assert_eq!(parts.iter().map(|p| p.replicas.len()).collect::<Vec<_>>(), [100, 100, 50]);
-    assert_eq!(parts.into_iter().reduce(Inventory::and).unwrap().replicas.len(), 250);
 }
 
 #[test]
