@@ -7,7 +7,7 @@ use crate::engine::{StopSignal, wait};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
-use crate::run::{Event, FailedWhy, How, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
+use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -591,26 +591,4 @@ async fn told(
             drop(outbox.send((Report::Moving(NodeId(order.key.node), moving), clock.busy())));
         }
     }
-}
-
-/// What a person says of a step.
-#[must_use]
-pub fn by_hand(node: NodeId, word: Word, person: &str, because: &str) -> Event {
-    let (person, because) = (person.to_owned(), because.to_owned());
-    match word {
-        Word::Done => Event::Settled { node, how: How::ByHand { person, because }, moved: None },
-        Word::Failed => Event::Failed { node, why: FailedWhy::ByHand { person, because } },
-        Word::Retry => Event::Reopened { node, person, because },
-    }
-}
-
-/// What a person can say of a step in doubt, or of one that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// Its effect is there.
-    Done,
-    /// Its effect is not there and shall not be.
-    Failed,
-    /// It shall be tried again.
-    Retry,
 }

@@ -10,8 +10,10 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod wait;
+mod word;
 
-pub use driver::{Crash, Ended, EngineError, Run, Seen, Word, by_hand, drive};
+pub use driver::{Crash, Ended, EngineError, Run, Seen, drive};
+pub use word::{Word, by_hand};
 
 use crate::run::StopWhy;
 use tokio::sync::watch;

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+mod look;
+mod writes;
+
 /// A clock that jumps to the next moment somebody waits for, once nobody works. The smallest one that keeps the port's promises.
 #[derive(Clone, Default)]
 struct Jumping(Arc<Mutex<Jump>>);
@@ -337,60 +340,6 @@ fn the_intent_is_durable_before_the_request_and_the_end_before_dependants() {
     };
     let names: Vec<&str> = inventory.replicas.keys().map(|r| r.as_str()).collect();
     assert_eq!((names, inventory.at), (vec!["r0", "r1", "r2"], Timestamp::from_millis(2000)));
-}
-
-#[test]
-fn a_run_ends_though_the_sites_do_not_say_what_became_of_it() {
-    let mut lab = Lab::new(acts(1), Vec::new());
-    Arc::get_mut(&mut lab.provider).unwrap().blind = true;
-    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
-    assert_eq!(lab.now(), 13, "one second for the step, and twelve for the look");
-    let events = lab.journal.events();
-    assert!(
-        matches!(events[events.len() - 2..], [Event::NotObserved { .. }, Event::Ended { .. }]),
-        "{events:?}"
-    );
-}
-
-#[test]
-fn a_chain_costs_one_write_a_step_and_steps_that_start_together_one_for_all() {
-    let mut chain = Lab::new(acts(50), (1..50).map(|i| done(i - 1, i)).collect());
-    assert_eq!(chain.go().unwrap().outcome, Outcome::Completed);
-    // One for taking it up, one for the first intent, one for the end of the run; the others have an end and what follows from it.
-    assert_eq!(chain.journal.batches.len(), 53);
-    let mut fan = Lab::new(acts(50), Vec::new());
-    assert_eq!(fan.go().unwrap().outcome, Outcome::Completed);
-    assert_eq!(fan.journal.batches[1].len(), 50);
-}
-
-#[test]
-fn cut_off_inside_a_write_that_has_an_end_and_an_intent_nothing_of_the_intent_has_happened() {
-    // Taken, intended and settled are durable, and the intent beside them is not.
-    let mut lab = Lab::new(acts(2), vec![done(0, 1)]);
-    lab.crash = Some(Crash::AfterEvents(3));
-    assert!(matches!(lab.go(), Err(EngineError::Crashed)));
-    assert_eq!((lab.asked(), lab.journal.events().len()), (vec![0], 3));
-    // All four are durable, and the runner dies before it asks.
-    let mut lab = Lab::new(acts(2), vec![done(0, 1)]).looks(1, [NOT_DONE]);
-    lab.crash = Some(Crash::AfterEvents(4));
-    assert!(matches!(lab.go(), Err(EngineError::Crashed)));
-    assert_eq!((lab.asked(), lab.journal.events().len()), (vec![0], 4));
-    lab.crash = None;
-    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
-    assert_eq!(lab.asked(), [0, 1], "asked for once");
-}
-
-#[test]
-fn what_is_observed_of_many_replicas_is_recorded_in_parts() {
-    let mut lab = Lab::new(acts(250), Vec::new());
-    assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
-    let parts = lab.journal.events().into_iter().filter_map(|e| match e {
-        Event::Observed { inventory } => Some(inventory.clone()),
-        _ => None,
-    });
-    let parts: Vec<Inventory> = parts.collect();
-    assert_eq!(parts.iter().map(|p| p.replicas.len()).collect::<Vec<_>>(), [100, 100, 50]);
-    assert_eq!(parts.into_iter().reduce(Inventory::and).unwrap().replicas.len(), 250);
 }
 
 #[test]

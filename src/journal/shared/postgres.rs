@@ -242,11 +242,7 @@ impl Change {
     }
 
     /// In one statement: every name that is expected is expected to be there.
-    async fn put(
-        &self,
-        client: &Client,
-        versions: &Vec<i64>,
-    ) -> Result<Option<i64>, tokio_postgres::Error> {
+    async fn put(&self, client: &Client, versions: &Vec<i64>) -> Result<Option<i64>, tokio_postgres::Error> {
         let names: Vec<&String> = self.checks.keys().collect();
         let rows = client
             .query_typed(

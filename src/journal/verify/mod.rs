@@ -178,7 +178,8 @@ impl Found<'_> {
             if torn_from(index) {
                 let before = index.checked_sub(1).and_then(|i| bones.get(i));
                 let (seq, line) = (bone.seq(), bone.line);
-                if torn_from(index + 1) {
+                let is_not_the_tip = self.tip.is_some_and(|tip| tip.seq == seq && tip.tip != bone.sound.sum);
+                if torn_from(index + 1) || is_not_the_tip {
                     self.changed(seq, line);
                     index += 1;
                 } else if let Some(before) = before {
