@@ -115,7 +115,16 @@ impl Address {
             )
         };
         let help = "a workspace has one store, in the file lifeboat.yaml in its own folder";
-        Some(Finding::new(Code::BadStore, what).at(at, "here").help(help))
+        let finding = Finding::new(Code::BadStore, what).help(help);
+        // What is pointed at is shown, and logs are read by many.
+        Some(if self.has_secret() { finding.about(self.file.clone()) } else { finding.at(at, "here") })
+    }
+
+    /// Whether a password may stand in it, in whatever form.
+    fn has_secret(&self) -> bool {
+        let authority = self.url.split_once("//").map_or(self.url.as_str(), |(_, rest)| rest);
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        user.contains(':') || self.url.to_lowercase().contains("password")
     }
 }
 

@@ -82,6 +82,13 @@ fn documented(folder: &Path) -> Result<Option<Place>, Box<Answer>> {
     if wrong && !errors.is_empty() {
         return Err(Box::new(Answer::with(Exit::Invalid, errors, sources)));
     }
+    if stores.len() > 1 {
+        let finding = Finding::new(Code::BadStore, "there is more than one store").about(FILE);
+        return Err(Answer::stop(
+            Exit::Invalid,
+            finding.help("nobody can tell where the runs are; keep one"),
+        ));
+    }
     let address = stores.iter().find_map(|d| match &d.shape {
         Some(Shape::Store(store)) => Some(store.spec.url.clone()),
         _ => None,

@@ -418,6 +418,7 @@ fn document() {
     for (url, why) in [
         ("redis://cache", "known are file, postgres and etcd"),
         ("postgres://dr:hunter2@db/runs", "a password does not stand in an address"),
+        ("mysql://dr:hunter2@db/runs", "known are file, postgres and etcd"),
         ("postgres://dr@db/runs?password=hunter2", "a password does not stand in an address"),
         ("postgres://dr@db/runs?sslmode=verify-full", "a certificate is always verified"),
         ("etcd://db?lease=1s", "is not between"),

@@ -81,16 +81,16 @@ impl Place {
 
     /// Runs with a limit on the size of each file, in KiB. The signal that comes with it is ignored, so that writing fails instead.
     pub fn with_file_limit(&self, kib: u32, args: &[&str]) -> Said {
-        self.with_half_kib(kib * 2, args)
+        self.with_half_kib(kib * 2, "tester", args)
     }
 
-    /// The same in the shell's own unit.
-    pub fn with_half_kib(&self, limit: u32, args: &[&str]) -> Said {
+    /// The same in the shell's own unit, as somebody.
+    pub fn with_half_kib(&self, limit: u32, person: &str, args: &[&str]) -> Said {
         let program = env!("CARGO_BIN_EXE_lifeboat");
         let script = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &script, "sh", program]).args(args).current_dir(self.path());
-        command.env_clear().env("HOME", self.path()).env("USER", "tester").stdin(Stdio::null());
+        command.env_clear().env("HOME", self.path()).env("USER", person).stdin(Stdio::null());
         said(command.output().unwrap())
     }
 

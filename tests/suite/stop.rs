@@ -122,6 +122,8 @@ fn powering_on(place: &Place) {
 /// Goes on to the end, and holds that nothing was done twice.
 fn goes_on(place: &Place) {
     place.run(&["sim", "heal"]).ends(0);
+    // What is under way there comes to its end.
+    place.run(&["sim", "advance", "3h"]).ends(0);
     place.run(&["resume"]).ends(0);
     place.all_are("Failover");
     let asked = place.asked();
