@@ -212,7 +212,17 @@ fn evidence_stands_for_itself_on_a_machine_that_has_nothing() {
     assert!(there["seal"]["made"].is_string() && there["sha256"] == digest.as_str(), "{there}");
     let names: Vec<_> = elsewhere.path().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["web.evidence"], "nothing else was written or needed");
-    let text = String::from_utf8(bytes).unwrap();
+}
+
+#[test]
+fn evidence_that_was_changed_is_found_with_its_record_and_its_line() {
+    let place = Place::example("single");
+    place.run(&["plan", "failover-web", "--out", "sealed.json"]).ends(0);
+    place.run(&["apply", "sealed.json", "--confirm", "failover-web"]).ends(0);
+    place.run(&["report", "latest", "--evidence", "web.evidence"]).ends(0);
+    let text = std::fs::read_to_string(place.path().join("web.evidence")).unwrap();
+    let elsewhere = Place::empty();
+    let file = elsewhere.path().join("web.evidence");
     let line = |part: &str| text.lines().position(|l| l == format!("{{\"part\":\"{part}\"}}")).unwrap() + 1;
     let record = format!("line {}", line("journal.jsonl") + 4);
     let verdict = |text: &str, expected: &[&str]| {

@@ -118,7 +118,7 @@ impl Found<'_> {
     fn gaps(&mut self, broken: &Broken) {
         let mut before = 0;
         for bone in self.bones {
-            self.gap(before + 1, bone.seq(), broken.after(before), bone.line, false);
+            self.gap(before + 1..bone.seq(), broken.after(before), bone.line, false);
             before = bone.seq();
         }
         let there = if self.is_ended() { &[] } else { broken.after(before) };
@@ -128,20 +128,20 @@ impl Found<'_> {
             if there.is_empty() { 0 } else { u64::try_from(claimed.len()).unwrap_or_default().max(1) };
         let end = self.tip.map_or(0, |tip| tip.seq).max(before + least);
         let line = self.bones.last().map_or(1, |b| b.line + 1);
-        self.gap(before + 1, end + 1, there, line, true);
+        self.gap(before + 1..end + 1, there, line, true);
     }
 
-    /// The positions from one to before another.
-    fn gap(&mut self, from: u64, to: u64, there: &[(u64, Option<u64>)], line: u64, at_end: bool) {
+    /// The positions of a gap, with the broken lines that stand in it.
+    fn gap(&mut self, gap: std::ops::Range<u64>, there: &[(u64, Option<u64>)], line: u64, at_end: bool) {
         let claimed: BTreeMap<u64, u64> = there
             .iter()
             .rev()
-            .filter_map(|(line, claims)| claims.filter(|c| (from..to).contains(c)).map(|c| (c, *line)))
+            .filter_map(|(line, claims)| claims.filter(|c| gap.contains(c)).map(|c| (c, *line)))
             .collect();
         let own = |(line, claims): &&(u64, Option<u64>)| claims.is_none_or(|c| claimed.get(&c) != Some(line));
         let mut nameless = there.iter().filter(own).map(|(line, _)| *line);
         let mut missing: Option<(u64, u64)> = None;
-        for seq in from..to {
+        for seq in gap {
             match claimed.get(&seq).copied().or_else(|| nameless.next()) {
                 Some(line) => self.changed(seq, line),
                 None => {
