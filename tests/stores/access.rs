@@ -243,7 +243,18 @@ fn postgres() {
         &["no certificate is in it", "LIFEBOAT_STORE_CA"],
     );
     refused(&certificate, &papers.environment("none.pem", None), &["none.pem", "No such file"]);
-    // Rights to one table that is there already, and to look at it alone: the statements are those of the page.
+    least_rights(folder.path(), port);
+    // A server without encryption, of which it was asked.
+    let (_server, _folder, port) = postgres_server(None);
+    let store = format!("postgres://dr@127.0.0.1:{port}/runs");
+    let no_tls = ["does not support TLS", "`sslmode=disable`"];
+    works(&store, &password(PASSWORD));
+    refused(&format!("{store}?sslmode=require"), &password(PASSWORD), &no_tls);
+    refused(&store, &with("ca.pem", None), &no_tls);
+}
+
+/// Rights to one table that is there already, and to look at it alone: the statements are those of the page.
+fn least_rights(folder: &Path, port: u16) {
     let page = include_str!("../../docs/stores.md");
     let made = page.split("```sql\n").find(|block| block.starts_with("CREATE TABLE")).unwrap();
     let made = made.split("```").next().unwrap().replace(" TO dr", " TO small");
@@ -252,7 +263,7 @@ fn postgres() {
     let sql = format!("{} {made} {rights}", users.concat());
     let mut psql = Command::new(program("psql").unwrap());
     psql.args(["-v", "ON_ERROR_STOP=1", "-U", "dr", "-d", "least", "-p", &port.to_string(), "-h"])
-        .arg(folder.path());
+        .arg(folder);
     run(psql.args(["-c", &sql]));
     let least = |user: &str| format!("postgres://{user}@127.0.0.1:{port}/least?sslmode=disable");
     applies(&least("small"), &password(PASSWORD));
@@ -262,13 +273,6 @@ fn postgres() {
     let output = asked(estate.path(), &words, &password(PASSWORD));
     assert_eq!(output.status.code(), Some(74), "{}", said(&output));
     assert!(said(&output).contains("permission denied for table lifeboat"), "{}", said(&output));
-    // A server without encryption, of which it was asked.
-    let (_server, _folder, port) = postgres_server(None);
-    let store = format!("postgres://dr@127.0.0.1:{port}/runs");
-    let no_tls = ["does not support TLS", "`sslmode=disable`"];
-    works(&store, &password(PASSWORD));
-    refused(&format!("{store}?sslmode=require"), &password(PASSWORD), &no_tls);
-    refused(&store, &with("ca.pem", None), &no_tls);
 }
 
 /// etcd, with more words; it is waited for at its port.
