@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Places {
     limits: Vec<LimitState>,
     uses: Vec<Use>,
-    /// For each node the uses of its leg that its start may concern.
-    within: BTreeMap<NodeId, Vec<usize>>,
+    /// For each node, by its position, the uses of its leg that its start may concern. It is asked for every step that could start, at
+    /// every change of the run.
+    within: Vec<Vec<usize>>,
     gives: BTreeMap<NodeId, Vec<usize>>,
 }
 
@@ -95,7 +96,7 @@ impl Places {
         let mut places = Self {
             limits: limits.collect(),
             uses: Vec::new(),
-            within: BTreeMap::new(),
+            within: vec![Vec::new(); plan.nodes.len()],
             gives: BTreeMap::new(),
         };
         let mut of_leg: Vec<Vec<(NodeId, NodeId, usize)>> = Vec::with_capacity(plan.legs.len());
@@ -111,7 +112,9 @@ impl Places {
         for (id, node) in plan.node_ids().zip(&plan.nodes) {
             let uses = node.leg.and_then(|leg| of_leg.get(leg.index())).into_iter().flatten();
             for (_, _, position) in uses.filter(|(first, last, _)| *first <= id && id <= *last) {
-                places.within.entry(id).or_default().push(*position);
+                if let Some(within) = places.within.get_mut(id.index()) {
+                    within.push(*position);
+                }
             }
         }
         places
@@ -119,7 +122,7 @@ impl Places {
 
     /// A node starts: it takes the places that it needs and that its leg does not hold.
     pub fn take(&mut self, node: NodeId, at: Timestamp) {
-        for position in self.within.get(&node).into_iter().flatten() {
+        for position in self.within.get(node.index()).into_iter().flatten() {
             let Some(place) = self.uses.get_mut(*position).filter(|u| u.wanted_by(node)) else { continue };
             if let Some(limit) = self.limits.get_mut(place.limit) {
                 place.held = Held::Taken;
@@ -158,7 +161,7 @@ impl Trial {
         node: NodeId,
         now: Timestamp,
     ) -> Result<(), Option<Timestamp>> {
-        let Some(uses) = places.within.get(&node) else { return Ok(()) };
+        let Some(uses) = places.within.get(node.index()) else { return Ok(()) };
         let wanted = || uses.iter().filter_map(|p| places.uses.get(*p)).filter(|u| u.wanted_by(node));
         for place in wanted() {
             if let Some(limit) = self.0.get(place.limit) {
