@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 pub struct Kept {
     /// What it is called.
     pub name: &'static str,
-    server: Option<(Protocol, Mutex<Box<dyn Server>>)>,
+    server: Option<Mutex<Box<dyn Server>>>,
 }
 
 /// A trial's own place in it.
@@ -30,13 +30,13 @@ impl Kept {
     /// PostgreSQL.
     pub fn postgres() -> Self {
         let server: Box<dyn Server> = Box::new(Postgres::new());
-        Self { name: "postgres", server: Some((Protocol::Postgres, Mutex::new(server))) }
+        Self { name: "postgres", server: Some(Mutex::new(server)) }
     }
 
     /// etcd.
     pub fn etcd() -> Self {
         let server: Box<dyn Server> = Box::new(Etcd::new());
-        Self { name: "etcd", server: Some((Protocol::Etcd, Mutex::new(server))) }
+        Self { name: "etcd", server: Some(Mutex::new(server)) }
     }
 
     /// Whether it is elsewhere.
@@ -46,10 +46,11 @@ impl Kept {
 
     /// A place in it that nobody has used yet.
     pub fn spot(&self) -> Spot {
-        let Some((protocol, server)) = &self.server else { return Spot { address: None, server: None } };
+        let Some(server) = &self.server else { return Spot { address: None, server: None } };
         let mut server = server.lock().unwrap();
         let address = Some(server.place());
-        Spot { address, server: server.process().map(|process| (*protocol, process.port())) }
+        let port = server.process().map(|process| process.port());
+        Spot { address, server: server.protocol().zip(port) }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::estate::{Estate, Operation};
 use crate::place::{Kept, Spot};
 use crate::proxy::{Proxy, Side};
+use crate::servers::bound;
 use lifeboat::base::RunId;
 use lifeboat::journal::Found;
 use lifeboat::provider::sim::{Setup, Simulator};
@@ -118,7 +119,7 @@ pub fn program() -> tempfile::TempDir {
 }
 
 fn lifeboat(at: &Path, spot: &Spot, words: &[String]) -> Command {
-    let mut command = Command::new(PROGRAM.get().unwrap());
+    let mut command = bound(PROGRAM.get().unwrap(), false);
     command.args(words).current_dir(at).env_clear().env("HOME", at).env("USER", "campaign");
     if let Some(address) = &spot.address {
         command.env("LIFEBOAT_STORE", address);

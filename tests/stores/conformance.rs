@@ -33,7 +33,7 @@ fn claim(run: &str, replicas: &[&str], person: &str) -> Claim {
 
 /// A frozen plan of a real run.
 fn frozen(run: &str) -> Frozen {
-    let estate = Estate::new(false);
+    let estate = Estate::new(None);
     let own = estate.path().join(".lifeboat");
     let done =
         ran(estate.path(), &format!("file:{}", own.display()), "ann", &["apply", "one", "--confirm", "one"]);

@@ -1,5 +1,6 @@
 //! A small simulated workspace, and the program at work in it.
 
+use crate::servers::bound;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -38,11 +39,11 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// One whose simulated time is that of the wall, or passes by itself.
-    pub fn new(real_time: bool) -> Self {
+    /// One whose simulated time passes so many times as quick as that of the wall; with none, by itself.
+    pub fn new(speed: Option<u32>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut text =
-            DOCUMENTS.replace("CLOCK", if real_time { "clock: { speed: 1 }," } else { "clock: virtual," });
+        let clock = speed.map_or("clock: virtual,".to_owned(), |s| format!("clock: {{ speed: {s} }},"));
+        let mut text = DOCUMENTS.replace("CLOCK", &clock);
         for name in ["a", "b", "c"] {
             text.push_str(&format!(
                 "---\napiVersion: lifeboat/v1\nkind: Replica\nmetadata: {{ name: {name} }}\nspec:\n  source: {{ site: production, vm: {name} }}\n  \
@@ -78,7 +79,7 @@ impl Estate {
 
 /// The program in a folder.
 pub fn lifeboat(folder: &Path, store: &str, person: &str, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = bound(Path::new(env!("CARGO_BIN_EXE_lifeboat")), false);
     command.args(words).args(["--store", store]).current_dir(folder).env_clear();
     command.env("HOME", folder).env("USER", person).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

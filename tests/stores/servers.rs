@@ -1,5 +1,6 @@
 //! PostgreSQL and etcd of the tests' own: on loopback, in temporary folders, ended with whoever started them.
 
+use crate::proxy::Protocol;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant};
 pub trait Server: Send {
     /// An address in it that nobody has used yet.
     fn place(&mut self) -> String;
+    /// What is spoken with it, where it is elsewhere.
+    fn protocol(&self) -> Option<Protocol>;
     /// The process, where it is one.
     fn process(&mut self) -> Option<&mut Process>;
 }
@@ -45,7 +48,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// A program that dies with whoever starts it, and is nobody where it refuses to be root.
+/// A program that dies with the thread that starts it, and is nobody where it refuses to be root.
 pub fn bound(program: &Path, nobody: bool) -> Command {
     let mut command = Command::new("setpriv");
     if nobody && root() {
@@ -94,6 +97,14 @@ impl Process {
         }
     }
 
+    /// As it was before a test that failed.
+    pub fn recover(&mut self) {
+        if self.child.is_none() {
+            self.start();
+        }
+        self.unpause();
+    }
+
     fn send(&self, signal: Signal) {
         let child = self.child.as_ref().unwrap();
         kill_process(Pid::from_child(child), signal).unwrap();
@@ -117,14 +128,32 @@ impl Process {
         }
     }
 
-    /// Lets it do nothing for a while.
+    /// Lets it do nothing for a while: itself, and the processes that it has for those who are connected.
     pub fn pause(&self) {
         self.send(Signal::STOP);
+        self.to_children(Signal::STOP);
     }
 
     /// Lets it go on.
     pub fn unpause(&self) {
+        self.to_children(Signal::CONT);
         self.send(Signal::CONT);
+    }
+
+    fn to_children(&self, signal: Signal) {
+        let own = self.child.as_ref().unwrap().id();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(process) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else {
+                continue;
+            };
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            // The name stands in brackets; after it come the state and the parent.
+            let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+            if parent.and_then(|p| p.parse().ok()) == Some(own) {
+                // It may have ended meanwhile.
+                drop(kill_process(Pid::from_raw(process).unwrap(), signal));
+            }
+        }
     }
 }
 
@@ -153,6 +182,10 @@ impl Server for Folder {
     fn place(&mut self) -> String {
         self.used += 1;
         format!("file:{}/{}", self.folder.path().display(), self.used)
+    }
+
+    fn protocol(&self) -> Option<Protocol> {
+        None
     }
 
     fn process(&mut self) -> Option<&mut Process> {
@@ -239,6 +272,10 @@ impl Server for Postgres {
         format!("postgres://dr@127.0.0.1:{port}/postgres?sslmode=disable&options=-csearch_path%3Dt{schema}")
     }
 
+    fn protocol(&self) -> Option<Protocol> {
+        Some(Protocol::Postgres)
+    }
+
     fn process(&mut self) -> Option<&mut Process> {
         Some(&mut self.process)
     }
@@ -287,6 +324,10 @@ impl Server for Etcd {
     fn place(&mut self) -> String {
         self.used += 1;
         format!("etcd://127.0.0.1:{}/t{}", self.process.port, self.used)
+    }
+
+    fn protocol(&self) -> Option<Protocol> {
+        Some(Protocol::Etcd)
     }
 
     fn process(&mut self) -> Option<&mut Process> {

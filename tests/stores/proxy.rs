@@ -1,5 +1,5 @@
-//! What stands between the program and a store elsewhere, and stops the world at one of its writes: before the store has it, or when the
-//! store has done it and nobody was told. The program knows nothing of it.
+//! What stands between the program and a store elsewhere, and disturbs one of its writes: before the store has it, or when the store has
+//! done it and nobody was told. The program knows nothing of it.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -16,7 +16,16 @@ pub enum Side {
     After,
     /// The store never hears of it, nor that anybody is gone: the machine lost its power, or its network.
     Dark,
+    /// The store has done it, its answer is lost, and so is the connection.
+    Lost,
+    /// The store has done it, and its answer comes when nobody waits for it any more.
+    Late,
+    /// It arrives a second after its connection broke, when it may have been asked for again.
+    Stale,
 }
+
+/// Later than anybody waits for an answer.
+const LATE: Duration = Duration::from_millis(5500);
 
 /// How requests are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +47,6 @@ struct Gate {
     writes: AtomicUsize,
     /// Nothing goes on to the store.
     shut: AtomicBool,
-    /// Nothing comes back from it.
-    mute: AtomicBool,
     over: AtomicBool,
     reached: (Mutex<bool>, Condvar),
 }
@@ -57,8 +64,8 @@ impl Gate {
         self.reached.1.notify_all();
     }
 
-    /// What the program says, request by request.
-    fn there(&self, mut from: TcpStream, mut to: TcpStream) {
+    /// What the program says, request by request. `mute` is that the next answer is the one that is disturbed.
+    fn there(&self, mut from: TcpStream, mut to: TcpStream, mute: &AtomicBool) {
         let (mut held, mut bytes, mut first) = (Vec::new(), [0; 16 * 1024], true);
         while let Ok(read) = from.read(&mut bytes) {
             if read == 0 {
@@ -71,15 +78,18 @@ impl Gate {
             while let Some((length, writes)) = self.request(&held, first) {
                 first = false;
                 let number = if writes { self.writes.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
-                match self.stop {
-                    Some((at, Side::Before | Side::Dark)) if writes && number == at => {
+                match self.stop.filter(|(at, _)| writes && number == *at).map(|(_, side)| side) {
+                    None => {}
+                    Some(Side::Before | Side::Dark) => {
                         self.shut.store(true, Ordering::SeqCst);
                         self.reach();
                     }
-                    Some((at, Side::After)) if writes && number == at => {
-                        self.mute.store(true, Ordering::SeqCst)
+                    Some(Side::After | Side::Lost | Side::Late) => mute.store(true, Ordering::SeqCst),
+                    Some(Side::Stale) => {
+                        drop(from.shutdown(Shutdown::Both));
+                        std::thread::sleep(Duration::from_secs(1));
+                        self.reach();
                     }
-                    _ => {}
                 }
                 if self.shut.load(Ordering::SeqCst) {
                     break;
@@ -98,12 +108,17 @@ impl Gate {
     }
 
     /// What the store says.
-    fn back(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn back(&self, mut from: TcpStream, mut to: TcpStream, mute: &AtomicBool) {
         let mut bytes = [0; 16 * 1024];
         while let Ok(read) = from.read(&mut bytes) {
-            if self.mute.load(Ordering::SeqCst) && read > 0 {
+            if read > 0 && mute.swap(false, Ordering::SeqCst) {
                 self.reach();
-                return;
+                match self.stop {
+                    Some((_, Side::Lost)) => break,
+                    Some((_, Side::Late)) => std::thread::sleep(LATE),
+                    // Whoever waits for it is killed.
+                    _ => return,
+                }
             }
             if read == 0 || to.write_all(&bytes[..read]).is_err() {
                 break;
@@ -147,7 +162,6 @@ impl Proxy {
             stop,
             writes: AtomicUsize::new(0),
             shut: AtomicBool::new(false),
-            mute: AtomicBool::new(false),
             over: AtomicBool::new(false),
             reached: (Mutex::new(false), Condvar::new()),
         });
@@ -161,11 +175,11 @@ impl Proxy {
                 for stream in [&client, &server] {
                     stream.set_nodelay(true).unwrap();
                 }
-                let (back, client_too, server_too) =
-                    (Arc::clone(&own), client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || back.back(server_too, client_too));
-                let there = Arc::clone(&own);
-                std::thread::spawn(move || there.there(client, server));
+                let mute = Arc::new(AtomicBool::new(false));
+                let (there, back, told) = (Arc::clone(&own), Arc::clone(&own), Arc::clone(&mute));
+                let (client_too, server_too) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || back.back(server_too, client_too, &told));
+                std::thread::spawn(move || there.there(client, server, &mute));
             }
         });
         Self { port, gate }
