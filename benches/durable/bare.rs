@@ -29,7 +29,8 @@ pub fn inserted(url: &str, groups: &[Vec<u8>]) -> Duration {
     runtime.block_on(async {
         let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
         let served = tokio::spawn(connection);
-        let made = "DROP TABLE IF EXISTS bare; CREATE TABLE bare (key bigint PRIMARY KEY, value bytea NOT NULL)";
+        let made =
+            "DROP TABLE IF EXISTS bare; CREATE TABLE bare (key bigint PRIMARY KEY, value bytea NOT NULL)";
         client.batch_execute(made).await.unwrap();
         let insert = client.prepare("INSERT INTO bare (key, value) VALUES ($1, $2)").await.unwrap();
         let began = Instant::now();

@@ -93,8 +93,7 @@ fn driven(store: &dyn Store, shape: Shape, name: &str) -> Driven {
     let progress = Progress::new(Arc::new(frozen.plan));
     let (_stopper, stop) = stop_signal();
     // As the program has it.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let began = Instant::now();
     let ended = runtime.block_on(drive(Run {
         id: run.clone(),

@@ -26,10 +26,8 @@ fn replica(i: u32) -> ReplicaName {
 pub fn plan(shape: Shape, count: u32) -> Plan {
     let places = if let Shape::FanOut(Some(size)) = shape { Some(size) } else { None };
     let slots = |i: u32| places.map(|_| SlotUse { limit: 0, first: NodeId(i), last: NodeId(i) });
-    let vm = |site: &str, i: u32| VmRef {
-        site: site.parse().unwrap(),
-        vm: format!("vm-{i:06}").parse().unwrap(),
-    };
+    let vm =
+        |site: &str, i: u32| VmRef { site: site.parse().unwrap(), vm: format!("vm-{i:06}").parse().unwrap() };
     let placement = |i: u32| Placement {
         source: vm("production", i),
         replica: vm("recovery", i),
@@ -55,8 +53,7 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
         limit: Duration::from_secs(60),
         attempts: 3,
     };
-    let limit =
-        |size| Limit { kind: LimitKind::SiteStart("recovery".parse().unwrap()), size, gap: None };
+    let limit = |size| Limit { kind: LimitKind::SiteStart("recovery".parse().unwrap()), size, gap: None };
     let edges = match shape {
         Shape::Chain => (1..count).map(|i| Edge::done(NodeId(i - 1), NodeId(i))).collect(),
         Shape::FanOut(_) => Vec::new(),
