@@ -60,6 +60,9 @@ fn main() -> ExitCode {
     if words.iter().any(|w| w == "--list") {
         return ExitCode::SUCCESS;
     }
+    if !servers::installed() {
+        return ExitCode::FAILURE;
+    }
     let size = if words.iter().any(|w| w == "full") { FULL } else { SHORT };
     let seed = words.iter().find_map(|w| w.parse().ok()).unwrap_or(1);
     let all: [(&str, fn() -> Kept); 3] =
