@@ -8,6 +8,7 @@ mod conformance;
 mod damage;
 mod estate;
 mod faults;
+mod program;
 #[expect(dead_code, reason = "who is killed at a write is killed in the campaign")]
 mod proxy;
 mod races;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     if !arguments.list && !servers::installed() {
         return ExitCode::FAILURE;
     }
+    let _program = program::copied();
     let started: [fn() -> Box<dyn Server>; 3] =
         [|| Box::new(Folder::new()), || Box::new(Postgres::new()), || Box::new(Etcd::new())];
     let mut trials = Vec::new();
