@@ -15,7 +15,11 @@
 
 mod bare;
 mod plan;
+#[path = "../../tests/stores/proxy.rs"]
+#[expect(dead_code, reason = "nothing stands between a bench and its server")]
+mod proxy;
 #[path = "../../tests/stores/servers.rs"]
+#[expect(dead_code, reason = "the servers are not disturbed here")]
 mod servers;
 
 use lifeboat::base::{Duration as Span, RunId, Timestamp};
@@ -87,6 +91,9 @@ fn driven(store: &dyn Store, shape: Shape, name: &str) -> Driven {
         setup: serde_json::Value::Null,
         documents: Vec::new(),
         seal: None,
+        sealed: None,
+        confirmed: None,
+        before: None,
     };
     let hold = store.claim(&claim, Way::Plain).unwrap();
     let mut journal = Counting { journal: store.create(&frozen).unwrap(), writes: Vec::new() };

@@ -11,6 +11,8 @@
 
 mod estate;
 mod place;
+#[path = "../stores/program.rs"]
+mod program;
 #[path = "../stores/proxy.rs"]
 #[expect(dead_code, reason = "whoever asks again is not killed")]
 mod proxy;
@@ -60,13 +62,16 @@ fn main() -> ExitCode {
     if words.iter().any(|w| w == "--list") {
         return ExitCode::SUCCESS;
     }
+    if !servers::installed() {
+        return ExitCode::FAILURE;
+    }
     let size = if words.iter().any(|w| w == "full") { FULL } else { SHORT };
     let seed = words.iter().find_map(|w| w.parse().ok()).unwrap_or(1);
     let all: [(&str, fn() -> Kept); 3] =
         [("folder", Kept::folder), ("postgres", Kept::postgres), ("etcd", Kept::etcd)];
     let named = |name: &str| words.iter().any(|w| w == name);
     let none = !all.iter().any(|(name, _)| named(name));
-    let _program = trial::program();
+    let _program = program::copied();
     let mut kills = 0;
     let mut led = Led::default();
     for (turn, (_, start)) in all.iter().enumerate().filter(|(_, (name, _))| none || named(name)) {

@@ -2,6 +2,7 @@
 
 use crate::estate::{Estate, Operation};
 use crate::place::{Kept, Spot};
+use crate::program;
 use crate::proxy::{Proxy, Side};
 use crate::servers::bound;
 use lifeboat::base::RunId;
@@ -9,9 +10,8 @@ use lifeboat::journal::Found;
 use lifeboat::provider::sim::{Setup, Simulator};
 use lifeboat::run::{Event, How};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// When the program is killed.
@@ -106,20 +106,8 @@ fn folder() -> tempfile::TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// The program: a copy, so that whoever builds a new one meanwhile changes nothing in a campaign that is under way.
-static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-
-/// Copies the program, for as long as what is returned is kept.
-pub fn program() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let copied = folder.path().join("lifeboat");
-    std::fs::copy(env!("CARGO_BIN_EXE_lifeboat"), &copied).unwrap();
-    PROGRAM.set(copied).unwrap();
-    folder
-}
-
 fn lifeboat(at: &Path, spot: &Spot, words: &[String]) -> Command {
-    let mut command = bound(PROGRAM.get().unwrap(), false);
+    let mut command = bound(program::path(), false);
     command.args(words).current_dir(at).env_clear().env("HOME", at).env("USER", "campaign");
     if let Some(address) = &spot.address {
         command.env("LIFEBOAT_STORE", address);

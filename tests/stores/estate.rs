@@ -1,5 +1,6 @@
 //! A small simulated workspace, and the program at work in it.
 
+use crate::program;
 use crate::servers::bound;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -79,7 +80,7 @@ impl Estate {
 
 /// The program in a folder.
 pub fn lifeboat(folder: &Path, store: &str, person: &str, words: &[&str]) -> Command {
-    let mut command = bound(Path::new(env!("CARGO_BIN_EXE_lifeboat")), false);
+    let mut command = bound(program::path(), false);
     command.args(words).args(["--store", store]).current_dir(folder).env_clear();
     command.env("HOME", folder).env("USER", person).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -1,7 +1,7 @@
 //! Tests over all stores: `cargo test --test stores`. PostgreSQL and etcd are started here, on loopback and in temporary folders; where one
 //! is not installed that is a failure, and it is said. `-- --ignored` runs the long forms.
 
-#![allow(clippy::print_stderr, reason = "what is missing has to be said")]
+#![allow(clippy::print_stderr, reason = "what is missing has to be said, and how the races ended")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod access;
@@ -9,6 +9,7 @@ mod conformance;
 mod damage;
 mod estate;
 mod faults;
+mod program;
 #[expect(dead_code, reason = "who is killed at a write is killed in the campaign")]
 mod proxy;
 mod races;
@@ -53,15 +54,10 @@ const FAULTS: &[(&str, Test)] = &[
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let missing: Vec<&str> = ["initdb", "postgres", "psql", "etcd", "setpriv"]
-        .into_iter()
-        .filter(|name| servers::program(name).is_none())
-        .collect();
-    if !missing.is_empty() && !arguments.list {
-        eprintln!("the tests over all stores cannot run without {}", missing.join(", "));
-        eprintln!("on Debian: apt-get install postgresql etcd-server");
+    if !arguments.list && !servers::installed() {
         return ExitCode::FAILURE;
     }
+    let _program = program::copied();
     let started: [fn() -> Box<dyn Server>; 3] =
         [|| Box::new(Folder::new()), || Box::new(Postgres::new()), || Box::new(Etcd::new())];
     let mut trials = Vec::new();

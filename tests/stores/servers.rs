@@ -44,6 +44,17 @@ pub fn program(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
+/// Whether all programs are there that the servers need; what is missing is said.
+pub fn installed() -> bool {
+    let needed = ["initdb", "postgres", "psql", "etcd", "setpriv"];
+    let missing: Vec<&str> = needed.into_iter().filter(|name| program(name).is_none()).collect();
+    if !missing.is_empty() {
+        eprintln!("the tests over all stores cannot run without {}", missing.join(", "));
+        eprintln!("on Debian: apt-get install postgresql etcd-server util-linux");
+    }
+    missing.is_empty()
+}
+
 pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
@@ -151,7 +162,7 @@ impl Process {
             let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
             if parent.and_then(|p| p.parse().ok()) == Some(own) {
                 // It may have ended meanwhile.
-                drop(kill_process(Pid::from_raw(process).unwrap(), signal));
+                let _ended = kill_process(Pid::from_raw(process).unwrap(), signal);
             }
         }
     }

@@ -51,8 +51,9 @@ const MADE_MEANWHILE: [SqlState; 3] =
 /// So long is waited for a connection.
 const CONNECT: std::time::Duration = std::time::Duration::from_secs(4);
 
-/// The last character of all: what begins like a name ends before the name with this one. Of names that go on the index then reads no more.
-const LAST: &str = "\u{10ffff}";
+/// Follows every character that a name has, in every encoding that a database may have: of all that begins alike, this is the end, and the
+/// index is read no further.
+const LAST: &str = "\x7f";
 
 /// So long a change may stand half made: a machine that loses its power in the middle of one says nothing to the server, and what it locked
 /// must be free again before whoever goes on elsewhere has waited for too long.
