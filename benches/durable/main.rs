@@ -8,6 +8,7 @@
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     reason = "a benchmark measures the wall clock and prints what it found"
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark fails by panicking")]
@@ -16,10 +17,8 @@
 mod bare;
 mod plan;
 #[path = "../../tests/stores/proxy.rs"]
-#[expect(dead_code, reason = "nothing stands between a bench and its server")]
 mod proxy;
 #[path = "../../tests/stores/servers.rs"]
-#[expect(dead_code, reason = "the servers are not disturbed here")]
 mod servers;
 
 use lifeboat::base::{Duration as Span, RunId, Timestamp};

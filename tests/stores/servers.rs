@@ -275,7 +275,7 @@ impl Postgres {
 
 impl Server for Postgres {
     fn place(&mut self) -> String {
-        if self.used % SCHEMAS == 0 {
+        if self.used.is_multiple_of(SCHEMAS) {
             self.schemas();
         }
         self.used += 1;
