@@ -123,6 +123,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
             wait(app::plan::plan(desk, &ask))
         }
+        Command::Rehearse { runbook, draws, seed, strict, switchover, .. } => {
+            let chance = app::rehearse::Chance { seed, draws };
+            wait(app::rehearse::rehearse(desk, &app::rehearse::Ask { runbook, chance, strict, switchover }))
+        }
         Command::Apply { what, confirm, switchover, steps, deadline, .. } => {
             let ask = app::apply::Ask { what, confirm, switchover, manner: Manner { steps, deadline } };
             wait(app::apply::apply(desk, ask, &mut screen))

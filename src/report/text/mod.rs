@@ -3,12 +3,14 @@
 pub mod lock;
 pub mod plan;
 pub mod rebuild;
+pub mod rehearsal;
 pub mod run;
 pub mod status;
 pub mod steps;
 
 pub use plan::plan;
 pub use rebuild::rebuilt;
+pub use rehearsal::rehearsal;
 pub use run::{history, run_report};
 pub use status::status;
 
