@@ -14,8 +14,8 @@ use crate::plan::{NodeId, Plan, Work};
 use crate::port::{Clock, Provider};
 use crate::provider::dry::Dry;
 use crate::provider::sim::clock::VirtualClock;
-use crate::rehearsal::times::{expected, middle};
 pub use crate::rehearsal::Chance;
+use crate::rehearsal::times::{expected, middle};
 use crate::rehearsal::{self, History, PlanTime, Rehearsal, Stage};
 use crate::report::{self, text, words};
 use crate::run::{Event, Progress};
@@ -57,7 +57,8 @@ pub async fn rehearse(desk: &Desk, ask: &Ask) -> Said {
     .await;
     let found = found.map_err(|e| fault(&e.to_string()))?.map_err(|e| fault(&e.to_string()))?;
     let gated = judge(&found, &loaded, ask.strict, &mut findings);
-    let view = text::Options { next: ask.switchover.then(|| " --switchover".to_owned()), ..desk.view.clone() };
+    let view =
+        text::Options { next: ask.switchover.then(|| " --switchover".to_owned()), ..desk.view.clone() };
     let mut answer = Answer::ok(
         text::rehearsal(&plan, &found, &exit_code, &view),
         desk.json(|| report::rehearsal::json(&plan, &found, &exit_code)),
@@ -94,9 +95,11 @@ fn history(desk: &Desk) -> Result<(History, Vec<Finding>), Box<Answer>> {
             Err(error) => {
                 let answer: Box<Answer> = error.into();
                 let warn = |f: Finding| Finding { severity: Severity::Warning, ..f };
-                findings.extend(answer.findings.into_iter().map(|f| {
-                    warn(f).help(format!("the times of run {run} are left out of the rehearsal"))
-                }));
+                findings.extend(
+                    answer.findings.into_iter().map(|f| {
+                        warn(f).help(format!("the times of run {run} are left out of the rehearsal"))
+                    }),
+                );
             }
         }
     }
@@ -211,3 +214,5 @@ fn missed(plan: &PlanTime, found: &Rehearsal, loaded: &Loaded) -> Finding {
         .help("the chain above takes the time: shorten what stands on it, or let more start at once")
 }
 
+#[cfg(test)]
+mod tests;

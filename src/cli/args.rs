@@ -83,6 +83,9 @@ pub enum Command {
     Status {
         /// The replicas; all where none is named.
         names: Vec<String>,
+        /// Exit with 9 where a replica is further behind than its objective allows, or that cannot be told.
+        #[arg(long, conflicts_with = "rebuild")]
+        strict: bool,
         /// Show what the record beside a replica would be, rebuilt where it was lost.
         #[arg(long)]
         rebuild: bool,

@@ -115,10 +115,12 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         }
         Command::Validate { sites: false } => app::validate::validate(desk),
         Command::Validate { sites: true } => wait(app::validate::with_sites(desk)),
-        Command::Status { names, rebuild: true, confirm } => {
+        Command::Status { names, rebuild: true, confirm, .. } => {
             wait(app::rebuild::rebuild(desk, &app::rebuild::Ask { names, confirm }))
         }
-        Command::Status { names, rebuild: false, .. } => wait(app::status::status(desk, &names)),
+        Command::Status { names, rebuild: false, strict, .. } => {
+            wait(app::status::status(desk, &names, strict))
+        }
         Command::Plan { runbook, out, detailed_exitcode, switchover, .. } => {
             let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
             wait(app::plan::plan(desk, &ask))

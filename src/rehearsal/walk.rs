@@ -6,9 +6,7 @@ use crate::domain::Wait;
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::rehearsal::times::waited;
-use crate::run::{
-    Event, FailedWhy, How, IllegalEvent, Progress, Runner, Status, StopWhy, outcome, pause,
-};
+use crate::run::{Event, FailedWhy, How, IllegalEvent, Progress, Runner, Status, StopWhy, outcome, pause};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -114,7 +114,9 @@ fn chain(plan: &Plan, found: &Rehearsal, options: &Options, text: &mut String) {
     }
     let mut spent: Vec<(Spent, u64)> = spent.into_iter().collect();
     spent.sort_by_key(|(what, took)| (std::cmp::Reverse(*took), *what));
-    let shares = spent.iter().map(|(what, took)| format!("{} {}", spent_words(*what), percent(*took, total.as_millis())));
+    let shares = spent
+        .iter()
+        .map(|(what, took)| format!("{} {}", spent_words(*what), percent(*took, total.as_millis())));
     text.push_str(&format!("  It goes to: {}\n", shares.collect::<Vec<_>>().join(", ")));
 }
 
@@ -249,7 +251,10 @@ fn failures(plan: &Plan, found: &Rehearsal, exit: &ExitCode, options: &Options, 
     text.extend(table::lines(&rows, "  ", options.room, &[0, 1]).into_iter().map(|l| l + "\n"));
     let hidden: usize = groups.iter().skip(shown).map(|(_, alike)| alike.len()).sum();
     if hidden > 0 {
-        text.push_str(&format!("  … and {} that hold up less (--all shows them)\n", words::count(hidden, "failure")));
+        text.push_str(&format!(
+            "  … and {} that hold up less (--all shows them)\n",
+            words::count(hidden, "failure")
+        ));
     }
 }
 
@@ -269,7 +274,11 @@ fn failure_row(what: &str, alike: &[&WhatIf], exit: &ExitCode) -> Vec<String> {
         (0, back) => format!("{back} taken back"),
         (held, back) => format!("{held}, {back} taken back"),
     };
-    let then = if first.stops { format!("{}, stopped", first.outcome.word()) } else { first.outcome.word().to_owned() };
+    let then = if first.stops {
+        format!("{}, stopped", first.outcome.word())
+    } else {
+        first.outcome.word().to_owned()
+    };
     vec![
         what.to_owned(),
         of,
@@ -285,14 +294,13 @@ fn failure_row(what: &str, alike: &[&WhatIf], exit: &ExitCode) -> Vec<String> {
 fn verdict(plan: &Plan, found: &Rehearsal, options: &Options) -> String {
     let total = plan.members.len();
     let worst = found.failures.first().map(|w| {
-        let who = w.replica.as_ref().map_or_else(String::new, |r| format!(" of {r}"));
+        let who = w.replica.as_ref().map_or_else(String::new, |r| format!(" (at {r})"));
         let others = total.saturating_sub(1);
         let held = w.held.len();
         format!("the worst{who} holds up {held} of {others} others")
     });
     let rehearsed = words::count(found.failures.len(), "failure");
-    let missed: Vec<String> =
-        found.plans.iter().filter(|p| p.missed()).map(|p| p.plan.to_string()).collect();
+    let missed: Vec<String> = found.plans.iter().filter(|p| p.missed()).map(|p| p.plan.to_string()).collect();
     let said = found.plans.iter().any(|p| p.rto.is_some());
     let objectives = match missed.as_slice() {
         [] if said => "every objective is kept at p95".to_owned(),
