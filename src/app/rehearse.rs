@@ -43,7 +43,7 @@ const LATEST: usize = 20;
 /// An early end.
 pub async fn rehearse(desk: &Desk, ask: &Ask) -> Said {
     let loaded = documents(desk)?;
-    let mut asked = runbook(&loaded, &ask.runbook)?;
+    let mut asked = runbook(&loaded, &ask.runbook).map_err(|early| not_a_run(desk, ask, early))?;
     asked.switchover_now = ask.switchover;
     let prepared = prepare(desk, loaded, &asked).await?;
     let (history, mut findings) = history(desk)?;
@@ -69,6 +69,19 @@ pub async fn rehearse(desk: &Desk, ask: &Ask) -> Said {
     answer.findings = findings;
     answer.sources = loaded.sources;
     Ok(answer)
+}
+
+/// A run's name where a runbook's is wanted: what it was made from is what can be rehearsed.
+fn not_a_run(desk: &Desk, ask: &Ask, mut early: Box<Answer>) -> Box<Answer> {
+    let found = desk.store().ok().and_then(|s| s.list().ok()).unwrap_or_default();
+    if found.iter().any(|run| run.as_str() == ask.runbook) {
+        let what = format!("`{}` is a run; a runbook is what can be rehearsed", ask.runbook);
+        early.findings = vec![
+            Finding::new(Code::UnknownRunbook, what)
+                .help(format!("`lifeboat report {}` tells how long it took", ask.runbook)),
+        ];
+    }
+    early
 }
 
 fn exit_code(outcome: crate::run::Outcome) -> (u8, &'static str) {
@@ -184,6 +197,14 @@ async fn driven(
 /// Says which objectives are missed; whether the command ends with that.
 fn judge(found: &Rehearsal, loaded: &Loaded, strict: bool, findings: &mut Vec<Finding>) -> bool {
     let mut gated = false;
+    if !found.outcome.is_final() {
+        gated = strict;
+        let severity = if strict { Severity::Error } else { Severity::Warning };
+        let what = format!("the run would end as {} though nothing fails", found.outcome.word());
+        let finding = Finding::new(Code::StepFailed, what);
+        let help = "a wait runs out by itself: its machine takes longer than `within` allows";
+        findings.push(Finding { severity, ..finding }.help(help));
+    }
     for plan in found.plans.iter().filter(|p| p.missed()) {
         let enforcing: Vec<_> = loaded.workspace.policies.values().filter(|p| p.enforce_rto).collect();
         let refuses = strict || !enforcing.is_empty();

@@ -10,6 +10,7 @@ mod import;
 mod over;
 mod pages;
 mod program;
+mod rehearse;
 mod scenarios;
 mod schema;
 mod simulated;
