@@ -44,7 +44,24 @@ fn main() -> std::io::Result<()> {
             _ => Ok(()),
         })?;
     show("apply of 1000 as layers, durable journal", &found);
+    rehearsal(&root)?;
     std::fs::remove_dir_all(root)
+}
+
+/// The example of 200 machines, with all single failures and the usual number of draws.
+fn rehearsal(root: &Path) -> std::io::Result<()> {
+    let folder = root.join("estate");
+    std::fs::create_dir_all(&folder)?;
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/estate");
+    for entry in std::fs::read_dir(example)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+    }
+    let found = measure(5, &folder, &["rehearse", "evacuate-hall-a"], |_| Ok(()))?;
+    show("rehearse of the estate, 200 machines", &found);
+    Ok(())
 }
 
 struct Found {

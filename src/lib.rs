@@ -27,5 +27,6 @@ pub mod plan;
 pub mod planner;
 pub mod port;
 pub mod provider;
+pub mod rehearsal;
 pub mod report;
 pub mod run;

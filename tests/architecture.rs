@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with the modules that it may import. `docs/decisions/` says why where a row differs from the design.
-const FLOORS: [(&str, &[&str]); 18] = [
+const FLOORS: [(&str, &[&str]); 19] = [
     ("base", &[]),
     ("domain", &["base"]),
     ("diag", &["base"]),
@@ -20,11 +20,13 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("checker", &["base", "domain", "inventory", "plan"]),
     // A run's events carry the provider's own `Failure`, and what was observed at its end.
     ("run", &["base", "domain", "inventory", "plan", "port"]),
+    // It walks runs in time, many of them, on the fold alone.
+    ("rehearsal", &["base", "domain", "plan", "port", "run"]),
     ("provider", &["base", "domain", "inventory", "port"]),
     ("journal", &["base", "inventory", "plan", "run"]),
     ("engine", &["base", "domain", "inventory", "plan", "port", "run", "journal"]),
     // It words the provider's own `Failure`.
-    ("report", &["base", "diag", "domain", "inventory", "model", "plan", "port", "run"]),
+    ("report", &["base", "diag", "domain", "inventory", "model", "plan", "port", "rehearsal", "run"]),
     (
         "app",
         &[
@@ -39,6 +41,7 @@ const FLOORS: [(&str, &[&str]); 18] = [
             "planner",
             "checker",
             "run",
+            "rehearsal",
             "provider",
             "journal",
             "engine",
@@ -59,7 +62,7 @@ const ADDRESSES: [(&str, &[&str]); 21] = [
     ("indicatif", &["cli", "report"]),
     ("petgraph", &["plan", "planner", "model", "checker"]),
     ("terminal_size", &["cli"]),
-    ("rayon", &["checker", "document", "model", "planner", "provider"]),
+    ("rayon", &["checker", "document", "model", "planner", "provider", "rehearsal"]),
     ("quick_xml", &["provider"]),
     ("rustix", &["provider", "journal"]),
     ("hyper", &["provider", "journal"]),

@@ -258,6 +258,17 @@ fn engine_failed(error: EngineError, run: &RunId) -> Box<Answer> {
     }
 }
 
+/// The exit code of an outcome.
+pub const fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Completed => Exit::Ok,
+        Outcome::CompletedWithExceptions => Exit::Exceptions,
+        Outcome::Stopped => Exit::Stopped,
+        Outcome::Failed => Exit::Failed,
+        Outcome::InDoubt => Exit::InDoubt,
+    }
+}
+
 /// The report of a run that just ended, with the exit code of its outcome.
 pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<Answer>> {
     let found = desk.store()?.read(run)?;
@@ -266,13 +277,7 @@ pub fn report(desk: &Desk, run: &RunId, outcome: Outcome) -> Result<Answer, Box<
     let view = Options { next: None, ..desk.view.clone() };
     let mut answer =
         Answer::ok(text::run_report(story, &view), desk.json(|| crate::report::json::run_report(story)));
-    answer.exit = match outcome {
-        Outcome::Completed => Exit::Ok,
-        Outcome::CompletedWithExceptions => Exit::Exceptions,
-        Outcome::Stopped => Exit::Stopped,
-        Outcome::Failed => Exit::Failed,
-        Outcome::InDoubt => Exit::InDoubt,
-    };
+    answer.exit = exit_of(outcome);
     if !outcome.is_final() {
         answer.findings = trouble(run, &found.progress, &events);
     }

@@ -14,6 +14,7 @@ pub mod plan;
 mod preflight;
 mod prepare;
 pub mod rebuild;
+pub mod rehearse;
 pub mod replicate;
 pub mod resume;
 pub mod runs;

@@ -3,18 +3,22 @@
 use super::load::Loaded;
 use super::prepare::documents;
 use super::world::{World, subjects};
-use super::{Answer, Desk, Said};
-use crate::base::ReplicaName;
-use crate::diag::Code;
+use super::{Answer, Desk, Exit, Said};
+use crate::base::{Duration, ReplicaName};
+use crate::diag::{Code, Finding};
+use crate::domain::{Condition, State};
+use crate::inventory::Inventory;
 use crate::journal::Claim;
-use crate::report::{json, text};
+use crate::model::{Key, Kind, Replica};
+use crate::report::text::status::lag;
+use crate::report::{json, text, words};
 use serde_json::json;
 
 /// Carries the command out.
 ///
 /// # Errors
 /// An early end.
-pub async fn status(desk: &Desk, names: &[String]) -> Said {
+pub async fn status(desk: &Desk, names: &[String], strict: bool) -> Said {
     let loaded = documents(desk)?;
     let only = chosen(&loaded, names)?;
     let world = World::open(desk, &loaded.workspace)?;
@@ -22,7 +26,16 @@ pub async fn status(desk: &Desk, names: &[String]) -> Said {
     let view = text::Options { now: Some(inventory.at), ..desk.view.clone() };
     let human = text::status(&loaded.workspace, &inventory, &only, &view);
     let json = desk.json(|| json::status(&loaded.workspace, &inventory, &only));
-    Ok(with_runs(desk, Answer::ok(human, json)))
+    let mut answer = with_runs(desk, Answer::ok(human, json));
+    if strict && answer.exit == Exit::Ok {
+        let chosen = loaded.workspace.replicas.values().filter(|r| only.is_empty() || only.contains(&r.name));
+        answer.findings = chosen.filter_map(|r| behind(r, &inventory, &loaded)).collect();
+        if !answer.findings.is_empty() {
+            answer.exit = Exit::Gated;
+        }
+        answer.sources = loaded.sources;
+    }
+    Ok(answer)
 }
 
 /// Says which runs are not over. What the replicas are is known without them: a store that is gone with its site does not hide that.
@@ -56,6 +69,39 @@ fn line(claim: &Claim, held: bool) -> String {
     } else {
         format!("Run {run} of {purpose} is not finished. Next: lifeboat resume {run}\n")
     }
+}
+
+/// Why the objective of a replica is not kept, or cannot be told to be. What serves is not replicated, and has nothing to be behind.
+fn behind(replica: &Replica, inventory: &Inventory, loaded: &Loaded) -> Option<Finding> {
+    let (name, rpo) = (&replica.name, replica.rpo?);
+    let observed = inventory.replicas.get(name);
+    let condition = observed.map_or(Condition::Unseen, crate::inventory::Observed::condition);
+    let found = observed.and_then(|observed| lag(replica, observed, inventory));
+    let message = match &condition {
+        Condition::Whole(State::Ready | State::Unprotected) => match found {
+            Some(found) if !found.exceeded() => return None,
+            Some(found) => too_old(name, found.is, rpo),
+            None => format!("`{name}` has no restore point; its objective is {rpo}"),
+        },
+        Condition::Whole(State::Failover | State::ReadyToSwitch | State::Failback | State::Permanent) => {
+            return None;
+        }
+        Condition::PartWay(_) | Condition::Foreign(_) | Condition::Unseen => {
+            let is = words::condition(&condition);
+            format!("how far `{name}` is behind cannot be told ({is}); its objective is {rpo}")
+        }
+    };
+    let path = [Key::Name("spec"), Key::Name("objectives"), Key::Name("rpo")];
+    let place = loaded.origins.at(Kind::Replica, name.as_str(), &path);
+    Some(
+        Finding::new(Code::BehindObjective, message)
+            .at(place, "may be so old at the most")
+            .help(format!("`lifeboat replicate {name}` makes a new restore point")),
+    )
+}
+
+fn too_old(name: &ReplicaName, is: Duration, rpo: Duration) -> String {
+    format!("the latest restore point of `{name}` is {} old; its objective is {rpo}", words::span(is))
 }
 
 /// The replicas of these names, each once.

@@ -83,6 +83,9 @@ pub enum Command {
     Status {
         /// The replicas; all where none is named.
         names: Vec<String>,
+        /// Exit with 9 where a replica is further behind than its objective allows, or that cannot be told.
+        #[arg(long, conflicts_with = "rebuild")]
+        strict: bool,
         /// Show what the record beside a replica would be, rebuilt where it was lost.
         #[arg(long)]
         rebuild: bool,
@@ -109,6 +112,26 @@ pub enum Command {
         /// List every step with its reason.
         #[arg(long)]
         steps: bool,
+    },
+    /// Play a runbook through in virtual time: how long it takes, and what if something fails; touches nothing.
+    Rehearse {
+        /// The runbook.
+        runbook: String,
+        /// How many runs are drawn by chance.
+        #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        draws: u32,
+        /// From where the draws begin; the same seed gives the same bytes.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+        /// Exit with 9 where an objective is missed in more than 5 of 100 draws.
+        #[arg(long)]
+        strict: bool,
+        /// Do manual switchovers now.
+        #[arg(long)]
+        switchover: bool,
+        /// List every failure one by one, and the whole chain.
+        #[arg(long)]
+        all: bool,
     },
     /// Carry a runbook or a sealed plan out.
     Apply {

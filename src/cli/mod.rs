@@ -125,13 +125,19 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         }
         Command::Validate { sites: false } => app::validate::validate(desk),
         Command::Validate { sites: true } => wait(app::validate::with_sites(desk)),
-        Command::Status { names, rebuild: true, confirm } => {
+        Command::Status { names, rebuild: true, confirm, .. } => {
             wait(app::rebuild::rebuild(desk, &app::rebuild::Ask { names, confirm }))
         }
-        Command::Status { names, rebuild: false, .. } => wait(app::status::status(desk, &names)),
+        Command::Status { names, rebuild: false, strict, .. } => {
+            wait(app::status::status(desk, &names, strict))
+        }
         Command::Plan { runbook, out, detailed_exitcode, switchover, .. } => {
             let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
             wait(app::plan::plan(desk, &ask))
+        }
+        Command::Rehearse { runbook, draws, seed, strict, switchover, .. } => {
+            let chance = app::rehearse::Chance { seed, draws };
+            wait(app::rehearse::rehearse(desk, &app::rehearse::Ask { runbook, chance, strict, switchover }))
         }
         Command::Apply { what, confirm, switchover, steps, stopping, .. } => {
             let ask = app::apply::Ask { what, confirm, switchover, manner: manner(steps, stopping) };

@@ -67,6 +67,7 @@ impl Output {
     pub fn view(&self, args: &Args) -> Options {
         let (all, steps) = match &args.command {
             Command::Plan { all, steps, .. } => (*all, *steps),
+            Command::Rehearse { all, .. } => (*all, false),
             Command::Report { steps, .. } => (false, *steps),
             Command::Apply { all, .. } => (*all, false),
             _ => (false, false),

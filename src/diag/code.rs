@@ -103,6 +103,7 @@ codes! {
     LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";
     PolicyForbids "LB0603" Error "a policy forbids what the plan does";
     RtoMissed "LB0604" Error "the plan is predicted to take longer than its objective";
+    BehindObjective "LB0620" Error "a replica is further behind than its objective allows";
     // Sealed plans.
     PlanUnreadable "LB0701" Error "the file is no sealed plan";
     PlanEdited "LB0702" Error "a sealed plan was changed after it was sealed";

@@ -7,7 +7,9 @@ use crate::engine::{StopSignal, wait};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
-use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
+use crate::run::{
+    Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome, pause,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -553,9 +555,7 @@ impl Driver<'_> {
                 let attempts = self.run.progress.attempts(node);
                 let allowed = self.run.progress.plan().node(node).map_or(1, |n| n.attempts);
                 if attempts < allowed {
-                    // 2 s, 4 s, 8 s …, half a minute at most.
-                    let pause = Duration::from_secs(1 << attempts.min(5)).min(Duration::from_secs(30));
-                    let at = self.run.clock.now().after(pause);
+                    let at = self.run.clock.now().after(pause(attempts));
                     Event::Retrying { node, failure: failure.clone(), at }
                 } else {
                     Event::Failed { node, why: FailedWhy::Action(failure.clone()) }

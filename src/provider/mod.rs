@@ -1,5 +1,6 @@
 //! Floor 5: those who run virtual machines.
 
 pub mod clock;
+pub mod dry;
 pub mod libvirt;
 pub mod sim;

@@ -5,17 +5,30 @@
 
 use crate::base::{Duration, Timestamp};
 use crate::plan::{NodeId, Plan};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// The places of a run.
 #[derive(Debug, Clone)]
 pub struct Places {
     limits: Vec<LimitState>,
     uses: Vec<Use>,
-    /// For each node, by its position, the uses of its leg that its start may concern. It is asked for every step that could start, at
-    /// every change of the run.
+    by_node: Arc<ByNode>,
+}
+
+/// What never changes: for each node of the plan, positions of uses.
+#[derive(Debug)]
+struct ByNode {
+    /// Those of its leg that its start may concern.
     within: Vec<Vec<usize>>,
-    gives: BTreeMap<NodeId, Vec<usize>>,
+    /// Those whose places are free again after it.
+    gives: Vec<Vec<usize>>,
+}
+
+impl ByNode {
+    fn of(rows: &[Vec<usize>], node: NodeId) -> &[usize] {
+        rows.get(node.index()).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A leg's use of a limit.
@@ -93,36 +106,34 @@ impl Places {
             gap: l.gap,
             starts: VecDeque::new(),
         });
-        let mut places = Self {
-            limits: limits.collect(),
-            uses: Vec::new(),
-            within: vec![Vec::new(); plan.nodes.len()],
-            gives: BTreeMap::new(),
-        };
+        let (mut uses, count) = (Vec::new(), plan.nodes.len());
+        let mut by_node = ByNode { within: vec![Vec::new(); count], gives: vec![Vec::new(); count] };
         let mut of_leg: Vec<Vec<(NodeId, NodeId, usize)>> = Vec::with_capacity(plan.legs.len());
         for leg in &plan.legs {
-            let uses = leg.slots.iter().map(|slot| {
-                let position = places.uses.len();
-                places.uses.push(Use { limit: slot.limit as usize, first: slot.first, held: Held::NotYet });
-                places.gives.entry(slot.last).or_default().push(position);
+            let of_slots = leg.slots.iter().map(|slot| {
+                let position = uses.len();
+                uses.push(Use { limit: slot.limit as usize, first: slot.first, held: Held::NotYet });
+                if let Some(gives) = by_node.gives.get_mut(slot.last.index()) {
+                    gives.push(position);
+                }
                 (slot.first, slot.last, position)
             });
-            of_leg.push(uses.collect());
+            of_leg.push(of_slots.collect());
         }
         for (id, node) in plan.node_ids().zip(&plan.nodes) {
             let uses = node.leg.and_then(|leg| of_leg.get(leg.index())).into_iter().flatten();
-            for (_, _, position) in uses.filter(|(first, last, _)| *first <= id && id <= *last) {
-                if let Some(within) = places.within.get_mut(id.index()) {
-                    within.push(*position);
-                }
+            let within = uses.filter(|(first, last, _)| *first <= id && id <= *last).map(|(_, _, p)| *p);
+            if let Some(row) = by_node.within.get_mut(id.index()) {
+                row.extend(within);
             }
         }
-        places
+        Self { limits: limits.collect(), uses, by_node: Arc::new(by_node) }
     }
 
     /// A node starts: it takes the places that it needs and that its leg does not hold.
     pub fn take(&mut self, node: NodeId, at: Timestamp) {
-        for position in self.within.get(node.index()).into_iter().flatten() {
+        let by_node = Arc::clone(&self.by_node);
+        for position in ByNode::of(&by_node.within, node) {
             let Some(place) = self.uses.get_mut(*position).filter(|u| u.wanted_by(node)) else { continue };
             if let Some(limit) = self.limits.get_mut(place.limit) {
                 place.held = Held::Taken;
@@ -133,7 +144,8 @@ impl Places {
 
     /// A node that frees places is done, or will not run.
     pub fn give(&mut self, node: NodeId) {
-        for position in self.gives.get(&node).into_iter().flatten() {
+        let by_node = Arc::clone(&self.by_node);
+        for position in ByNode::of(&by_node.gives, node) {
             let Some(place) = self.uses.get_mut(*position).filter(|u| u.held == Held::Taken) else {
                 continue;
             };
@@ -161,7 +173,7 @@ impl Trial {
         node: NodeId,
         now: Timestamp,
     ) -> Result<(), Option<Timestamp>> {
-        let Some(uses) = places.within.get(node.index()) else { return Ok(()) };
+        let uses = ByNode::of(&places.by_node.within, node);
         let wanted = || uses.iter().filter_map(|p| places.uses.get(*p)).filter(|u| u.wanted_by(node));
         for place in wanted() {
             if let Some(limit) = self.0.get(place.limit) {

@@ -11,6 +11,7 @@ mod import;
 mod over;
 mod pages;
 mod program;
+mod rehearse;
 mod scenarios;
 mod schema;
 mod simulated;

@@ -3,6 +3,7 @@
 pub mod lock;
 pub mod plan;
 pub mod rebuild;
+pub mod rehearsal;
 pub mod run;
 pub mod status;
 pub mod steps;
@@ -10,6 +11,7 @@ pub mod verify;
 
 pub use plan::plan;
 pub use rebuild::rebuilt;
+pub use rehearsal::rehearsal;
 pub use run::{history, run_report};
 pub use status::status;
 pub use verify::{Verified, verified};

@@ -1,0 +1,87 @@
+//! The engine's run and the walk on the fold are one and the same: the same nodes at the same times, with the same end.
+
+use super::*;
+use crate::domain::IfFailed;
+use crate::plan::{Edge, On};
+use crate::run::sample::{act, edge, limited, plan, quiet, ready};
+use proptest::prelude::*;
+
+/// A random plan of actions, waits and joins, with edges of all kinds, a limit, and times without equals.
+fn case() -> impl Strategy<Value = (Plan, Vec<Duration>, Option<NodeId>)> {
+    (2usize..14).prop_flat_map(|count| {
+        let kinds = proptest::collection::vec(0u8..8, count);
+        let pairs = proptest::collection::vec((0..count, 0..count, 0u8..8, 0u64..3), 0..28);
+        let times = proptest::collection::vec(0u64..20_000, count);
+        let limit = (1u32..4, any::<bool>());
+        (kinds, pairs, times, limit, proptest::option::of(0..count)).prop_map(build)
+    })
+}
+
+type Parts = (Vec<u8>, Vec<(usize, usize, u8, u64)>, Vec<u64>, (u32, bool), Option<usize>);
+
+fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duration>, Option<NodeId>) {
+    let id = |n: usize| u32::try_from(n).unwrap();
+    let works: Vec<Work> = kinds
+        .iter()
+        .enumerate()
+        .map(|(position, kind)| match kind {
+            0 => Work::Join,
+            1 => quiet(times[position] / 1000),
+            2 | 3 => ready(position, times[position] / 4000, 30),
+            _ => act(position),
+        })
+        .collect();
+    let edges = pairs.into_iter().filter(|(a, b, ..)| a < b).map(|(from, to, kind, plus)| {
+        let (on, if_failed) = match kind {
+            0 => (On::Failed, IfFailed::Block),
+            1 => (On::Started, IfFailed::Block),
+            2 => (On::Started, IfFailed::Continue),
+            3 | 4 => (On::Done, IfFailed::Continue),
+            5 if to % 3 == 0 => (On::Done, IfFailed::Stop),
+            _ => (On::Done, IfFailed::Block),
+        };
+        let plus = if on == On::Failed { Duration::ZERO } else { Duration::from_millis(plus * 1_777) };
+        Edge { plus, ..edge(id(from), id(to), on, if_failed) }
+    });
+    let acting: Vec<(u32, u32)> = works
+        .iter()
+        .enumerate()
+        .filter(|(_, w)| matches!(w, Work::Act(_)))
+        .map(|(n, _)| (id(n), id(n)))
+        .collect();
+    // Two that end in one moment may be heard of one after the other by the engine, and the first takes the place that is free.
+    let apart = |(position, millis): (usize, u64)| Duration::from_millis(millis * 16 + position as u64 + 1);
+    let fails = fails.filter(|n| matches!(works[*n], Work::Act(_) | Work::Wait(Wait::Ready { .. })));
+    let gap = gap.then_some(Duration::from_secs(7));
+    let plan = limited(plan(works, edges.collect()), size, gap, &acting);
+    let times = times.into_iter().enumerate().map(apart).map(|t| t.min(Duration::from_secs(60))).collect();
+    (plan, times, fails.map(|n| NodeId(id(n))))
+}
+
+fn both(plan: &Arc<Plan>, times: &[Duration], fails: Option<NodeId>) -> (Progress, Progress) {
+    let at = Timestamp::from_millis(1_000_000);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let engine = runtime.block_on(driven(plan, at, times, fails)).unwrap();
+    (engine, Stage::new(Arc::clone(plan), at).unwrap().walk(times, fails).unwrap())
+}
+
+/// Everything that can be told of a run.
+fn told(progress: &Progress) -> Vec<String> {
+    let node = |id: NodeId| {
+        let times = (progress.started_at(id), progress.ended_at(id), progress.attempts(id));
+        format!("{id} {:?} {times:?}", progress.status(id))
+    };
+    let mut told: Vec<String> = progress.plan().node_ids().map(node).collect();
+    told.push(format!("{:?} {:?} {:?}", progress.outcome(), progress.span(), progress.stopping()));
+    told
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_walk_is_what_the_engine_does((plan, times, fails) in case()) {
+        let (engine, walked) = both(&Arc::new(plan), &times, fails);
+        prop_assert_eq!(told(&engine), told(&walked));
+    }
+}

@@ -1,0 +1,61 @@
+//! A provider without machines: each action takes the time that it is told to, and machines answer when they are told to. It is what a
+//! rehearsal gives to the engine.
+
+use crate::base::{Duration, Timestamp};
+use crate::domain::{Probe, Settled, VmRef};
+use crate::inventory::Inventory;
+use crate::port::{Clock, Failure, Later, Look, Order, Provider, Subject};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The provider.
+pub struct Dry {
+    clock: Arc<dyn Clock>,
+    /// How long each action takes, by its node's position.
+    times: Vec<Duration>,
+    /// The action that fails whenever it is asked for.
+    fails: Option<u32>,
+    /// From when on machines answer.
+    answers: Mutex<BTreeMap<VmRef, Timestamp>>,
+}
+
+impl Dry {
+    /// A provider whose actions take these times.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, times: Vec<Duration>, fails: Option<u32>) -> Self {
+        Self { clock, times, fails, answers: Mutex::default() }
+    }
+
+    /// Says from when on a machine answers; until it is said it does not.
+    pub fn answers(&self, vm: &VmRef, from: Timestamp) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(vm.clone(), from);
+    }
+}
+
+impl Provider for Dry {
+    fn observe<'a>(&'a self, _subjects: &'a [Subject]) -> Later<'a, Inventory> {
+        let inventory = Inventory { at: self.clock.now(), ..Inventory::default() };
+        Box::pin(std::future::ready(inventory))
+    }
+
+    fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>> {
+        let node = order.key.node;
+        let takes = self.times.get(node as usize).copied().unwrap_or_default();
+        Box::pin(async move {
+            self.clock.until(self.clock.now().after(takes)).await;
+            if self.fails == Some(node) { Err(Failure::Failed("as rehearsed".to_owned())) } else { Ok(()) }
+        })
+    }
+
+    fn look<'a>(&'a self, _order: &'a Order) -> Later<'a, Look> {
+        // What is asked for is answered, so nobody ever has to look.
+        Box::pin(std::future::ready(Look::Settled(Settled::NotDone)))
+    }
+
+    fn probe<'a>(&'a self, vm: &'a VmRef, _probe: &'a Probe) -> Later<'a, bool> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let up = answers.get(vm).is_some_and(|from| *from <= self.clock.now());
+        Box::pin(std::future::ready(up))
+    }
+}
