@@ -190,6 +190,7 @@ fn a_replica_behind_its_objective_is_a_gate_where_that_is_wanted() {
     let unseen = place.run(&["status", "db-01", "--strict", "--format", "json"]);
     assert_eq!(unseen.code, 9, "what cannot be told is not kept");
     place.run(&["sim", "heal"]).ends(0);
+    place.run(&["replicate", "--all"]).ends(0);
     place.apply("disaster-shop");
     place.run(&["sim", "advance", "40m"]).ends(0);
     place.run(&["status", "--strict"]).ends(0);
