@@ -6,13 +6,17 @@ use crate::program;
 use crate::proxy::{Proxy, Side};
 use crate::servers::bound;
 use lifeboat::base::RunId;
-use lifeboat::journal::Found;
+use lifeboat::journal::{Found, JournalError};
 use lifeboat::provider::sim::{Setup, Simulator};
 use lifeboat::run::{Event, How};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+/// The number of SIGKILL.
+const KILLED: i32 = 9;
 
 /// When the program is killed.
 #[derive(Debug, Clone, Copy)]
@@ -116,13 +120,30 @@ fn lifeboat(at: &Path, spot: &Spot, words: &[String]) -> Command {
     command
 }
 
+/// What a command comes to. On a busy machine a store may be too slow to answer in time; then it is asked again, as a person would, but not
+/// for ever: who is locked out stays so.
+fn asked(command: impl Fn() -> Command) -> Output {
+    let once = || command().stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let unanswered = |output: &Output| output.status.code() == Some(74) && told(output).contains("LB0818");
+    let mut output = once();
+    for _ in 0..2 {
+        if unanswered(&output) {
+            output = once();
+        }
+    }
+    output
+}
+
+fn told(output: &Output) -> String {
+    [output.stdout.as_slice(), &output.stderr].map(String::from_utf8_lossy).concat()
+}
+
 fn done(at: &Path, spot: &Spot, words: &[String]) -> Result<(), String> {
-    let output = lifeboat(at, spot, words).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let output = asked(|| lifeboat(at, spot, words));
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!("`lifeboat {}`: {}, {}", words.join(" "), output.status, String::from_utf8_lossy(&said)))
+    Err(format!("`lifeboat {}`: {}, {}", words.join(" "), output.status, told(&output)))
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -148,7 +169,7 @@ fn copy(from: &Path, to: &Path) {
 /// Each replica's condition and how many restore points it has.
 fn end(at: &Path, spot: &Spot) -> Result<Vec<(String, usize)>, String> {
     let status = words(&["status", "--format", "json"]);
-    let output = lifeboat(at, spot, &status).stdout(Stdio::piped()).output().unwrap();
+    let output = asked(|| lifeboat(at, spot, &status));
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
     let one = |r: &serde_json::Value| {
         let text = r["condition"]["text"].as_str().unwrap_or_default().to_owned();
@@ -170,6 +191,17 @@ fn effects(at: &Path, run: &RunId) -> Result<BTreeSet<u32>, String> {
     Ok(nodes)
 }
 
+/// Looks at a store; one that is too busy to answer is asked again.
+fn look<T>(question: impl Fn() -> Result<T, JournalError>) -> Result<T, String> {
+    let began = Instant::now();
+    loop {
+        match question() {
+            Err(JournalError::Unreachable { .. }) if began.elapsed() < Duration::from_secs(60) => {}
+            other => return other.map_err(|e| e.to_string()),
+        }
+    }
+}
+
 impl Scene {
     fn at(&self) -> &Path {
         self.folder.path()
@@ -177,7 +209,8 @@ impl Scene {
 
     /// The run that was not there before.
     fn run(&self) -> Result<Option<RunId>, String> {
-        let runs = self.spot.store(self.at()).list().map_err(|e| e.to_string())?;
+        let store = self.spot.store(self.at());
+        let runs = look(|| store.list())?;
         let mut fresh = runs.into_iter().filter(|run| !self.before.contains(run));
         let first = fresh.next();
         if fresh.next().is_some() { Err("there are two runs".to_owned()) } else { Ok(first) }
@@ -186,8 +219,8 @@ impl Scene {
     /// What its store has of a run: its records, of which the chain was looked at, and its journal's bytes.
     fn read(&self, run: &RunId) -> Result<(Found, Vec<u8>), String> {
         let store = self.spot.store(self.at());
-        let found = store.read(run).map_err(|e| e.to_string())?;
-        let journal = store.raw(run).map_err(|e| e.to_string())?.journal;
+        let found = look(|| store.read(run))?;
+        let journal = look(|| store.raw(run))?.journal;
         Ok((found, journal))
     }
 
@@ -198,8 +231,8 @@ impl Scene {
 
     /// Goes on with it to its end, if it has not come to its end already.
     fn resumed(&self) -> Result<(), String> {
-        let output = self.resume().stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        let output = asked(|| self.resume());
+        let said = told(&output);
         let over = output.status.code() == Some(1) && said.contains("no run is unfinished");
         if output.status.success() || over {
             Ok(())
@@ -271,7 +304,8 @@ impl<'a> Base<'a> {
             std::os::unix::fs::symlink(world, own.join("sim")).unwrap();
             other
         });
-        let before = spot.store(folder.path()).list().map_err(|e| e.to_string())?;
+        let store = spot.store(folder.path());
+        let before = look(|| store.list())?;
         Ok(Scene { folder, other, spot, before: before.into_iter().collect() })
     }
 
@@ -294,8 +328,8 @@ impl<'a> Base<'a> {
         let mut child = lifeboat(scene.at(), &spot, &self.command).spawn().unwrap();
         self.wait(&mut child, scene, kill, proxy.as_ref());
         child.kill().unwrap();
-        if child.wait().unwrap().success() {
-            return Ok(None);
+        if child.wait().unwrap().signal() != Some(KILLED) {
+            return self.by_itself(scene);
         }
         let (mut kills, mut torn, mut position) = (1, false, None);
         let mut acknowledged = Vec::new();
@@ -309,7 +343,7 @@ impl<'a> Base<'a> {
                 let mut child = scene.resume().spawn().unwrap();
                 std::thread::sleep(moment / 2);
                 child.kill().unwrap();
-                kills += usize::from(!child.wait().unwrap().success());
+                kills += usize::from(child.wait().unwrap().signal() == Some(KILLED));
                 self.nothing_is_lost(scene, &run)?;
             }
             scene.resumed()?;
@@ -333,11 +367,22 @@ impl<'a> Base<'a> {
         if end != self.end {
             return Err(format!("it ends as {end:?}, undisturbed as {:?}", self.end));
         }
-        let left = scene.spot.store(scene.at()).claims().map_err(|e| e.to_string())?;
+        let store = scene.spot.store(scene.at());
+        let left = look(|| store.claims())?;
         if !left.is_empty() {
             return Err(format!("it is still claimed: {left:?}"));
         }
         Ok(Some(Seen { position, torn, kills, effects: happened.len() }))
+    }
+
+    /// It had ended before, or was told by a store on a busy machine to come again: nobody was killed. It is left in order all the same.
+    fn by_itself(&self, scene: &Scene) -> Result<Option<Seen>, String> {
+        match scene.run()? {
+            Some(_) => scene.resumed()?,
+            None => done(scene.at(), &scene.spot, &self.command)?,
+        }
+        let end = end(scene.at(), &scene.spot)?;
+        if end == self.end { Ok(None) } else { Err(format!("not killed, it ends as {end:?}")) }
     }
 
     /// Waits for the moment of the kill, or for its end.

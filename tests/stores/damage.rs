@@ -102,7 +102,7 @@ fn damages(lines: &[Vec<u8>]) -> Vec<(&'static str, Vec<Vec<u8>>, usize)> {
 }
 
 pub fn found(server: &mut dyn Server) {
-    let mut begun = begun(server, 4, "");
+    let mut begun = begun(server, 6, "");
     begun.child.kill().unwrap();
     begun.child.wait().unwrap();
     let run = begun.run();

@@ -118,7 +118,7 @@ pub fn goes_on(begun: &Begun) {
 }
 
 pub fn elsewhere(server: &mut dyn Server) {
-    let mut begun = begun(server, 4, SHORT);
+    let mut begun = begun(server, 6, SHORT);
     begun.child.kill().unwrap();
     begun.child.wait().unwrap();
     // Its lease is not waited for: a process of this machine that is gone is known to be gone.
@@ -126,7 +126,7 @@ pub fn elsewhere(server: &mut dyn Server) {
 }
 
 pub fn slept(server: &mut dyn Server) {
-    let mut begun = begun(server, 4, SHORT);
+    let mut begun = begun(server, 6, SHORT);
     if server.process().is_none() {
         // The lock of a process that sleeps is held.
         signal(&begun.child, Signal::STOP);
@@ -150,7 +150,7 @@ pub fn slept(server: &mut dyn Server) {
 }
 
 pub fn taken_over(server: &mut dyn Server) {
-    let mut begun = begun(server, 4, SHORT);
+    let mut begun = begun(server, 6, SHORT);
     let run = begun.run();
     signal(&begun.child, Signal::STOP);
     let other = begun.estate.elsewhere();
@@ -187,7 +187,7 @@ const STOPPED: Fault = (Process::stop, Process::start);
 
 /// The store is away for a moment while steps are under way: the run goes on to its end, and nothing stands twice.
 fn in_time(server: &mut dyn Server, (away, back): Fault) {
-    let mut begun = begun(server, 2, PATIENT);
+    let mut begun = begun(server, 4, PATIENT);
     let process = server.process().unwrap();
     away(process);
     std::thread::sleep(Duration::from_millis(700));
@@ -200,7 +200,7 @@ fn in_time(server: &mut dyn Server, (away, back): Fault) {
 
 /// The store is away for longer than the grace time: the run stops as one that can be resumed, and later is.
 fn too_late(server: &mut dyn Server, (away, back): Fault) {
-    let mut begun = begun(server, 4, STRICT);
+    let mut begun = begun(server, 6, STRICT);
     let process = server.process().unwrap();
     away(process);
     begun.ends(4);
@@ -256,7 +256,7 @@ fn each_once(begun: &Begun) {
 fn disturbed(server: &mut dyn Server, side: Side) {
     // What comes before the first steps: a lease, the claim, the plan, the head.
     const WRITE: usize = 8;
-    let (estate, place) = (Estate::new(Some(4)), with(&server.place(), PATIENT));
+    let (estate, place) = (Estate::new(Some(6)), with(&server.place(), PATIENT));
     let port = server.process().unwrap().port();
     let proxy = Proxy::new(server.protocol().unwrap(), port, Some((WRITE, side)));
     let through = place.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
@@ -282,7 +282,7 @@ pub fn request_late(server: &mut dyn Server) {
 
 /// A machine that dies without a word leaves a change half made; whoever goes on elsewhere does not wait for it for long.
 pub fn dark(server: &mut dyn Server) {
-    let (estate, place) = (Estate::new(Some(4)), with(&server.place(), STRICT));
+    let (estate, place) = (Estate::new(Some(6)), with(&server.place(), STRICT));
     let port = server.process().unwrap().port();
     let proxy = Proxy::new(server.protocol().unwrap(), port, Some((8, Side::Dark)));
     let through = place.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));

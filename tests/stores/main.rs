@@ -24,11 +24,16 @@ use std::sync::{Arc, Mutex};
 /// A test over one store.
 type Test = fn(&mut dyn Server);
 
-const TESTS: &[(&str, Test)] = &[
+/// What every store does through its port.
+const PORT: &[(&str, Test)] = &[
     ("what_is_written_is_read_and_only_by_whom_it_is_held", conformance::written_and_read),
     ("one_holds_and_others_are_refused_until_it_lets_go", conformance::held),
     ("of_two_stores_on_one_place_each_sees_what_the_other_did", conformance::seen_from_elsewhere),
     ("a_word_to_stop_arrives", conformance::word),
+];
+
+/// What the program does with every store.
+const PROGRAM: &[(&str, Test)] = &[
     ("a_run_goes_on_elsewhere_without_its_documents", faults::elsewhere),
     ("a_runner_that_slept_beyond_its_lease_does_nothing_more", faults::slept),
     ("a_runner_that_was_taken_over_does_nothing_more", faults::taken_over),
@@ -52,38 +57,55 @@ const FAULTS: &[(&str, Test)] = &[
     ("a_machine_that_dies_without_a_word_locks_nobody_out", faults::dark),
 ];
 
+/// What takes long.
+const LONG: &[(&str, Test)] = &[("two_hundred_rounds_of_many_at_once", races::many)];
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     if !arguments.list && !servers::installed() {
         return ExitCode::FAILURE;
     }
     let _program = program::copied();
-    let started: [fn() -> Box<dyn Server>; 3] =
-        [|| Box::new(Folder::new()), || Box::new(Postgres::new()), || Box::new(Etcd::new())];
+    let servers: Vec<Kept> = if arguments.list {
+        Vec::new()
+    } else {
+        let all: [Box<dyn Server>; 3] =
+            [Box::new(Folder::new()), Box::new(Postgres::new()), Box::new(Etcd::new())];
+        all.map(|server| Arc::new(Mutex::new(server))).into()
+    };
+    // A lock of the folder that this process lets go of is for a moment still held by a process that another thread is about to start.
+    let alone = Arguments { test_threads: Some(1), ..arguments.clone() };
+    let first = libtest_mimic::run(&alone, trials(&servers, PORT));
+    // The tests of one store one after another, those of all stores side by side: nearly all of their time they wait.
+    let beside = Arguments { test_threads: Some(4), ..arguments };
+    let mut rest = trials(&servers, PROGRAM);
+    rest.extend(trials(&servers, FAULTS).into_iter().filter(|trial| !trial.name().starts_with("folder")));
+    rest.extend(access::trials());
+    rest.extend(trials(&servers, LONG).into_iter().map(|trial| trial.with_ignored_flag(true)));
+    let second = libtest_mimic::run(&beside, rest);
+    if first.has_failed() || second.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// A server that one test uses at a time.
+type Kept = Arc<Mutex<Box<dyn Server>>>;
+
+/// Some tests over all stores; without servers, their names.
+fn trials(servers: &[Kept], tests: &[(&str, Test)]) -> Vec<Trial> {
     let mut trials = Vec::new();
-    for (start, name) in started.into_iter().zip(["folder", "postgres", "etcd"]) {
-        // Started by the first test that needs it.
-        let server: Arc<Mutex<Option<Box<dyn Server>>>> = Arc::default();
-        let with = |test: Test| {
-            let server = Arc::clone(&server);
-            move || {
+    for (title, test) in tests {
+        for (store, name) in ["folder", "postgres", "etcd"].into_iter().enumerate() {
+            let (server, test) = (servers.get(store).cloned(), *test);
+            let run = move || {
+                let server = server.ok_or("there is no server")?;
                 let mut server = server.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let server = server.get_or_insert_with(start);
                 if let Some(process) = server.process() {
                     process.recover();
                 }
                 test(server.as_mut());
                 Ok(())
-            }
-        };
-        let faults = if name == "folder" { &[] } else { FAULTS };
-        let tests = TESTS.iter().chain(faults);
-        trials.extend(tests.map(|(title, test)| Trial::test(format!("{name}::{title}"), with(*test))));
-        let long = Trial::test(format!("{name}::two_hundred_rounds_of_many_at_once"), with(races::many));
-        trials.push(long.with_ignored_flag(true));
+            };
+            trials.push(Trial::test(format!("{name}::{title}"), run));
+        }
     }
-    trials.extend(access::trials());
-    // What is measured in leases does not stand beside what is measured in processes.
-    let arguments = Arguments { test_threads: Some(1), ..arguments };
-    libtest_mimic::run(&arguments, trials).exit_code()
+    trials
 }

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 /// A store as the tests use it.
@@ -59,6 +61,26 @@ pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
+/// What is asked of the thread that starts the servers, and where it puts the answer.
+type Order = (Command, Sender<std::io::Result<Child>>);
+
+/// Starts a server from a thread that lasts as long as this process: a server dies with the thread that starts it.
+fn spawned(command: Command) -> Child {
+    static KEEPER: OnceLock<Sender<Order>> = OnceLock::new();
+    let keeper = KEEPER.get_or_init(|| {
+        let (sender, orders) = std::sync::mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in orders {
+                drop(answer.send(command.spawn()));
+            }
+        });
+        sender
+    });
+    let (sender, answer) = std::sync::mpsc::channel();
+    keeper.send((command, sender)).unwrap();
+    answer.recv().unwrap().unwrap()
+}
+
 /// A program that dies with the thread that starts it, and is nobody where it refuses to be root.
 pub fn bound(program: &Path, nobody: bool) -> Command {
     let mut command = Command::new("setpriv");
@@ -100,7 +122,7 @@ impl Process {
 
     /// Starts it, and waits until it answers.
     pub fn start(&mut self) {
-        self.child = Some(self.command().spawn().unwrap());
+        self.child = Some(spawned(self.command()));
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
             assert!(began.elapsed() < Duration::from_secs(30), "{} does not start", self.program.display());
