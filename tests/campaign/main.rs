@@ -42,7 +42,7 @@ struct Size {
 }
 
 /// Few enough for every change.
-const SHORT: Size = Size { every: 4, moments: 2, fifty: 1, in_turn: true };
+const SHORT: Size = Size { every: 5, moments: 2, fifty: 1, in_turn: true };
 const FULL: Size = Size { every: 1, moments: 14, fifty: 6, in_turn: false };
 
 /// So many trials go on at once: most of their time they wait for simulated machines.
