@@ -159,6 +159,9 @@ pub async fn carry(
                 Seen::Moving(node, moving) => {
                     live.moving(node, &moving, at).iter().for_each(|line| screen.progress(line));
                 }
+                Seen::Heard(node, heard) => {
+                    live.heard(node, heard, at).iter().for_each(|line| screen.progress(line));
+                }
             }
             if desk.machine {
                 let (step, event) = machine(seen, &plan);
@@ -189,6 +192,9 @@ fn machine(seen: Seen<'_>, plan: &Plan) -> (Option<String>, Value) {
         Seen::Event(event) => (event.node().map(|n| plan.node_name(n)), json!(event)),
         Seen::Moving(node, moving) => {
             (Some(plan.node_name(node)), json!({ "type": "moving", "node": node, "moving": moving }))
+        }
+        Seen::Heard(node, heard) => {
+            (Some(plan.node_name(node)), json!({ "type": "heard", "node": node, "heard": heard }))
         }
     }
 }

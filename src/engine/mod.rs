@@ -4,6 +4,7 @@
 //! Nodes that may start together share one write, and so do those that end together.
 
 mod driver;
+mod ready;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ pub mod preflight;
 pub mod refused;
 pub mod table;
 pub mod text;
+pub mod waits;
 pub mod words;
 
 pub use diagnostic::Style;
