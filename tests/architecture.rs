@@ -21,7 +21,8 @@ const FLOORS: [(&str, &[&str]); 18] = [
     // A run's events carry the provider's own `Failure`.
     ("run", &["base", "domain", "plan", "port"]),
     ("provider", &["base", "domain", "inventory", "port"]),
-    ("journal", &["base", "plan", "run"]),
+    // It carries people's answers to the runner.
+    ("journal", &["base", "domain", "plan", "run"]),
     ("engine", &["base", "domain", "inventory", "plan", "port", "run", "journal"]),
     // It words the provider's own `Failure`.
     ("report", &["base", "diag", "domain", "inventory", "model", "plan", "port", "run"]),

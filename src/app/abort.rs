@@ -3,7 +3,7 @@
 use super::apply::{begin_back, confirm, still_fits};
 use super::hold::{hold_as_it_is, over};
 use super::prepare::{Asked, documents, prepare};
-use super::{Answer, Desk, Exit, Said, Screen};
+use super::{Answer, Desk, Exit, Said, Screen, hooks, preflight};
 use crate::base::{PlanName, ReplicaName, RunId};
 use crate::diag::{Code, Finding, Sources};
 use crate::domain::{Condition, State};
@@ -45,6 +45,10 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     screen.show(&shown.human);
     if prepared.plan.is_empty() {
         return close(desk, &id, "nothing had changed");
+    }
+    let unfit = hooks::of_plan(desk, &prepared.plan).await;
+    if preflight::stops(&unfit) {
+        return Err(Box::new(Answer::with(Exit::Invalid, unfit, Sources::default())));
     }
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
     // While a person thought about it the world may have moved; then the old run must stay the one that holds the replicas.

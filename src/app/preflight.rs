@@ -30,7 +30,7 @@ fn action(plan: &Plan, node: &Node, replica: &ReplicaName) -> Option<Action> {
     let spare = node.leg.and_then(|l| plan.leg(l)).is_some_and(|l| l.only_on_failure);
     match &node.work {
         Work::Act(step) if step.replica == *replica && !spare => Some(step.action.clone()),
-        Work::Act(_) | Work::Wait(_) | Work::Join => None,
+        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
     }
 }
 

@@ -4,8 +4,9 @@ use super::load::Loaded;
 use super::prepare::documents;
 use super::world::{World, subjects};
 use super::{Answer, Desk, Said};
-use crate::base::ReplicaName;
+use crate::base::{ReplicaName, RunId};
 use crate::diag::Code;
+use crate::report::text::run::{Story, open_gates};
 use crate::report::{json, text};
 
 /// Carries the command out.
@@ -25,12 +26,20 @@ pub async fn status(desk: &Desk, names: &[String]) -> Said {
             format!(
                 "Run {run} of {purpose} is under way, by {} on {}.\n",
                 claim.runner.person, claim.runner.host
-            )
+            ) + &asked(desk, run)?
         } else {
             format!("Run {run} of {purpose} is not finished. Next: lifeboat resume {run}\n")
         });
     }
     Ok(Answer::ok(human, desk.json(|| json::status(&loaded.workspace, &inventory, &only))))
+}
+
+/// What a run under way asks people.
+fn asked(desk: &Desk, run: &RunId) -> Result<String, Box<Answer>> {
+    let found = desk.store()?.read(run)?;
+    let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
+    let story = Story { run, progress: &found.progress, events: &events };
+    Ok(open_gates(story, found.progress.plan()).into_iter().map(|line| format!("  {line}\n")).collect())
 }
 
 /// The replicas of these names, each once.

@@ -27,6 +27,7 @@ pub mod fact;
 pub mod invariant;
 pub mod loss;
 pub mod operation;
+pub mod script;
 pub mod settled;
 pub mod state;
 pub mod transfer;
@@ -41,6 +42,7 @@ pub use fact::{
 };
 pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};
+pub use script::{Question, Reply, Script, Secret, Silence, Spoken, When};
 pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};

@@ -1,13 +1,13 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::Moving;
+use crate::domain::{Moving, Reply, Spoken};
 use crate::engine::settle::{self, Verdict};
-use crate::engine::{StopSignal, wait};
+use crate::engine::{Aids, StopSignal, aside, wait};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider};
-use crate::run::{Event, FailedWhy, How, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
+use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub struct Run<'a> {
     pub journal: &'a mut dyn Journal,
     /// Who performs.
     pub provider: Arc<dyn Provider>,
+    /// Who runs programs, and who answers.
+    pub aids: Aids,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// How it is asked to stop.
@@ -93,8 +95,12 @@ enum Report {
     Acted(NodeId, Verdict),
     /// An action that an earlier runner asked for was looked at.
     Looked(NodeId, Verdict),
+    /// A program ended, and said this.
+    Ran(NodeId, Verdict, Option<Spoken>),
     /// A wait ended; whether what was waited for is there.
     Waited(NodeId, bool),
+    /// A question was answered, or nobody did.
+    Answered(NodeId, Option<Reply>),
     /// A worker is gone without a word: it was given up, or it has a fault.
     Lost(NodeId),
     /// An action that moves data has come so far.
@@ -112,7 +118,9 @@ impl Report {
         match self {
             Self::Acted(node, _)
             | Self::Looked(node, _)
+            | Self::Ran(node, ..)
             | Self::Waited(node, _)
+            | Self::Answered(node, _)
             | Self::Moving(node, _)
             | Self::Barred(node)
             | Self::Lost(node) => Some(*node),
@@ -228,6 +236,10 @@ impl Driver<'_> {
                     let why = "the runner before was cut off".to_owned();
                     Report::Looked(node, settle::look(&order, provider.as_ref(), clock.as_ref(), why).await)
                 });
+            } else if let Some(hook) = aside::hook(self.run.progress.plan(), node) {
+                let verdict = aside::left_over(hook, "the runner before was cut off");
+                self.acting.insert(node);
+                self.spawn(node, async move { Report::Looked(node, verdict) });
             }
         }
     }
@@ -334,10 +346,10 @@ impl Driver<'_> {
             }
             let plan = Arc::clone(self.run.progress.plan());
             let events = next.start.iter().filter_map(|node| match &plan.node(*node)?.work {
-                Work::Act(_) => {
+                Work::Act(_) | Work::Hook(_) => {
                     Some(Event::Intended { node: *node, attempt: self.run.progress.attempts(*node) + 1 })
                 }
-                Work::Wait(_) => Some(Event::Waiting { node: *node }),
+                Work::Wait(_) | Work::Gate(_) => Some(Event::Waiting { node: *node }),
                 Work::Join => None,
             });
             self.record(events.collect())?;
@@ -382,6 +394,26 @@ impl Driver<'_> {
                 let handle = self.spawn(node, async move {
                     let met = wait::wait(&what, vm.as_ref(), provider.as_ref(), clock.as_ref()).await;
                     Report::Waited(node, met)
+                });
+                self.waits.insert(node, handle);
+            }
+            Some(Work::Hook(hook)) => {
+                let call = aside::call(&plan, hook, &self.run.id, self.run.progress.attempts(node));
+                let (scripts, lease) = (Arc::clone(&self.run.aids.scripts), self.run.journal.lease());
+                self.acting.insert(node);
+                self.spawn(node, async move {
+                    if !lease.holds() {
+                        return Report::Barred(node);
+                    }
+                    let (verdict, spoken) = aside::run(&call, scripts.as_ref()).await;
+                    Report::Ran(node, verdict, spoken)
+                });
+            }
+            Some(Work::Gate(_)) => {
+                let Some(asked) = aside::asked(&plan, node, &self.run.id) else { return };
+                let answers = Arc::clone(&self.run.aids.answers);
+                let handle = self.spawn(node, async move {
+                    Report::Answered(node, aside::ask(&asked, answers.as_ref(), clock.as_ref()).await)
                 });
                 self.waits.insert(node, handle);
             }
@@ -435,7 +467,11 @@ impl Driver<'_> {
         {
             return Err(EngineError::Crashed);
         }
-        self.record(events)
+        self.record(events)?;
+        if self.run.progress.stopping().is_some() {
+            self.give_waits_up();
+        }
+        Ok(())
     }
 
     /// What a report means for the run; nothing, where its node was given up before it came.
@@ -459,6 +495,18 @@ impl Driver<'_> {
                 if self.acting.remove(node) {
                     self.effects += 1;
                     events.push(self.verdict(*node, verdict));
+                }
+            }
+            Report::Ran(node, verdict, spoken) => {
+                if self.acting.remove(node) {
+                    self.effects += 1;
+                    events.extend(spoken.clone().map(|spoken| Event::Spoke { node: *node, spoken }));
+                    events.push(self.verdict(*node, verdict));
+                }
+            }
+            Report::Answered(node, reply) => {
+                if self.waits.remove(node).is_some() {
+                    events.extend(aside::answered(self.run.progress.plan(), *node, reply.as_ref()));
                 }
             }
             Report::Looked(node, verdict) => {
@@ -512,7 +560,13 @@ impl Driver<'_> {
         self.workers.abort_all();
         for node in std::mem::take(&mut self.acting) {
             if self.run.progress.status(node) == Status::Running {
-                events.push(Event::InDoubt { node, why: "the grace time is over".to_owned() });
+                let (why, at) = ("the grace time is over", self.run.clock.now());
+                let hook = aside::hook(self.run.progress.plan(), node);
+                events.push(match hook.map(|hook| aside::left_over(hook, why)) {
+                    Some(Verdict::Failed(failure)) => Event::Retrying { node, failure, at },
+                    Some(Verdict::Unknown(why)) => Event::InDoubt { node, why },
+                    Some(Verdict::Done(..)) | None => Event::InDoubt { node, why: why.to_owned() },
+                });
             }
         }
     }
@@ -534,26 +588,4 @@ async fn told(
             drop(outbox.send((Report::Moving(NodeId(order.key.node), moving), clock.busy())));
         }
     }
-}
-
-/// What a person says of a step.
-#[must_use]
-pub fn by_hand(node: NodeId, word: Word, person: &str, because: &str) -> Event {
-    let (person, because) = (person.to_owned(), because.to_owned());
-    match word {
-        Word::Done => Event::Settled { node, how: How::ByHand { person, because }, moved: None },
-        Word::Failed => Event::Failed { node, why: FailedWhy::ByHand { person, because } },
-        Word::Retry => Event::Reopened { node, person, because },
-    }
-}
-
-/// What a person can say of a step in doubt, or of one that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// Its effect is there.
-    Done,
-    /// Its effect is not there and shall not be.
-    Failed,
-    /// It shall be tried again.
-    Retry,
 }

@@ -3,13 +3,15 @@
 //! The order of a step: *Intended* durable → effect asked for → effect observed → *Settled* durable → dependants may start.
 //! Nodes that may start together share one write, and so do those that end together.
 
+mod aside;
 mod driver;
 mod settle;
 #[cfg(test)]
 mod tests;
 mod wait;
 
-pub use driver::{Crash, Ended, EngineError, Run, Seen, Word, by_hand, drive};
+pub use aside::{Aids, Word, by_hand, trouble};
+pub use driver::{Crash, Ended, EngineError, Run, Seen, drive};
 
 use crate::run::StopWhy;
 use tokio::sync::watch;

@@ -249,6 +249,7 @@ impl Lab {
             progress,
             journal: &mut self.journal,
             provider: Arc::clone(&self.provider) as Arc<dyn Provider>,
+            aids: self.aids.clone(),
             clock: Arc::new(clock.clone()),
             stop,
             grace: self.grace,

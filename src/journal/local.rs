@@ -3,8 +3,8 @@
 use crate::base::{Digest, RunId, Timestamp};
 use crate::journal::active::Active;
 use crate::journal::record::{Record, VERSION};
-use crate::journal::{Claim, Found, Frozen, Hold, Journal, JournalError, Raw, Refusal, Store, Way};
-use crate::run::{Event, Wish};
+use crate::journal::{Claim, Found, Frozen, Hold, Journal, JournalError, Raw, Refusal, Store, Topic, Way};
+use crate::run::Event;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -141,36 +141,34 @@ impl Runs {
         Ok(Raw { plan_at: path, plan, journal_at, journal })
     }
 
-    /// Leaves word for the runner of a run that it shall stop, wherever it runs that sees this folder.
+    /// Leaves word for the runner of a run, wherever it runs that sees this folder.
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
-        let path = self.word(run);
-        let text = serde_json::to_vec(wish).map_err(|e| JournalError::io(&path)(e.into()))?;
-        write_whole(&path, &text)
+    pub fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError> {
+        write_whole(&self.word_at(run, about), word)
     }
 
     /// The word that was left for the runner of a run. One that cannot be read is none.
     #[must_use]
-    pub fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
-        serde_json::from_slice(&std::fs::read(self.word(run)).ok()?).ok()
+    pub fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
+        std::fs::read(self.word_at(run, about)).ok()
     }
 
-    /// Takes the word away: it was for the runner before.
+    /// Takes the word away.
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
-        let path = self.word(run);
+    pub fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError> {
+        let path = self.word_at(run, about);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io(&path)(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    fn word(&self, run: &RunId) -> PathBuf {
-        self.folder.join(run.as_str()).join("stop.json")
+    fn word_at(&self, run: &RunId, about: Topic) -> PathBuf {
+        self.folder.join(run.as_str()).join(format!("{about}.json"))
     }
 
     /// Opens a run to write on. What a kill cut off at the end is taken away.
@@ -320,16 +318,16 @@ impl Store for Local {
         Ok((found, Box::new(journal)))
     }
 
-    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
-        self.runs.ask_to_stop(run, wish)
+    fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError> {
+        self.runs.leave_word(run, about, word)
     }
 
-    fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
-        self.runs.asked_to_stop(run)
+    fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
+        self.runs.word(run, about)
     }
 
-    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
-        self.runs.forget_stop(run)
+    fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError> {
+        self.runs.forget_word(run, about)
     }
 
     fn claim(&self, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>, Refusal> {

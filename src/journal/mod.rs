@@ -18,7 +18,7 @@ pub use local::{Local, Runs};
 pub use place::{Access, Place};
 pub use raw::{Found, Frozen, Raw};
 pub use record::Record;
-pub use store::{Hold, Journal, Store};
+pub use store::{Hold, Journal, Store, Topic};
 
 use crate::base::{Duration, RunId};
 use std::path::PathBuf;

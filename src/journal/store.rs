@@ -6,8 +6,34 @@ use crate::base::{Duration, RunId, Timestamp};
 use crate::journal::claim::{Claim, Refusal, Way};
 use crate::journal::raw::{Found, Frozen, Raw};
 use crate::journal::{JournalError, lease::Lease};
+use crate::domain::Reply;
+use crate::plan::NodeId;
 use crate::run::{Event, Wish};
+use serde::Serialize;
 use std::fmt::Debug;
+
+/// What a word for the runner of a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// It shall stop.
+    Stop,
+    /// The answer to the question of a node.
+    Answer(NodeId),
+}
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stop => f.write_str("stop"),
+            Self::Answer(node) => write!(f, "answer-{}", node.0),
+        }
+    }
+}
+
+/// A word as it is left. The values are plain ones of our own, so none of them has no form.
+fn json(word: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(word).unwrap_or_default()
+}
 
 /// Where runs are kept.
 pub trait Store: Send + Sync + Debug {
@@ -58,20 +84,54 @@ pub trait Store: Send + Sync + Debug {
     /// As [`Store::read`].
     fn open(&self, run: &RunId) -> Result<(Found, Box<dyn Journal>), JournalError>;
 
+    /// Leaves word for the runner of a run, wherever it is.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError>;
+
+    /// The word that was left for the runner of a run. One that cannot be read is none.
+    fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>>;
+
+    /// Takes a word away: it was for the runner before, or for an earlier question.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError>;
+
     /// Leaves word for the runner of a run that it shall stop.
     ///
     /// # Errors
     /// Where it cannot be written.
-    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError>;
+    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
+        self.leave_word(run, Topic::Stop, &json(wish))
+    }
 
-    /// The word that was left for the runner of a run. One that cannot be read is none.
-    fn asked_to_stop(&self, run: &RunId) -> Option<Wish>;
+    /// The word that the runner of a run shall stop.
+    fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
+        serde_json::from_slice(&self.word(run, Topic::Stop)?).ok()
+    }
 
-    /// Takes the word away: it was for the runner before.
+    /// Takes that word away: it was for the runner before.
     ///
     /// # Errors
     /// Where it cannot be written.
-    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError>;
+    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
+        self.forget_word(run, Topic::Stop)
+    }
+
+    /// Leaves an answer for the runner of a run.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn leave_answer(&self, run: &RunId, node: NodeId, reply: &Reply) -> Result<(), JournalError> {
+        self.leave_word(run, Topic::Answer(node), &json(reply))
+    }
+
+    /// The answer that was left for the runner of a run.
+    fn answer(&self, run: &RunId, node: NodeId) -> Option<Reply> {
+        serde_json::from_slice(&self.word(run, Topic::Answer(node))?).ok()
+    }
 
     /// Claims the replicas of a run, new or resumed. A new run is claimed before it is created: a claim without a run is nothing.
     ///

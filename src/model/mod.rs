@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod failover_plan;
+pub mod hook;
 pub mod origin;
 pub mod policy;
 pub mod replica;
@@ -12,6 +13,7 @@ pub mod site;
 
 pub use crate::document::{Key, Kind};
 pub use failover_plan::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+pub use hook::{Hook, Hooks};
 pub use origin::Origins;
 pub use policy::Policy;
 pub use replica::{AddressRule, Replica};

@@ -2,6 +2,7 @@
 
 use crate::base::{Duration, PolicyName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A policy. Each rule that is not set asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,4 +24,7 @@ pub struct Policy {
     pub enforce_rto: bool,
     /// No plan may do what cannot be undone.
     pub forbid_permanent: bool,
+    /// Groups of people.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
 }

@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod libvirt;
+pub mod script;
 pub mod sim;

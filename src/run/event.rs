@@ -1,7 +1,7 @@
 //! What happens in a run: the journal's records, and all that a report needs.
 
 use crate::base::Timestamp;
-use crate::domain::{Transfer, Unmet};
+use crate::domain::{Reply, Silence, Spoken, Transfer, Unmet};
 use crate::plan::NodeId;
 use crate::port::Failure;
 use crate::run::outcome::Outcome;
@@ -48,6 +48,8 @@ pub enum StopWhy {
     Deadline(Timestamp),
     /// The plan says that this failure stops everything.
     Failure(NodeId),
+    /// Nobody answered this question in its time.
+    Unanswered(NodeId),
 }
 
 impl StopWhy {
@@ -55,7 +57,7 @@ impl StopWhy {
     #[must_use]
     pub const fn is_wanted(&self) -> bool {
         match self {
-            Self::Asked | Self::AskedBy(_) | Self::Deadline(_) => true,
+            Self::Asked | Self::AskedBy(_) | Self::Deadline(_) | Self::Unanswered(_) => true,
             Self::Failure(_) => false,
         }
     }
@@ -146,6 +148,27 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
+    /// A program said something; recorded with how it ended.
+    Spoke {
+        /// The node.
+        node: NodeId,
+        /// What it said.
+        spoken: Spoken,
+    },
+    /// A person answered a question.
+    Answered {
+        /// The node.
+        node: NodeId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Nobody answered a question in its time, and it goes on as its document says.
+    Unanswered {
+        /// The node.
+        node: NodeId,
+        /// What the document says.
+        so: Silence,
+    },
     /// A failed step, or one in doubt, is tried again because a person asked for it.
     Reopened {
         /// The node.
@@ -193,6 +216,16 @@ pub enum FailedWhy {
     Unmet(Unmet),
     /// It was not ready within its time.
     NotReady,
+    /// A person answered its question with no.
+    SaidNo {
+        /// Who.
+        person: String,
+        /// Why, where that was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+    /// Nobody answered its question.
+    Unanswered,
     /// A person said so.
     ByHand {
         /// Who.
@@ -224,6 +257,9 @@ impl Event {
             | Self::InDoubt { node, .. }
             | Self::Waiting { node }
             | Self::Met { node }
+            | Self::Spoke { node, .. }
+            | Self::Answered { node, .. }
+            | Self::Unanswered { node, .. }
             | Self::Reopened { node, .. }
             | Self::Rescheduled { node, .. } => Some(*node),
             Self::Taken { .. }

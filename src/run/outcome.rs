@@ -1,6 +1,6 @@
 //! How a run ended.
 
-use crate::plan::NodeId;
+use crate::plan::{NodeId, Work};
 use crate::run::progress::{Progress, Status};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,32 @@ pub struct Summary {
     pub exceptions: Vec<NodeId>,
     /// All actions and waits, without those that were not needed.
     pub of: usize,
+}
+
+impl Progress {
+    /// The numbers of the run.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for (id, node) in self.plan().node_ids().zip(&self.plan().nodes) {
+            if node.work == Work::Join {
+                continue;
+            }
+            summary.of += 1;
+            match self.status(id) {
+                Status::Done => summary.done += 1,
+                Status::Failed => summary.failed.push(id),
+                Status::InDoubt => summary.in_doubt.push(id),
+                Status::NotNeeded => summary.of -= 1,
+                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
+                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
+                    summary.not_run.push(NotRun { node: id, because: None });
+                }
+            }
+        }
+        summary.exceptions = self.by_hand.union(&self.passed_over).copied().collect();
+        summary
+    }
 }
 
 /// The outcome at the moment at which nothing runs any more.

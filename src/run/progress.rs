@@ -1,10 +1,10 @@
 //! The fold: from the events of a run to what is done, what may start now, and what will not run any more.
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::IfFailed;
+use crate::domain::{IfFailed, Silence};
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
 use crate::run::event::{Event, FailedWhy, How, IllegalEvent, StopWhy};
-use crate::run::outcome::{NotRun, Outcome, Summary};
+use crate::run::outcome::Outcome;
 use crate::run::places::Places;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -58,12 +58,12 @@ pub struct Progress {
     attempts: Vec<u32>,
     started: Vec<Option<Timestamp>>,
     ended: Vec<Option<Timestamp>>,
-    by_hand: BTreeSet<NodeId>,
+    pub(super) by_hand: BTreeSet<NodeId>,
     /// Derived from the above: how many edges each node still waits for, from when on it may start, and who could start.
     missing: Vec<u32>,
     not_before: Vec<Timestamp>,
     due: BTreeSet<NodeId>,
-    passed_over: BTreeSet<NodeId>,
+    pub(super) passed_over: BTreeSet<NodeId>,
     places: Places,
     stopping: Option<StopWhy>,
     must_stop: Option<NodeId>,
@@ -246,6 +246,13 @@ impl Progress {
                 self.known.remove(node);
                 self.end(*node, Status::InDoubt, at);
                 self.follow(before, |s| s.failed(*node, at));
+            }
+            Event::Spoke { node, .. } => drop(self.legal(*node, "heard", |s| s == Status::Running)?),
+            Event::Answered { node, .. } | Event::Unanswered { node, .. } => {
+                self.legal(*node, "answered", |s| s == Status::Waiting)?;
+                if matches!(event, Event::Unanswered { so: Silence::Continue, .. }) {
+                    self.by_hand.insert(*node);
+                }
             }
             Event::Reopened { node, .. } => self.reopened(*node)?,
             Event::Rescheduled { node, at, .. } => {
@@ -464,7 +471,10 @@ impl Progress {
                     (On::Failed, _) if node == root && is_failure => self.meet(edge, at),
                     (On::Failed, _) if node != root => self.not_needed(edge.to, at),
                     (On::Started | On::Done, IfFailed::Continue) => {
-                        self.passed_over.insert(root);
+                        // A hook after something that will not run answers no failure: it only holds nothing up.
+                        if node == root || !self.plan.is_afterwards(node) {
+                            self.passed_over.insert(root);
+                        }
                         self.meet(edge, at);
                     }
                     (On::Started | On::Done | On::Failed, if_failed) => {
@@ -539,8 +549,10 @@ impl Progress {
     /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
     #[must_use]
     pub fn is_answered(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed)
-            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
+        let mut blocked = self.nodes(|s| s == Status::Blocked(node));
+        self.plan.is_afterwards(node)
+            || self.edges(node).iter().any(|e| e.on == On::Failed)
+            || (self.passed_over.contains(&node) && blocked.all(|n| self.plan.is_afterwards(n)))
     }
 
     /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
@@ -554,30 +566,6 @@ impl Progress {
     #[must_use]
     pub fn is_taken_back(&self, node: NodeId) -> bool {
         self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
-    }
-
-    /// The numbers of the run.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        for (id, node) in self.plan.node_ids().zip(&self.plan.nodes) {
-            if node.work == Work::Join {
-                continue;
-            }
-            summary.of += 1;
-            match self.status(id) {
-                Status::Done => summary.done += 1,
-                Status::Failed => summary.failed.push(id),
-                Status::InDoubt => summary.in_doubt.push(id),
-                Status::NotNeeded => summary.of -= 1,
-                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
-                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
-                    summary.not_run.push(NotRun { node: id, because: None });
-                }
-            }
-        }
-        summary.exceptions = self.by_hand.union(&self.passed_over).copied().collect();
-        summary
     }
 
     /// How long the run took so far.

@@ -1,6 +1,7 @@
 //! `kind: FailoverPlan`.
 
 use super::Selection;
+use super::hooks::{Gate, Hooks};
 use super::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,6 +23,9 @@ pub struct FailoverPlanSpec {
     pub undo_order: Option<UndoOrderWord>,
     /// What happens to a running source in an unplanned failover. Default leave.
     pub source: Option<SourceWord>,
+    /// Programs that are run before and after the whole plan.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// The entries. Each follows the one before it, its delay after that one's start, unless it says `after`.
     pub sequence: Vec<Entry>,
 }
@@ -46,7 +50,7 @@ pub struct Limits {
     pub undo_every: Option<String>,
 }
 
-/// An entry: exactly one of `replica` and `group`.
+/// An entry: exactly one of `replica`, `group` and `gate`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Entry {
@@ -56,6 +60,11 @@ pub struct Entry {
     pub group: Option<String>,
     /// The group's replicas.
     pub replicas: Option<Selection>,
+    /// A question to people. Without `after` it is asked when all entries before it are ready.
+    pub gate: Option<Gate>,
+    /// Programs that are run before and after its replicas.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// From its start to the start of the next entry in the list. Default 60s.
     pub delay: Option<String>,
     /// What it waits for instead of the order of the list; an empty list for nothing.
@@ -64,7 +73,7 @@ pub struct Entry {
     pub on_failure: Option<IfFailedWord>,
 }
 
-/// An entry that is waited for: exactly one of `replica` and `group`.
+/// An entry that is waited for: exactly one of `replica`, `group` and `gate`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct After {
@@ -72,6 +81,8 @@ pub struct After {
     pub replica: Option<String>,
     /// The entry of a group.
     pub group: Option<String>,
+    /// A gate: it is waited for until it is answered with yes.
+    pub gate: Option<String>,
     /// What it waits for. Default ready.
     pub is: Option<IsWord>,
     /// How long after that. Default 0s.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What must hold of every plan in the workspace.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -20,6 +21,9 @@ pub struct PolicySpec {
     /// What no plan may do.
     #[serde(default)]
     pub forbid: Forbid,
+    /// Groups of people, by their names, for gates and approvals of the whole workspace.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
 }
 
 /// Objectives.

@@ -1,5 +1,6 @@
 //! `kind: FailoverPlan`.
 
+use super::hooks::{Groups, hooks, question};
 use super::reader::Reader;
 use super::{Labels, plan_name};
 use crate::base::{Duration, EntryName, ReplicaName};
@@ -8,9 +9,10 @@ use crate::document::Key;
 use crate::document::check::nearest;
 use crate::document::shape::FailoverPlanDocument;
 use crate::document::shape::failover_plan as raw;
+use crate::document::shape::hooks::Gate;
 use crate::document::shape::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use crate::domain::IfFailed;
-use crate::model::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+use crate::model::{After, Entry, FailoverPlan, Hooks, Is, Slot, SourceTreatment, UndoOrder};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -22,7 +24,7 @@ const DELAY: Duration = Duration::from_secs(60);
 pub fn resolve(
     reader: &mut Reader<'_>,
     raw: &FailoverPlanDocument,
-    labels: &Labels<'_>,
+    named: (&Labels<'_>, &Groups<'_>),
 ) -> Option<FailoverPlan> {
     let _: Option<EntryName> = reader.own_name(&raw.metadata);
     let name = plan_name(&raw.metadata.name);
@@ -40,7 +42,7 @@ pub fn resolve(
     }
     let mut sequence = Vec::with_capacity(spec.sequence.len());
     for (position, raw) in spec.sequence.iter().enumerate() {
-        sequence.push(entry(reader, raw, position, labels));
+        sequence.push(entry(reader, raw, position, named));
     }
     last_delay(reader, &spec.sequence);
     twice(reader, &sequence);
@@ -76,16 +78,27 @@ pub fn resolve(
             None | Some(SourceWord::Leave) => SourceTreatment::Leave,
             Some(SourceWord::PowerOff) => SourceTreatment::PowerOff,
         },
+        hooks: hooks(reader, &spec.hooks, &[Key::Name("spec"), Key::Name("hooks")]),
         sequence: resolved,
     };
     reader.sound().then_some(plan)
 }
 
-fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &Labels<'_>) -> Option<Entry> {
+fn entry(
+    reader: &mut Reader<'_>,
+    raw: &raw::Entry,
+    position: usize,
+    named: (&Labels<'_>, &Groups<'_>),
+) -> Option<Entry> {
+    let (labels, groups) = named;
     let here = [&SEQUENCE[..], &[Key::Index(position)]].concat();
     let key = |name: &'static str| [&here[..], &[Key::Name(name)]].concat();
-    let which =
-        reader.one_of(&[("replica", raw.replica.is_some()), ("group", raw.group.is_some())], &here)?;
+    let kinds =
+        [("replica", raw.replica.is_some()), ("group", raw.group.is_some()), ("gate", raw.gate.is_some())];
+    let which = reader.one_of(&kinds, &here)?;
+    if let Some(gate) = &raw.gate {
+        return gate_entry(reader, raw, gate, (&here, groups));
+    }
     let text = raw.replica.as_deref().or(raw.group.as_deref())?;
     let delay = reader.duration(raw.delay.as_deref(), DELAY, &key("delay"));
     let replicas: Vec<ReplicaName> = match (&raw.replicas, which) {
@@ -105,7 +118,32 @@ fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &La
     };
     let name: Option<EntryName> = reader.name(text, &key(which));
     let on_failure = raw.on_failure.map_or(IfFailed::Block, if_failed);
-    Some(Entry { name: name?, replicas, delay, after: None, on_failure })
+    let hooks = hooks(reader, &raw.hooks, &key("hooks"));
+    Some(Entry { name: name?, replicas, gate: None, hooks, delay, after: None, on_failure })
+}
+
+/// A gate: it has no replicas, so nothing of what is said of replicas fits it.
+fn gate_entry(
+    reader: &mut Reader<'_>,
+    raw: &raw::Entry,
+    gate: &Gate,
+    at: (&[Key<'_>], &Groups<'_>),
+) -> Option<Entry> {
+    let (here, groups) = at;
+    let path = [here, &[Key::Name("gate")]].concat();
+    let hooks = !raw.hooks.before.is_empty() || !raw.hooks.after.is_empty();
+    for (key, said) in [("delay", raw.delay.is_some()), ("replicas", raw.replicas.is_some()), ("hooks", hooks)] {
+        if said {
+            let place = reader.at(&[here, &[Key::KeyOf(key)]].concat());
+            let finding = Finding::new(Code::BadHook, format!("`{key}` says nothing for a gate"));
+            reader.find(finding.at(Some(place), "a gate asks people, and starts nothing itself"));
+        }
+    }
+    let name: Option<EntryName> = reader.name(&gate.name, &[&path[..], &[Key::Name("name")]].concat());
+    let gate = Some(question(reader, gate, groups, &path));
+    let on_failure = raw.on_failure.map_or(IfFailed::Block, if_failed);
+    let (replicas, hooks) = (Vec::new(), Hooks::default());
+    Some(Entry { name: name?, replicas, gate, hooks, delay: Duration::ZERO, after: None, on_failure })
 }
 
 const fn if_failed(word: IfFailedWord) -> IfFailed {
@@ -169,10 +207,16 @@ fn after_edge(
     entries: (&BTreeMap<String, usize>, &[IfFailed]),
 ) -> Option<After> {
     let here = [&SEQUENCE[..], &[Key::Index(at.0), Key::Name("after"), Key::Index(at.1)]].concat();
-    let which =
-        reader.one_of(&[("replica", raw.replica.is_some()), ("group", raw.group.is_some())], &here)?;
+    let kinds =
+        [("replica", raw.replica.is_some()), ("group", raw.group.is_some()), ("gate", raw.gate.is_some())];
+    let which = reader.one_of(&kinds, &here)?;
+    if let ("gate", Some(IsWord::Started)) = (which, raw.is) {
+        let place = reader.at(&[&here[..], &[Key::Name("is")]].concat());
+        let finding = Finding::new(Code::BadHook, "a gate does not start: it is answered, or it is not");
+        reader.find(finding.at(Some(place), "here").help("leave `is` out: it is waited for until it is answered with yes"));
+    }
     let place = [&here[..], &[Key::Name(which)]].concat();
-    let name = raw.replica.as_deref().or(raw.group.as_deref())?;
+    let name = raw.replica.as_deref().or(raw.group.as_deref()).or(raw.gate.as_deref())?;
     let plus =
         reader.duration(raw.plus.as_deref(), Duration::ZERO, &[&here[..], &[Key::Name("plus")]].concat());
     let (positions, on_failure) = entries;
@@ -183,7 +227,7 @@ fn after_edge(
         let near = nearest(name, positions.keys().map(String::as_str));
         reader.find(match near {
             Some(near) => finding.help(format!("an entry with a similar name: {near}")),
-            None => finding.help("an edge leads from an entry of the same sequence: a replica or a group"),
+            None => finding.help("an edge leads from an entry of the same sequence: a replica, a group or a gate"),
         });
         return None;
     };

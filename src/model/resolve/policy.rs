@@ -20,6 +20,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument) -> Option<Policy> 
         enforce_rpo: spec.enforce.rpo,
         enforce_rto: spec.enforce.rto,
         forbid_permanent: spec.forbid.permanent,
+        groups: spec.groups.clone(),
     };
     reader.sound().then_some(policy)
 }
