@@ -46,12 +46,18 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
             || format!("`{name}` is not asked now"),
             |(at, reply)| format!("`{name}` was answered at {}: {}", at.clock(), words::reply(&reply)),
         );
-        return refuse(Finding::new(Code::NotAsked, what).help(format!("`lifeboat report {id}` shows what is asked now")));
+        return refuse(
+            Finding::new(Code::NotAsked, what)
+                .help(format!("`lifeboat report {id}` shows what is asked now")),
+        );
     }
     if !runs.is_held(&id)? {
         return refuse(
-            Finding::new(Code::NotAsked, format!("nobody carries run {id} on, so nobody would hear the answer"))
-                .help(format!("`lifeboat resume {id}` goes on with it, and asks again")),
+            Finding::new(
+                Code::NotAsked,
+                format!("nobody carries run {id} on, so nobody would hear the answer"),
+            )
+            .help(format!("`lifeboat resume {id}` goes on with it, and asks again")),
         );
     }
     let question = found.progress.plan().question(node);
@@ -63,14 +69,20 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
         return Err(Answer::stop(Exit::Gated, finding));
     }
     if runs.word(&id, Topic::Answer(node)).is_some() {
-        let said = runs.answer(&id, node).map(|reply| format!(": {}", words::reply(&reply))).unwrap_or_default();
-        return refuse(Finding::new(Code::NotAsked, format!("an answer to `{name}` is on its way already{said}")));
+        let said =
+            runs.answer(&id, node).map(|reply| format!(": {}", words::reply(&reply))).unwrap_or_default();
+        return refuse(Finding::new(
+            Code::NotAsked,
+            format!("an answer to `{name}` is on its way already{said}"),
+        ));
     }
     let (person, host, because) = (desk.person.clone(), desk.host.clone(), Some(ask.because));
     let reply = Reply { yes: ask.yes, person, host, because };
     runs.leave_answer(&id, node, &reply)?;
     let word = if ask.yes { "yes" } else { "no" };
-    let text = format!("Answered `{name}` with {word}; the run hears it within a second.\nNext: lifeboat report {id}\n");
+    let text = format!(
+        "Answered `{name}` with {word}; the run hears it within a second.\nNext: lifeboat report {id}\n"
+    );
     Ok(Answer::ok(
         text,
         serde_json::json!({ "format": 1, "type": "answered", "run": id, "step": name, "reply": reply }),

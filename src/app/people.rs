@@ -28,7 +28,12 @@ struct People {
 }
 
 /// Who helps a run of a plan: programs on this machine, and people.
-pub fn aids(desk: &Desk, plan: &Plan, clock: Arc<dyn Clock>, screen: &mut dyn Screen) -> Result<Aids, Box<super::Answer>> {
+pub fn aids(
+    desk: &Desk,
+    plan: &Plan,
+    clock: Arc<dyn Clock>,
+    screen: &mut dyn Screen,
+) -> Result<Aids, Box<super::Answer>> {
     let asks = plan.node_ids().any(|node| plan.question(node).is_some());
     let people = People {
         store: desk.store()?,
@@ -57,8 +62,13 @@ impl People {
             match found {
                 Some(reply) if asked.question.may_answer(&reply.person) => return reply,
                 Some(reply) => {
-                    tracing::warn!(person = reply.person, gate = asked.name, "an answer of somebody who may not");
-                    self.in_store(asked, move |store, run| drop(store.forget_word(run, Topic::Answer(node)))).await;
+                    tracing::warn!(
+                        person = reply.person,
+                        gate = asked.name,
+                        "an answer of somebody who may not"
+                    );
+                    self.in_store(asked, move |store, run| drop(store.forget_word(run, Topic::Answer(node))))
+                        .await;
                 }
                 None => {}
             }

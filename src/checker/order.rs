@@ -27,7 +27,7 @@ impl<'a> Reach<'a> {
     }
 
     /// Whether `early` is done before `late` starts.
-    fn surely(&mut self, early: NodeId, late: NodeId) -> bool {
+    pub(super) fn surely(&mut self, early: NodeId, late: NodeId) -> bool {
         if early == late {
             return true;
         }

@@ -110,6 +110,12 @@ fn nodes(plan: &Plan, found: &mut Found) {
     for (id, Node { work, leg, typical: _, limit: _, attempts }) in plan.node_ids().zip(&plan.nodes) {
         let own = leg.map(|l| plan.leg(l));
         found.unless(own != Some(None), || format!("{id} belongs to a leg that is not there"));
+        if let Work::Hook(hook) = work {
+            let all = hook.legs.iter().all(|leg| plan.leg(*leg).is_some());
+            found.unless(all && !hook.legs.is_empty(), || format!("{id} is about a leg that is not there"));
+            found.unless(!hook.script.run.is_empty(), || format!("{id} runs no program"));
+            found.unless(*attempts > 0, || format!("{id} is never tried"));
+        }
         if let Work::Act(step) = work {
             let replica = own.flatten().map(|l| &l.replica);
             found.unless(replica == Some(&step.replica), || {

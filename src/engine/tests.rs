@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+mod aside;
+
 /// A clock that jumps to the next moment somebody waits for, once nobody works. The smallest one that keeps the port's promises.
 #[derive(Clone, Default)]
 struct Jumping(Arc<Mutex<Jump>>);
@@ -206,6 +208,7 @@ struct Lab {
     /// The write during which somebody does.
     stop_in_write: Option<usize>,
     crash: Option<Crash>,
+    aids: Aids,
 }
 
 impl Lab {
@@ -218,6 +221,7 @@ impl Lab {
             stop_at: None,
             stop_in_write: None,
             crash: None,
+            aids: Aids::default(),
         }
     }
 

@@ -3,10 +3,10 @@
 //! Its calls wait until the store has answered, also inside of the engine: nothing else may happen before a record is durable.
 
 use crate::base::{Duration, RunId, Timestamp};
+use crate::domain::Reply;
 use crate::journal::claim::{Claim, Refusal, Way};
 use crate::journal::raw::{Found, Frozen, Raw};
 use crate::journal::{JournalError, lease::Lease};
-use crate::domain::Reply;
 use crate::plan::NodeId;
 use crate::run::{Event, Wish};
 use serde::Serialize;

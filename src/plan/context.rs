@@ -46,7 +46,7 @@ pub fn context(plan: &Plan, hook: &Hook, occasion: Occasion<'_>) -> (Value, BTre
     let one = |(replica, operations): (&&ReplicaName, &Vec<&str>)| {
         json!({
             "replica": replica, "operations": operations, "machines": plan.placements.get(*replica),
-            "addresses": links.get(*replica),
+            "addresses": links.get(*replica).map_or(&[][..], |links| links.as_slice()),
         })
     };
     let placements = of.keys().filter_map(|replica| plan.placements.get(*replica));
@@ -59,7 +59,8 @@ pub fn context(plan: &Plan, hook: &Hook, occasion: Occasion<'_>) -> (Value, BTre
         "operation": operation, "operations": operations, "sites": sites,
         "replicas": of.iter().map(one).collect::<Vec<_>>(),
     });
-    let machine = |name: &str, vm: Option<&crate::domain::VmRef>| (name.to_owned(), vm.map(ToString::to_string));
+    let machine =
+        |name: &str, vm: Option<&crate::domain::VmRef>| (name.to_owned(), vm.map(ToString::to_string));
     let own = replica.as_deref().and_then(|r| plan.placements.iter().find(|(name, _)| name.as_str() == r));
     let own = own.map(|(_, placement)| placement);
     let short = [

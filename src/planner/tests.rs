@@ -9,12 +9,14 @@ use crate::domain::{
 };
 use crate::inventory::{Observed, SiteSight, Typical};
 use crate::model::{
-    Entry, FailbackTerms, Keep, Otherwise, PointChoice, Replica, Slot, SourceTreatment, UndoOrder, Verify,
-    Via,
+    Entry, FailbackTerms, Hooks, Keep, Otherwise, PointChoice, Replica, Slot, SourceTreatment, UndoOrder,
+    Verify, Via,
 };
 use crate::plan::{On, RefusedWhy};
 
 const NAMES: [&str; 3] = ["db", "app", "web"];
+
+mod beside;
 
 fn name(text: &str) -> ReplicaName {
     ReplicaName::new(text).unwrap()
@@ -91,6 +93,7 @@ fn workspace() -> Workspace {
                 ready_said: false,
                 shutdown: Duration::from_mins(15),
                 quiesce: crate::domain::Quiesce::Auto,
+                hooks: Hooks::default(),
                 both_may_run: None,
             },
         );
@@ -98,6 +101,8 @@ fn workspace() -> Workspace {
     let entry = |n: &&str| Entry {
         name: EntryName::new(n).unwrap(),
         replicas: vec![name(n)],
+        gate: None,
+        hooks: Hooks::default(),
         delay: Duration::from_secs(60),
         after: None,
         on_failure: crate::domain::IfFailed::Block,
@@ -111,6 +116,7 @@ fn workspace() -> Workspace {
         slot: Slot::Done,
         undo_order: UndoOrder::Reverse,
         source: SourceTreatment::Leave,
+        hooks: Hooks::default(),
         sequence: NAMES.iter().map(entry).collect(),
     };
     workspace.plans.insert(plan.name.clone(), plan);
@@ -168,10 +174,14 @@ fn inventory(facts: &[Facts]) -> Inventory {
 }
 
 fn planned(facts: &[Facts], desired: &Desired) -> Result<Plan, Vec<Refused>> {
-    let (workspace, inventory) = (workspace(), inventory(facts));
+    planned_in(&workspace(), facts, desired)
+}
+
+fn planned_in(workspace: &Workspace, facts: &[Facts], desired: &Desired) -> Result<Plan, Vec<Refused>> {
+    let inventory = inventory(facts);
     let purpose = Purpose::Runbook("test".parse().unwrap());
     plan(&Request {
-        workspace: &workspace,
+        workspace,
         inventory: &inventory,
         purpose: &purpose,
         desired: std::slice::from_ref(desired),

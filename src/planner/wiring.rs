@@ -10,8 +10,8 @@ use super::legs::Placement;
 use super::order::{self, After, Dependency};
 use crate::base::Duration;
 use crate::domain::{IfFailed, OperationKind};
-use crate::model::{FailoverPlan, UndoOrder};
 use crate::inventory::Typical;
+use crate::model::{FailoverPlan, UndoOrder};
 use crate::plan::{Gate, NodeId, On, Work};
 
 /// The operations between which one order holds.

@@ -60,7 +60,8 @@ impl Processes {
         }
         let search = call.env.get("PATH").or_else(|| self.environment.get("PATH"));
         let folders = search.map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
-        let found = folders.split(':').map(|folder| Path::new(folder).join(name)).find(|p| runnable(p).is_ok());
+        let found =
+            folders.split(':').map(|folder| Path::new(folder).join(name)).find(|p| runnable(p).is_ok());
         found.ok_or_else(|| format!("`{name}` cannot be started: no folder of PATH has such a program"))
     }
 
@@ -70,11 +71,14 @@ impl Processes {
             let value = match secret {
                 Secret::Env(variable) => {
                     let value = self.environment.get(variable).cloned();
-                    value.ok_or_else(|| format!("its secret {name} is missing: the variable {variable} is not set"))?
+                    value.ok_or_else(|| {
+                        format!("its secret {name} is missing: the variable {variable} is not set")
+                    })?
                 }
                 Secret::File(file) => {
                     let text = std::fs::read_to_string(self.folder.join(file));
-                    let text = text.map_err(|e| format!("its secret {name} cannot be read from {file}: {e}"))?;
+                    let text =
+                        text.map_err(|e| format!("its secret {name} cannot be read from {file}: {e}"))?;
                     text.trim_end_matches(['\r', '\n']).to_owned()
                 }
             };
@@ -285,7 +289,9 @@ fn hidden<'a>(
 fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let parts: Vec<&str> = name.split('_').collect();
-    ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY"].iter().any(|w| name.contains(w))
+    ["PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "APIKEY"]
+        .iter()
+        .any(|w| name.contains(w))
         || parts.iter().any(|part| ["KEY", "PASS", "PWD"].contains(part)) && name != "PWD" && name != "OLDPWD"
 }
 
@@ -295,7 +301,11 @@ mod tests {
 
     fn place() -> (tempfile::TempDir, Processes) {
         let folder = tempfile::tempdir().unwrap();
-        let environment = [("PATH", "/usr/bin:/bin"), ("DB_PASSWORD", "hunter2hunter2"), ("LIFEBOAT_STORE_PASSWORD", "store-secret")];
+        let environment = [
+            ("PATH", "/usr/bin:/bin"),
+            ("DB_PASSWORD", "hunter2hunter2"),
+            ("LIFEBOAT_STORE_PASSWORD", "store-secret"),
+        ];
         let environment = environment.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         let processes = Processes::new(folder.path().to_owned(), environment);
         (folder, processes)
@@ -339,14 +349,18 @@ mod tests {
         assert!(ran.late && ran.spoken.code.is_none(), "{ran:?}");
         assert!(began.elapsed() >= GRACE, "it had its time to end by itself");
         for file in ["child", "own"] {
-            assert!(gone(&std::fs::read_to_string(folder.path().join(file)).unwrap()).await, "{file} lives on");
+            assert!(
+                gone(&std::fs::read_to_string(folder.path().join(file)).unwrap()).await,
+                "{file} lives on"
+            );
         }
     }
 
     #[tokio::test]
     async fn one_that_heeds_the_first_signal_may_clean_up() {
         let (_folder, processes) = place();
-        let ran = processes.run(&call("trap 'echo cleaned; exit 7' TERM; sleep 60 & wait", 300)).await.unwrap();
+        let ran =
+            processes.run(&call("trap 'echo cleaned; exit 7' TERM; sleep 60 & wait", 300)).await.unwrap();
         assert_eq!((ran.late, ran.spoken.code, ran.spoken.text.as_str()), (true, Some(7), "cleaned\n"));
     }
 
@@ -380,7 +394,10 @@ mod tests {
     #[tokio::test]
     async fn of_much_the_end_is_kept_and_the_rest_is_counted() {
         let (_folder, processes) = place();
-        let ran = processes.run(&call("head -c 104857600 /dev/zero | tr '\\0' x; echo the end", 60_000)).await.unwrap();
+        let ran = processes
+            .run(&call("head -c 104857600 /dev/zero | tr '\\0' x; echo the end", 60_000))
+            .await
+            .unwrap();
         assert!(ran.spoken.text.len() <= KEPT && ran.spoken.text.ends_with("xthe end\n"));
         assert_eq!(ran.spoken.left_out + ran.spoken.text.len() as u64, 104_857_600 + 8);
     }
@@ -389,7 +406,8 @@ mod tests {
     async fn secrets_are_masked_also_where_they_are_cut() {
         let (folder, processes) = place();
         std::fs::write(folder.path().join("token"), "from a file\n").unwrap();
-        let mut script = call("echo $A $B $DB_PASSWORD $LIFEBOAT_STORE_PASSWORD.; printf '\\033[2Jx\\377'", 5000);
+        let mut script =
+            call("echo $A $B $DB_PASSWORD $LIFEBOAT_STORE_PASSWORD.; printf '\\033[2Jx\\377'", 5000);
         script.secrets = [
             ("A".to_owned(), Secret::Env("DB_PASSWORD".to_owned())),
             ("B".to_owned(), Secret::File("token".to_owned())),
@@ -419,7 +437,10 @@ mod tests {
         assert!(why(".//").ends_with("is no file"), "{}", why(".//"));
         let mut unset = call("true", 1000);
         unset.secrets = [("A".to_owned(), Secret::Env("NOT_SET".to_owned()))].into();
-        assert_eq!(processes.run(&unset).await.unwrap_err(), "its secret A is missing: the variable NOT_SET is not set");
+        assert_eq!(
+            processes.run(&unset).await.unwrap_err(),
+            "its secret A is missing: the variable NOT_SET is not set"
+        );
         unset.secrets = [("A".to_owned(), Secret::File("gone".to_owned()))].into();
         assert!(processes.ready(&unset).unwrap_err().starts_with("its secret A cannot be read from gone: "));
     }

@@ -103,7 +103,10 @@ impl Live {
             Event::Spoke { .. } => Vec::new(),
             Event::Answered { node, reply } => {
                 let name = self.plan.node_name(*node);
-                vec![line(if reply.yes { '+' } else { 'x' }, format!("{:<12} {name}: {}", "gate", words::reply(reply)))]
+                vec![line(
+                    if reply.yes { '+' } else { 'x' },
+                    format!("{:<12} {name}: {}", "gate", words::reply(reply)),
+                )]
             }
             Event::Unanswered { node, so } => {
                 let name = self.plan.node_name(*node);
@@ -212,7 +215,12 @@ impl Live {
             let clock = at.clock();
             return vec![
                 format!("{clock} ? {:<12} {name}: {}", "gate", question.ask),
-                format!("{clock}   asked: {}; until {}; {}", words::who(question), at.after(question.within), words::silence(question.otherwise)),
+                format!(
+                    "{clock}   asked: {}; until {}; {}",
+                    words::who(question),
+                    at.after(question.within),
+                    words::silence(question.otherwise)
+                ),
                 format!("{clock}   lifeboat answer {run} {name} yes|no --because TEXT"),
             ];
         }

@@ -33,7 +33,9 @@ fn edges(plan: &FailoverPlan) -> Vec<(usize, usize, Option<usize>)> {
     for (position, entry) in plan.sequence.iter().enumerate() {
         match &entry.after {
             // A gate waits for all entries before it.
-            None if entry.gate.is_some() => found.extend((0..position).map(|before| (position, before, None))),
+            None if entry.gate.is_some() => {
+                found.extend((0..position).map(|before| (position, before, None)))
+            }
             None => found.extend(position.checked_sub(1).map(|before| (position, before, None))),
             Some(after) => {
                 found.extend(after.iter().enumerate().map(|(i, a)| (position, a.entry, Some(i))));

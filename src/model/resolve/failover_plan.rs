@@ -132,7 +132,9 @@ fn gate_entry(
     let (here, groups) = at;
     let path = [here, &[Key::Name("gate")]].concat();
     let hooks = !raw.hooks.before.is_empty() || !raw.hooks.after.is_empty();
-    for (key, said) in [("delay", raw.delay.is_some()), ("replicas", raw.replicas.is_some()), ("hooks", hooks)] {
+    for (key, said) in
+        [("delay", raw.delay.is_some()), ("replicas", raw.replicas.is_some()), ("hooks", hooks)]
+    {
         if said {
             let place = reader.at(&[here, &[Key::KeyOf(key)]].concat());
             let finding = Finding::new(Code::BadHook, format!("`{key}` says nothing for a gate"));
@@ -213,7 +215,11 @@ fn after_edge(
     if let ("gate", Some(IsWord::Started)) = (which, raw.is) {
         let place = reader.at(&[&here[..], &[Key::Name("is")]].concat());
         let finding = Finding::new(Code::BadHook, "a gate does not start: it is answered, or it is not");
-        reader.find(finding.at(Some(place), "here").help("leave `is` out: it is waited for until it is answered with yes"));
+        reader.find(
+            finding
+                .at(Some(place), "here")
+                .help("leave `is` out: it is waited for until it is answered with yes"),
+        );
     }
     let place = [&here[..], &[Key::Name(which)]].concat();
     let name = raw.replica.as_deref().or(raw.group.as_deref()).or(raw.gate.as_deref())?;
@@ -227,7 +233,9 @@ fn after_edge(
         let near = nearest(name, positions.keys().map(String::as_str));
         reader.find(match near {
             Some(near) => finding.help(format!("an entry with a similar name: {near}")),
-            None => finding.help("an edge leads from an entry of the same sequence: a replica, a group or a gate"),
+            None => {
+                finding.help("an edge leads from an entry of the same sequence: a replica, a group or a gate")
+            }
         });
         return None;
     };

@@ -51,7 +51,8 @@ pub(super) fn hooks(reader: &mut Reader<'_>, raw: &raw::Hooks, path: &[Key<'_>])
             let here = [path, &[Key::Name(side), Key::Index(position)]].concat();
             let Some(hook) = hook(reader, one, position, &here) else { continue };
             if !names.insert(hook.name.clone()) {
-                let finding = Finding::new(Code::BadHook, format!("two hooks here are named `{}`", hook.name));
+                let finding =
+                    Finding::new(Code::BadHook, format!("two hooks here are named `{}`", hook.name));
                 reader.find(finding.at(Some(reader.at(&here)), "the second one"));
             }
             found.push(hook);
@@ -68,19 +69,52 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
     let within = reader.duration(raw.within.as_deref(), WITHIN, &key("within"));
     let typical = reader.duration(raw.typical.as_deref(), TYPICAL.min(within), &key("typical"));
     let retries = raw.retries.map_or(0, |r| r.get());
-    if raw.repeatable == Some(false) && retries > 0 {
-        let finding = Finding::new(Code::BadHook, "a hook with `retries` is run again, so it must be repeatable");
+    sensible(reader, raw, path);
+    let secrets = secrets(reader, raw, path);
+    let script = Script {
+        run: raw.run.to_vec(),
+        check: raw.check.as_ref().map(|words| words.to_vec()),
+        env: raw.env.clone(),
+        secrets,
+        within,
+        repeatable: raw.repeatable.unwrap_or(retries > 0),
+    };
+    let operations: BTreeSet<OperationKind> =
+        raw.operations.iter().flat_map(|list| list.iter()).map(|word| operation(*word)).collect();
+    Some(Hook {
+        name: name?,
+        script,
+        attempts: retries + 1,
+        typical,
+        operations: operations.into_iter().collect(),
+    })
+}
+
+/// Finds what does not go together in a hook, and what no program can be given.
+fn sensible(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    let again = raw.retries.is_some_and(|retries| retries.get() > 0);
+    if raw.repeatable == Some(false) && again {
+        let finding =
+            Finding::new(Code::BadHook, "a hook with `retries` is run again, so it must be repeatable");
         reader.find(
-            finding
-                .at(Some(reader.at(&key("repeatable"))), "this says that it may not be run twice")
-                .help("leave `retries` out, or make the program so that running it twice equals running it once"),
+            finding.at(Some(reader.at(&key("repeatable"))), "this says that it may not be run twice").help(
+                "leave `retries` out, or make the program so that running it twice equals running it once",
+            ),
         );
     }
     for (what, words) in [("run", Some(&raw.run)), ("check", raw.check.as_ref())] {
         let nothing = words.and_then(|w| w.first()).is_some_and(|program| program.trim().is_empty());
         if nothing || words.is_some_and(|w| w.iter().any(|word| word.contains('\0'))) {
-            let finding = Finding::new(Code::BadHook, format!("`{what}` begins with no program, or has a word that none can be given"));
-            reader.find(finding.at(Some(reader.at(&key(what))), "here").help("write it like [\"./freeze.sh\", \"--all\"]"));
+            let finding = Finding::new(
+                Code::BadHook,
+                format!("`{what}` begins with no program, or has a word that none can be given"),
+            );
+            reader.find(
+                finding
+                    .at(Some(reader.at(&key(what))), "here")
+                    .help("write it like [\"./freeze.sh\", \"--all\"]"),
+            );
         }
     }
     for variable in raw.env.keys().chain(raw.secrets.keys()) {
@@ -92,8 +126,13 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
             (false, _) => format!("`{variable}` is no name of a variable"),
         };
         let finding = Finding::new(Code::BadHook, what);
-        reader.find(finding.at(Some(reader.at(&key(side))), "here").help("letters, digits and _ make a name"));
+        reader
+            .find(finding.at(Some(reader.at(&key(side))), "here").help("letters, digits and _ make a name"));
     }
+}
+
+/// Where the secrets of a hook are.
+fn secrets(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) -> BTreeMap<String, Secret> {
     let mut secrets = BTreeMap::new();
     for (variable, secret) in &raw.secrets {
         let here = [path, &[Key::Name("secrets"), Key::Name(variable)]].concat();
@@ -105,17 +144,7 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
         };
         secrets.insert(variable.clone(), found);
     }
-    let script = Script {
-        run: raw.run.to_vec(),
-        check: raw.check.as_ref().map(|words| words.to_vec()),
-        env: raw.env.clone(),
-        secrets,
-        within,
-        repeatable: raw.repeatable.unwrap_or(retries > 0),
-    };
-    let operations: BTreeSet<OperationKind> =
-        raw.operations.iter().flat_map(|list| list.iter()).map(|word| operation(*word)).collect();
-    Some(Hook { name: name?, script, attempts: retries + 1, typical, operations: operations.into_iter().collect() })
+    secrets
 }
 
 const fn operation(word: HookOperationWord) -> OperationKind {
@@ -167,7 +196,9 @@ pub(super) fn question(
     if said.is_some() && who.is_empty() && reader.sound() {
         let finding = Finding::new(Code::BadHook, "nobody may answer this gate");
         reader.find(
-            finding.at(Some(reader.at(&key("who"))), "names nobody").help("leave `who` out, and anybody may answer"),
+            finding
+                .at(Some(reader.at(&key("who"))), "names nobody")
+                .help("leave `who` out, and anybody may answer"),
         );
     }
     Question {

@@ -57,7 +57,11 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
     };
     let plan = |document: &Document, findings: &mut Vec<Finding>| {
         let Some(Shape::FailoverPlan(raw)) = &document.shape else { return None };
-        failover_plan::resolve(&mut Reader::new(document, &origins, sources, findings), raw, (&labels, &groups))
+        failover_plan::resolve(
+            &mut Reader::new(document, &origins, sources, findings),
+            raw,
+            (&labels, &groups),
+        )
     };
     let (replicas, plans) = rayon::join(
         || apart(each(Kind::Replica).collect(), one),

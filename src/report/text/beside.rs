@@ -47,7 +47,11 @@ pub fn list(plan: &Plan, options: &Options, text: &mut String) {
 pub fn spoken(spoken: &Spoken, most: usize) -> Vec<String> {
     let lines: Vec<&str> = spoken.text.lines().collect();
     let over = lines.len().saturating_sub(most);
-    let left = if spoken.left_out > 0 { format!("{} before, ", words::bytes(spoken.left_out)) } else { String::new() };
+    let left = if spoken.left_out > 0 {
+        format!("{} before, ", words::bytes(spoken.left_out))
+    } else {
+        String::new()
+    };
     let mut shown = Vec::new();
     if over > 0 || spoken.left_out > 0 {
         shown.push(format!("| … {left}{} not shown", words::count(over, "line")));

@@ -345,7 +345,9 @@ fn no_return(plan: &Plan, id: NodeId, node: &Node) -> String {
             let word = words::action(&step.action);
             format!("no way back for {} from here on: {word} ({id})", step.replica)
         }
-        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => format!("no way back from {} on", plan.node_name(id)),
+        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {
+            format!("no way back from {} on", plan.node_name(id))
+        }
     }
 }
 

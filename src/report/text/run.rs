@@ -297,7 +297,8 @@ pub fn open_gates(story: Story<'_>, plan: &Plan) -> Vec<String> {
     let open = progress.nodes(|s| s == Status::Waiting).filter_map(|n| Some((n, plan.question(n)?)));
     let one = |(node, question): (NodeId, &Question)| {
         let (name, run) = (plan.node_name(node), story.run);
-        let asked = story.events.iter().rev().find(|(_, e)| matches!(e, Event::Waiting { node: n } if *n == node));
+        let asked =
+            story.events.iter().rev().find(|(_, e)| matches!(e, Event::Waiting { node: n } if *n == node));
         let until = asked.map(|(at, _)| format!(", until {}", at.after(question.within))).unwrap_or_default();
         [
             format!("{name}: {}", question.ask),
