@@ -6,7 +6,7 @@ use crate::domain::Reply;
 use crate::engine::Aids;
 use crate::journal::{Store, Topic};
 use crate::plan::{NodeId, Plan};
-use crate::port::{Answers, Asked, Clock, Later};
+use crate::port::{Answers, Asked, Busy, Clock, Later};
 use crate::provider::script::Processes;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,21 +118,19 @@ impl Drop for Open<'_> {
 }
 
 impl Answers for People {
-    fn answer<'a>(&'a self, asked: &'a Asked) -> Later<'a, Reply> {
+    fn answer<'a>(&'a self, asked: &'a Asked) -> Later<'a, (Reply, Busy)> {
         Box::pin(async move {
             self.lock().insert(asked.name.clone());
             let _open = Open(self, &asked.name);
             let lines = self.typed.as_ref().filter(|_| asked.question.may_answer(&self.person));
-            match lines.map(Sender::subscribe) {
-                None => self.left(asked).await,
-                Some(lines) => {
-                    // Somebody sits there and thinks, which takes real time: a virtual clock stands still meanwhile.
-                    let _thinks = self.clock.busy();
-                    tokio::select! {
-                        reply = self.left(asked) => reply,
-                        reply = self.typed(asked, lines) => reply,
-                    }
-                }
+            let Some(lines) = lines.map(Sender::subscribe) else {
+                return (self.left(asked).await, self.clock.busy());
+            };
+            // Somebody sits there and thinks, which takes real time: a virtual clock stands still meanwhile.
+            let thinks = self.clock.busy();
+            tokio::select! {
+                reply = self.left(asked) => (reply, thinks),
+                reply = self.typed(asked, lines) => (reply, thinks),
             }
         })
     }

@@ -95,10 +95,16 @@ pub fn asked(plan: &Plan, node: NodeId, run: &RunId) -> Option<Asked> {
 /// Asks, for as long as the question says. `None` is silence.
 pub async fn ask(asked: &Asked, answers: &dyn Answers, clock: &dyn Clock) -> Option<Reply> {
     let end = clock.now().after(asked.question.within);
+    let mut guard = clock.until(end);
     tokio::select! {
         biased;
-        reply = answers.answer(asked) => Some(reply),
-        () = clock.until(end) => None,
+        (reply, promise) = answers.answer(asked) => {
+            // The guard is gone before the promise is: a virtual clock never believes for a moment that nobody works.
+            drop(guard);
+            drop(promise);
+            Some(reply)
+        }
+        () = &mut guard => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A plan while it is being put together: nodes in any order, numbered anew at the end.
 
 use crate::base::Duration;
-use crate::domain::{IfFailed, When};
+use crate::domain::IfFailed;
 use crate::inventory::Typical;
 use crate::plan::{Edge, Leg, LegId, Limit, LimitKind, Node, NodeId, On, SlotUse, Work};
 use std::cmp::Reverse;
@@ -102,11 +102,6 @@ impl Draft {
         for edge in self.edges.iter_mut().filter(|e| from.contains(&e.to)) {
             edge.to = to;
         }
-    }
-
-    /// Whether a node is a hook after something.
-    pub fn is_afterwards(&self, id: NodeId) -> bool {
-        matches!(self.nodes.get(id.index()).map(|n| &n.work), Some(Work::Hook(hook)) if hook.when == When::After)
     }
 
     /// Lets all of the later nodes wait for all of the earlier ones. Many to many goes through a join, so that the number of

@@ -10,8 +10,8 @@ use super::wiring::Group;
 use crate::base::ReplicaName;
 use crate::domain::{IfFailed, OperationKind, When};
 use crate::model::{Hook, Hooks};
-use crate::plan::{Around, LegId, NodeId, On, Work};
-use std::collections::BTreeSet;
+use crate::plan::{Around, Edge, LegId, NodeId, On, Work};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a hook is about, as nodes.
 #[derive(Debug, Default)]
@@ -80,37 +80,41 @@ pub fn of_replica(draft: &mut Draft, hooks: &Hooks, replica: &ReplicaName, place
     place(draft, hooks, &[placement], &Around::Replica(replica.clone()));
 }
 
+/// The last hook of a list so far, for each operation. Hooks of one list follow each other where they are about the same: between different
+/// operations the plan's own order counts, and another one would be a circle.
+type Latest = BTreeMap<Option<OperationKind>, NodeId>;
+
 /// The hooks around a whole plan.
 fn whole(draft: &mut Draft, group: &Group<'_>, all: &[&Placement], gates: &[NodeId]) {
     let around = Around::Plan(group.plan.name.clone());
-    let mut before = None;
+    let mut latest = Latest::new();
     for hook in &group.plan.hooks.before {
         for (kind, stretch) in stretches(hook, all) {
             let node = push(draft, hook, When::Before, (&around, kind, &stretch));
+            let before = latest.get(&kind).or_else(|| latest.get(&None)).copied();
             let earlier: Vec<NodeId> = stretch.earlier.iter().copied().chain(before).collect();
             draft.wire(&earlier, &[node], Wire::DONE);
             let mut later: Vec<NodeId> = stretch.firsts.iter().copied().collect();
             later.extend(gates.iter().filter(|_| kind.is_none()));
             draft.wire(&[node], &later, Wire::DONE);
-            before = Some(node);
+            latest.insert(kind, node);
         }
     }
-    let mut before = None;
+    let mut latest = Latest::new();
     for hook in &group.plan.hooks.after {
         for (kind, stretch) in stretches(hook, all) {
             let node = push(draft, hook, When::After, (&around, kind, &stretch));
             let mut earlier: Vec<NodeId> = stretch.lasts.iter().copied().collect();
             earlier.extend(gates.iter().filter(|_| kind.is_none()));
             draft.wire(&earlier, &[node], Wire::DONE);
-            passed(draft, before, node);
-            before = Some(node);
+            follow(draft, &mut latest, kind, node);
         }
     }
 }
 
 /// A hook after another one is run also where that one failed.
-fn passed(draft: &mut Draft, before: Option<NodeId>, node: NodeId) {
-    if let Some(before) = before {
+fn follow(draft: &mut Draft, latest: &mut Latest, kind: Option<OperationKind>, node: NodeId) {
+    if let Some(before) = latest.insert(kind, node) {
         draft.edge(before, node, Wire { if_failed: IfFailed::Continue, ..Wire::DONE });
     }
 }
@@ -126,24 +130,21 @@ fn place(draft: &mut Draft, hooks: &Hooks, placements: &[&Placement], around: &A
             draft.wire(&[node], &firsts, Wire::DONE);
         }
     }
-    let mut before = None;
+    // What waited for the last steps before any of these hooks was there; the hooks themselves follow each other.
+    let there = draft.edges.len();
+    let mut latest = Latest::new();
     for hook in &hooks.after {
         for (kind, stretch) in stretches(hook, placements) {
             let node = push(draft, hook, When::After, (around, kind, &stretch));
-            let waiting: Vec<_> = draft
-                .edges
-                .iter()
-                .filter(|e| e.on == On::Done && stretch.lasts.contains(&e.from))
-                .filter(|e| !draft.is_afterwards(e.to))
-                .map(|e| (e.to, e.plus))
-                .collect();
-            for (to, plus) in waiting {
-                draft.edge(node, to, Wire { plus, if_failed: IfFailed::Continue, ..Wire::DONE });
+            let own = |e: &&Edge| e.on == On::Done && stretch.lasts.contains(&e.from);
+            let waiting: Vec<Edge> = draft.edges.iter().take(there).filter(own).copied().collect();
+            for edge in waiting {
+                let wire = Wire { plus: edge.plus, if_failed: IfFailed::Continue, ..Wire::DONE };
+                draft.edge(node, edge.to, wire);
             }
             let lasts: Vec<NodeId> = stretch.lasts.into_iter().collect();
             draft.wire(&lasts, &[node], Wire::DONE);
-            passed(draft, before, node);
-            before = Some(node);
+            follow(draft, &mut latest, kind, node);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::base::{Duration, RunId};
 use crate::domain::{Question, Reply, Secret, Spoken};
-use crate::port::Later;
+use crate::port::{Busy, Later};
 use std::collections::BTreeMap;
 
 /// A program to be run, with all that it is given.
@@ -52,8 +52,9 @@ pub struct Asked {
 
 /// Who answers.
 pub trait Answers: Send + Sync {
-    /// Returns when somebody answers who may; never, where nobody does. It does not count as working, unless it says so itself.
-    fn answer<'a>(&'a self, asked: &'a Asked) -> Later<'a, Reply>;
+    /// Returns when somebody answers who may; never, where nobody does. It does not count as working, unless it promises so itself; that
+    /// promise comes with the answer, so that nobody is idle for a moment in between.
+    fn answer<'a>(&'a self, asked: &'a Asked) -> Later<'a, (Reply, Busy)>;
 }
 
 /// Where there is nothing to run programs with.
@@ -71,7 +72,7 @@ impl Scripts for NoScripts {
 pub struct Nobody;
 
 impl Answers for Nobody {
-    fn answer<'a>(&'a self, _: &'a Asked) -> Later<'a, Reply> {
+    fn answer<'a>(&'a self, _: &'a Asked) -> Later<'a, (Reply, Busy)> {
         Box::pin(std::future::pending())
     }
 }

@@ -245,9 +245,10 @@ impl Ear {
         }
         // A secret that was cut in two is not seen, so where something was cut off its possible rest goes too.
         let text = if cut { behind(&text, self.longest) } else { &text };
-        let text = behind(text, text.len().saturating_sub(KEPT));
-        let left_out = self.heard.saturating_sub(if cut { text.len() as u64 } else { self.heard });
-        Spoken { code, text: plain(text), left_out }
+        let shown = behind(text, text.len().saturating_sub(KEPT));
+        let whole = !cut && shown.len() == text.len();
+        let left_out = if whole { 0 } else { self.heard.saturating_sub(shown.len() as u64) };
+        Spoken { code, text: plain(shown), left_out }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{IfFailed, Question, Reply, Script, Silence, Spoken, When};
 use crate::plan::{Around, Gate, Hook};
-use crate::port::{Answers, Asked, Call, Ran, Scripts};
+use crate::port::{Answers, Asked, Busy, Call, Ran, Scripts};
 use crate::run::sample::replica;
 
 fn hook(when: When, repeatable: bool) -> Work {
@@ -62,12 +62,13 @@ impl Scripts for Programs {
 struct Person(Jumping, u64, bool);
 
 impl Answers for Person {
-    fn answer<'a>(&'a self, _: &'a Asked) -> Later<'a, Reply> {
+    fn answer<'a>(&'a self, _: &'a Asked) -> Later<'a, (Reply, Busy)> {
         Box::pin(async move {
             // Its own wait is beside the run's, so it makes a promise of its own.
-            let _promise = self.0.busy();
+            let promise = self.0.busy();
             self.0.until(self.0.now().after(Duration::from_secs(self.1))).await;
-            Reply { yes: self.2, person: "ann".to_owned(), host: "ops".to_owned(), because: None }
+            let person = "ann".to_owned();
+            (Reply { yes: self.2, person, host: "ops".to_owned(), because: None }, promise)
         })
     }
 }

@@ -84,7 +84,9 @@ fn from_every_condition_a_plan_with_hooks_is_lawful_and_names_each_step_once() {
                     assert_eq!(once.len(), beside.len(), "{beside:?}");
                     let plain = planned(&facts, &wanted).unwrap();
                     assert_eq!(plain.legs.len(), plan.legs.len());
-                    assert_eq!(plan.is_empty(), beside.is_empty(), "{beside:?}");
+                    let copies = |leg: &crate::plan::Leg| leg.operation.kind() == OperationKind::Replicate;
+                    let silent = operations.is_empty() && plan.legs.iter().all(copies);
+                    assert_eq!(plan.is_empty() || silent, beside.is_empty(), "{beside:?}");
                     asked += beside.len();
                 }
             }
