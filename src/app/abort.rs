@@ -1,6 +1,6 @@
 //! `lifeboat abort RUN`: the way back from a run, as a new plan that is shown before anything is done; or the run's end as it is.
 
-use super::apply::{begin_back, confirm, still_fits};
+use super::apply::{begin_back, confirm, still_fits, worded};
 use super::hold::{hold_as_it_is, over};
 use super::prepare::{Asked, documents, prepare};
 use super::{Answer, Desk, Exit, Said, Screen};
@@ -39,10 +39,11 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     at_rest(desk, &id)?;
     let mut loaded = documents(desk)?;
     let desired = back(&id, &found.frozen.plan, &mut loaded.workspace)?;
-    let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true };
+    let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true, slice: None };
     let prepared = prepare(desk, loaded, &asked).await?;
     let shown = super::plan::shown(desk, &prepared, false);
     screen.show(&shown.human);
+    worded(desk, &prepared.warned, &prepared.loaded.sources, screen);
     if prepared.plan.is_empty() {
         return close(desk, &id, "nothing had changed");
     }

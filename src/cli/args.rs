@@ -103,6 +103,9 @@ pub enum Command {
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
+        /// Which part of the runbook.
+        #[command(flatten)]
+        part: Part,
         /// List everything one by one.
         #[arg(long)]
         all: bool,
@@ -120,6 +123,9 @@ pub enum Command {
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
+        /// Which part of the runbook.
+        #[command(flatten)]
+        part: Part,
         /// List everything one by one.
         #[arg(long)]
         all: bool,
@@ -250,6 +256,17 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// A reason stands in the record for good, so it is not empty.
 fn words(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("say in words why".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// Which part of a runbook.
+#[derive(Debug, ClapArgs)]
+pub struct Part {
+    /// Only these, with what they need to come up: a name of a replica or group, a pattern as 'db-*', a label as tier=web.
+    #[arg(long, value_name = "SELECTOR")]
+    pub only: Vec<String>,
+    /// Not these, nor what does not come up without them.
+    #[arg(long, value_name = "SELECTOR")]
+    pub without: Vec<String>,
 }
 
 /// What became of a step.

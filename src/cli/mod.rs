@@ -8,7 +8,7 @@ use crate::app::settle::Word;
 use crate::app::sim::Power;
 use crate::app::{self, Access, Answer, Asked, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
-use args::{Args, Command, FaultArgs, Hit, SimCommand, Verdict};
+use args::{Args, Command, FaultArgs, Hit, Part, SimCommand, Verdict};
 use clap::{CommandFactory, Parser};
 use output::{Output, Terminal};
 use std::path::{Path, PathBuf};
@@ -119,12 +119,13 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             wait(app::rebuild::rebuild(desk, &app::rebuild::Ask { names, confirm }))
         }
         Command::Status { names, rebuild: false, .. } => wait(app::status::status(desk, &names)),
-        Command::Plan { runbook, out, detailed_exitcode, switchover, .. } => {
-            let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
+        Command::Plan { runbook, out, detailed_exitcode, switchover, part, .. } => {
+            let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover, slice: slice(part) };
             wait(app::plan::plan(desk, &ask))
         }
-        Command::Apply { what, confirm, switchover, steps, deadline, .. } => {
-            let ask = app::apply::Ask { what, confirm, switchover, manner: Manner { steps, deadline } };
+        Command::Apply { what, confirm, switchover, part, steps, deadline, .. } => {
+            let (slice, manner) = (slice(part), Manner { steps, deadline });
+            let ask = app::apply::Ask { what, confirm, switchover, slice, manner };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
         Command::Resume { run, switchover, steps, deadline } => {
@@ -164,6 +165,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         }
         Command::Sim { command } => app::sim::sim(desk, &simulator(command)),
     }
+}
+
+fn slice(part: Part) -> app::slice::Ask {
+    app::slice::Ask { only: part.only, without: part.without }
 }
 
 /// Runs a command that waits: two workers are enough, because the work is done at the sites.

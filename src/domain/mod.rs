@@ -22,6 +22,7 @@
 //! [`action`] what the operations are made of and what each action does to the facts, [`invariant`] what must never be.
 
 pub mod action;
+pub mod demand;
 pub mod effect;
 pub mod fact;
 pub mod invariant;
@@ -34,6 +35,7 @@ pub mod transition;
 pub mod wait;
 
 pub use action::{Action, Step};
+pub use demand::Demand;
 pub use effect::{Unmet, alone, effect, requires};
 pub use fact::{
     Consistency, Facts, FailbackFacts, Link, PointKind, Power, Quiesce, Relation, ReplicaDisk, Replication,
@@ -45,4 +47,4 @@ pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};
 pub use transition::{Refusal, transition};
-pub use wait::{IfFailed, Probe, Readiness, Wait};
+pub use wait::{IfFailed, Is, Probe, Readiness, Wait};

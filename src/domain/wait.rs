@@ -76,6 +76,28 @@ pub enum Wait {
     },
 }
 
+/// What is waited for: how far a machine that comes up must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Is {
+    /// The machine was powered on: its operation is done.
+    Started,
+    /// The machine is ready.
+    #[default]
+    Ready,
+}
+
+impl Is {
+    /// The word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Ready => "ready",
+        }
+    }
+}
+
 /// What becomes of what waits, where that which it waits for failed or will not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,6 +7,7 @@ pub mod json;
 pub mod live;
 pub mod preflight;
 pub mod refused;
+pub mod rules;
 pub mod table;
 pub mod text;
 pub mod words;

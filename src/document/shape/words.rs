@@ -53,6 +53,13 @@ words! {
         /// Nothing new starts in the whole run.
         Stop,
     }
+    /// How bad it is where a rule is broken.
+    SeverityWord "camelCase" {
+        /// The plan is refused.
+        Error,
+        /// The plan is made, and says so.
+        Warning,
+    }
     /// What an edge waits for.
     IsWord "camelCase" {
         /// The machine was powered on.

@@ -4,6 +4,7 @@ mod cycle;
 mod machines;
 mod objectives;
 mod providers;
+mod rules;
 mod unplanned;
 mod waits;
 
@@ -13,8 +14,15 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 6] =
-    [machines::check, providers::check, cycle::check, waits::check, objectives::check, unplanned::check];
+const RULES: [Rule; 7] = [
+    machines::check,
+    providers::check,
+    cycle::check,
+    waits::check,
+    objectives::check,
+    rules::check,
+    unplanned::check,
+];
 
 /// Runs all checks.
 pub fn all(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
