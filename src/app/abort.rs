@@ -2,11 +2,11 @@
 
 use super::apply::{begin_back, confirm, still_fits, worded};
 use super::hold::{hold_as_it_is, over};
-use super::prepare::{Asked, documents, prepare};
+use super::prepare::{Asked, Prepared, documents, prepare};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::{PlanName, ReplicaName, RunId};
 use crate::diag::{Code, Finding, Sources};
-use crate::domain::{Condition, State};
+use crate::domain::{Condition, OnFailure, State};
 use crate::journal::JournalError;
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Member, Plan, Purpose};
@@ -37,10 +37,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
         return Err(over(&id));
     }
     at_rest(desk, &id)?;
-    let mut loaded = documents(desk)?;
-    let desired = back(&id, &found.frozen.plan, &mut loaded.workspace)?;
-    let asked = Asked { purpose: Purpose::Abort(id.clone()), desired, switchover_now: true, slice: None };
-    let prepared = prepare(desk, loaded, &asked).await?;
+    let prepared = way_back(desk, &id, &found.frozen.plan).await?;
     let shown = super::plan::shown(desk, &prepared, false);
     screen.show(&shown.human);
     worded(desk, &prepared.warned, &prepared.loaded.sources, screen);
@@ -52,6 +49,28 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     still_fits(&prepared.plan, &prepared.world).await?;
     let from = hold_as_it_is(desk, &id)?;
     begin_back(desk, prepared, from, screen).await
+}
+
+/// The way back of a run, as it would be shown.
+///
+/// # Errors
+/// There is none.
+pub async fn shown(desk: &Desk, id: &RunId) -> Said {
+    let found = desk.store()?.read(id)?;
+    let prepared = way_back(desk, id, &found.frozen.plan).await?;
+    let mut answer = super::plan::shown(desk, &prepared, false);
+    answer.findings = prepared.warned;
+    answer.sources = prepared.loaded.sources;
+    Ok(answer)
+}
+
+/// Plans the way back from what is observed now.
+async fn way_back(desk: &Desk, id: &RunId, plan: &Plan) -> Result<Prepared, Box<Answer>> {
+    let mut loaded = documents(desk)?;
+    let desired = back(id, plan, &mut loaded.workspace)?;
+    let purpose = Purpose::Abort(id.clone());
+    let asked = Asked { purpose, desired, switchover_now: true, on_failure: OnFailure::Hold, slice: None };
+    prepare(desk, loaded, &asked).await
 }
 
 /// The states before the run. What the replicas wrote goes where they stood by before; where they served, it stays.

@@ -4,7 +4,7 @@ use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal, slice};
+use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal, slice, undo};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
 use crate::inventory::{Inventory, changed};
@@ -38,7 +38,11 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let what = ask.what.clone();
     let path = Path::new(&what);
     if path.is_file() || ask.what.contains('/') || ask.what.ends_with(".json") {
-        return if ask.slice.is_whole() { sealed(desk, ask, path, screen).await } else { Err(slice::sealed()) };
+        return if ask.slice.is_whole() {
+            sealed(desk, ask, path, screen).await
+        } else {
+            Err(slice::sealed())
+        };
     }
     let loaded = documents(desk)?;
     let mut asked = runbook(&loaded, &ask.what)?;
@@ -108,6 +112,8 @@ struct Start {
 async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
     let Start { plan, documents, seal, from, manner } = what;
     manner.check(&world)?;
+    undo::agreed(&plan, manner.undo.as_deref())?;
+    let (on_failure, word) = (plan.on_failure, manner.undo.clone());
     let runs = desk.store()?;
     let id = new_run(runs.as_ref(), world.clock().now())?;
     let way = from.as_ref().map_or(Way::Plain, |f| Way::Beside(&f.found.frozen.run));
@@ -138,7 +144,10 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
         }
     }
     let progress = Progress::new(Arc::new(frozen.plan));
-    carry(desk, &world, Ready { id, active, journal, progress, manner }, screen).await
+    let said =
+        carry(desk, &world, Ready { id: id.clone(), active, journal, progress, manner }, screen).await?;
+    drop(world);
+    undo::after(desk, on_failure, &id, word, said, screen).await
 }
 
 /// Whether the facts that the plan relied on are still what they were.

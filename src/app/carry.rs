@@ -109,6 +109,8 @@ pub struct Manner {
     pub steps: bool,
     /// When it stops by itself: a time, or how long it may take.
     pub deadline: Option<String>,
+    /// The name with which a person confirms in advance that a failure is undone.
+    pub undo: Option<String>,
 }
 
 impl Manner {

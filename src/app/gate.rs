@@ -20,7 +20,12 @@ pub fn policies(plan: &Plan, inventory: &Inventory, loaded: &Loaded) -> Result<V
         found.extend(one(policy, plan, loaded));
         for rule in &policy.rules {
             if let Some(breach) = crate::checker::breach(plan, inventory, &rule.demand) {
-                found.push(rules::finding(&breach, (policy, rule), plan, (&loaded.workspace, &loaded.origins)));
+                found.push(rules::finding(
+                    &breach,
+                    (policy, rule),
+                    plan,
+                    (&loaded.workspace, &loaded.origins),
+                ));
             }
         }
     }

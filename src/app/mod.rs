@@ -25,6 +25,7 @@ pub mod status;
 pub mod stop;
 mod store;
 pub mod takeover;
+mod undo;
 pub mod validate;
 mod world;
 

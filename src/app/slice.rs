@@ -25,7 +25,10 @@ impl Ask {
 }
 
 /// The replicas that a runbook names, each with the names of its entries.
-fn named<'a>(desired: &'a [Desired], workspace: &'a Workspace) -> BTreeMap<&'a ReplicaName, BTreeSet<&'a str>> {
+fn named<'a>(
+    desired: &'a [Desired],
+    workspace: &'a Workspace,
+) -> BTreeMap<&'a ReplicaName, BTreeSet<&'a str>> {
     let mut found: BTreeMap<&ReplicaName, BTreeSet<&str>> = BTreeMap::new();
     for desired in desired {
         match &desired.subject {
@@ -58,8 +61,11 @@ pub fn selected(
     let all = |selectors: &[String]| -> Result<BTreeSet<ReplicaName>, Box<Answer>> {
         let mut found = BTreeSet::new();
         for selector in selectors {
-            let fits: Vec<ReplicaName> =
-                named.iter().filter(|(r, e)| means(selector, r, e, workspace)).map(|(r, _)| (*r).clone()).collect();
+            let fits: Vec<ReplicaName> = named
+                .iter()
+                .filter(|(r, e)| means(selector, r, e, workspace))
+                .map(|(r, _)| (*r).clone())
+                .collect();
             if fits.is_empty() {
                 return Err(nothing(selector, &named));
             }
@@ -84,12 +90,15 @@ fn means(selector: &str, replica: &ReplicaName, entries: &BTreeSet<&str>, worksp
 }
 
 fn nothing(selector: &str, named: &BTreeMap<&ReplicaName, BTreeSet<&str>>) -> Box<Answer> {
-    let finding = Finding::new(Code::SliceUnfit, format!("the runbook names nothing that `{selector}` selects"));
+    let finding =
+        Finding::new(Code::SliceUnfit, format!("the runbook names nothing that `{selector}` selects"));
     let names = named.iter().flat_map(|(r, e)| e.iter().copied().chain([r.as_str()]));
     let names: BTreeSet<&str> = names.collect();
     let finding = match nearest(selector, names.iter().copied()) {
         Some(near) => finding.help(format!("it names something similar: {near}")),
-        None => finding.help("a selector is a name of a replica or group, a pattern as `db-*`, or a label as `tier=web`"),
+        None => finding.help(
+            "a selector is a name of a replica or group, a pattern as `db-*`, or a label as `tier=web`",
+        ),
     };
     Answer::stop(Exit::Invalid, finding)
 }
@@ -99,6 +108,8 @@ pub fn sealed() -> Box<Answer> {
     let finding = Finding::new(Code::SliceUnfit, "a sealed plan is carried out whole");
     Answer::stop(
         Exit::Invalid,
-        finding.help("seal the slice itself: `lifeboat plan RUNBOOK --only SELECTOR --out FILE`; nothing was changed"),
+        finding.help(
+            "seal the slice itself: `lifeboat plan RUNBOOK --only SELECTOR --out FILE`; nothing was changed",
+        ),
     )
 }

@@ -120,16 +120,17 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         }
         Command::Status { names, rebuild: false, .. } => wait(app::status::status(desk, &names)),
         Command::Plan { runbook, out, detailed_exitcode, switchover, part, .. } => {
-            let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover, slice: slice(part) };
+            let ask =
+                app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover, slice: slice(part) };
             wait(app::plan::plan(desk, &ask))
         }
-        Command::Apply { what, confirm, switchover, part, steps, deadline, .. } => {
-            let (slice, manner) = (slice(part), Manner { steps, deadline });
+        Command::Apply { what, confirm, confirm_undo: undo, switchover, part, steps, deadline, .. } => {
+            let (slice, manner) = (slice(part), Manner { steps, deadline, undo });
             let ask = app::apply::Ask { what, confirm, switchover, slice, manner };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
-        Command::Resume { run, switchover, steps, deadline } => {
-            let ask = app::resume::Ask { run, switchover, manner: Manner { steps, deadline } };
+        Command::Resume { run, switchover, confirm_undo: undo, steps, deadline } => {
+            let ask = app::resume::Ask { run, switchover, manner: Manner { steps, deadline, undo } };
             wait(app::resume::resume(desk, ask, &mut screen))
         }
         Command::Stop { run, because } => app::stop::stop(desk, &run, because),

@@ -88,6 +88,7 @@ codes! {
     PointNeedsUnplanned "LB0410" Error "a planned failover cannot choose a restore point";
     TermWithoutUse "LB0411" Error "a term does not fit the state that is asked for";
     IrreversibleUnsaid "LB0412" Error "a permanent failover is not marked irreversible";
+    FailureUnfit "LB0413" Error "what is said of failures does not fit together";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
     Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";

@@ -47,4 +47,4 @@ pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};
 pub use transition::{Refusal, transition};
-pub use wait::{IfFailed, Is, Probe, Readiness, Wait};
+pub use wait::{IfFailed, Is, OnFailure, Pause, Probe, Readiness, Wait};

@@ -1,7 +1,7 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::Moving;
+use crate::domain::{Moving, Pause};
 use crate::engine::settle::{self, Verdict};
 use crate::engine::{StopSignal, wait};
 use crate::journal::{Journal, JournalError};
@@ -494,10 +494,14 @@ impl Driver<'_> {
             Verdict::Failed(Failure::Refused(unmet)) => Event::Failed { node, why: FailedWhy::Unmet(*unmet) },
             Verdict::Failed(failure) => {
                 let attempts = self.run.progress.attempts(node);
-                let allowed = self.run.progress.plan().node(node).map_or(1, |n| n.attempts);
-                if attempts < allowed {
-                    // 2 s, 4 s, 8 s …, half a minute at most.
-                    let pause = Duration::from_secs(1 << attempts.min(5)).min(Duration::from_secs(30));
+                let allowed = self
+                    .run
+                    .progress
+                    .plan()
+                    .node(node)
+                    .map_or((1, Pause::default()), |n| (n.attempts, n.pause));
+                if attempts < allowed.0 {
+                    let pause = allowed.1.after(attempts);
                     let at = self.run.clock.now().after(pause);
                     Event::Retrying { node, failure: failure.clone(), at }
                 } else {

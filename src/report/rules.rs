@@ -26,8 +26,7 @@ pub fn finding(
         }
     };
     let (span, label) = replica.map_or((None, String::new()), |r| place(r, plan, documents));
-    let path =
-        [Key::Name("spec"), Key::Name("rules"), Key::Index(rule.position), Key::Name(key)];
+    let path = [Key::Name("spec"), Key::Name("rules"), Key::Index(rule.position), Key::Name(key)];
     let at = documents.1.at(Kind::Policy, policy.name.as_str(), &path);
     let mut finding = Finding::new(Code::RuleBroken, message(breach, &rule.demand, plan))
         .at(span, label)
@@ -44,7 +43,9 @@ fn message(breach: &Breach, demand: &Demand, plan: &Plan) -> String {
         Breach::Early { replica, first, is, gap, .. } => {
             let why = match gap {
                 Gap::Nothing => "nothing leads from the one to the other",
-                Gap::Weak => "what leads from the one to the other waits for less, or goes on where a step fails",
+                Gap::Weak => {
+                    "what leads from the one to the other waits for less, or goes on where a step fails"
+                }
             };
             format!("`{replica}` may start before `{first}` is {}: {why}", is.word())
         }
@@ -68,7 +69,10 @@ fn help(breach: &Breach) -> Vec<String> {
         Breach::Early { first, is, more, .. } => {
             let like = if *more == 1 { "it" } else { "these" };
             let rest = (*more > 0).then(|| format!("and {more} more like {like}"));
-            let way = format!("let it wait in a failover plan that has both: `after: [{{ replica: {first}, is: {} }}]`", is.word());
+            let way = format!(
+                "let it wait in a failover plan that has both: `after: [{{ replica: {first}, is: {} }}]`",
+                is.word()
+            );
             rest.into_iter().chain([way]).collect()
         }
         Breach::TooManyDown { down, .. } => {
@@ -92,12 +96,20 @@ fn place(
 ) -> (Option<Span>, String) {
     let member = plan.members.iter().find(|m| m.replica == *replica);
     let through = member.and_then(|m| m.plan.as_ref()).and_then(|name| workspace.plans.get(name));
-    let entry = through.and_then(|p| Some((p, p.sequence.iter().position(|e| e.replicas.contains(replica))?)));
+    let entry =
+        through.and_then(|p| Some((p, p.sequence.iter().position(|e| e.replicas.contains(replica))?)));
     if let Some((through, position)) = entry {
         let path = [Key::Name("spec"), Key::Name("sequence"), Key::Index(position)];
         let name = through.sequence.get(position).map_or("", |e| EntryName::as_str(&e.name));
         let span = origins.at(Kind::FailoverPlan, through.name.as_str(), &path);
-        return (span, if name == replica.as_str() { "this entry".to_owned() } else { format!("`{replica}` is in this group") });
+        return (
+            span,
+            if name == replica.as_str() {
+                "this entry".to_owned()
+            } else {
+                format!("`{replica}` is in this group")
+            },
+        );
     }
     let runbook = match &plan.purpose {
         Purpose::Runbook(name) => workspace.runbooks.get(name),

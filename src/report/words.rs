@@ -355,12 +355,17 @@ pub fn purpose(plan: &Plan) -> String {
     format!("{}{part}", plan.purpose)
 }
 
+/// A meeting point.
+#[must_use]
+pub fn join(needs: Option<u32>) -> String {
+    needs.map_or_else(|| "all of these".to_owned(), |n| format!("{n} of these"))
+}
+
 /// A slice as it was asked for: `only web-*, without web-02`.
 #[must_use]
 pub fn slice(slice: &Slice) -> String {
-    let part = |word: &str, names: &[String]| {
-        (!names.is_empty()).then(|| format!("{word} {}", names.join(" and ")))
-    };
+    let part =
+        |word: &str, names: &[String]| (!names.is_empty()).then(|| format!("{word} {}", names.join(" and ")));
     let parts = [part("only", &slice.only), part("without", &slice.without)];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
@@ -384,7 +389,9 @@ pub fn follows(one: &Follows) -> String {
     let Follows { replica, entry, what } = one;
     match what {
         Consequence::LeftOut => format!("{replica} is left out as well: it does not come up without {entry}"),
-        Consequence::GoesOn => format!("{replica} comes up without {entry}: the failover plan says that it goes on"),
+        Consequence::GoesOn => {
+            format!("{replica} comes up without {entry}: the failover plan says that it goes on")
+        }
         Consequence::Stays => format!("{replica} stays where it is, and it waits for {entry}, which moves"),
     }
 }

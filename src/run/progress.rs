@@ -1,10 +1,12 @@
 //! The fold: from the events of a run to what is done, what may start now, and what will not run any more.
 
+mod answers;
+
 use crate::base::{Duration, Timestamp};
 use crate::domain::IfFailed;
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
 use crate::run::event::{Event, FailedWhy, How, IllegalEvent, StopWhy};
-use crate::run::outcome::{NotRun, Outcome, Summary};
+use crate::run::outcome::Outcome;
 use crate::run::places::Places;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,6 +63,8 @@ pub struct Progress {
     by_hand: BTreeSet<NodeId>,
     /// Derived from the above: how many edges each node still waits for, from when on it may start, and who could start.
     missing: Vec<u32>,
+    /// How many edges of a meeting point may still fail.
+    spare: Vec<u32>,
     not_before: Vec<Timestamp>,
     due: BTreeSet<NodeId>,
     passed_over: BTreeSet<NodeId>,
@@ -88,6 +92,7 @@ impl Progress {
             ended: vec![None; count],
             by_hand: BTreeSet::new(),
             missing: Vec::new(),
+            spare: Vec::new(),
             not_before: Vec::new(),
             due: BTreeSet::new(),
             passed_over: BTreeSet::new(),
@@ -353,8 +358,10 @@ impl Progress {
         self.must_stop = None;
         self.not_before = vec![Timestamp::from_millis(i64::MIN); plan.nodes.len()];
         let adjacency = Arc::clone(&self.adjacency);
-        self.missing =
-            plan.node_ids().map(|n| u32::try_from(adjacency.incoming(n).len()).unwrap_or(u32::MAX)).collect();
+        let has = |n: NodeId| u32::try_from(adjacency.incoming(n).len()).unwrap_or(u32::MAX);
+        let needs = |n: NodeId| plan.node(n).and_then(|node| node.needs).unwrap_or_else(|| has(n));
+        self.missing = plan.node_ids().map(needs).collect();
+        self.spare = plan.node_ids().map(|n| has(n).saturating_sub(needs(n))).collect();
         for (status, node) in self.status.iter_mut().zip(&plan.nodes) {
             if matches!(status, Status::Blocked(_) | Status::NotNeeded) || node.work == Work::Join {
                 *status = Status::Pending;
@@ -471,7 +478,9 @@ impl Progress {
                         if if_failed == IfFailed::Stop && !self.known.contains(&root) {
                             self.must_stop.get_or_insert(root);
                         }
-                        if self.status(edge.to) == Status::Pending {
+                        if self.spares(edge.to) {
+                            self.passed_over.insert(root);
+                        } else if self.status(edge.to) == Status::Pending {
                             self.due.remove(&edge.to);
                             self.set(edge.to, Status::Blocked(root));
                             open.push(edge.to);
@@ -479,6 +488,17 @@ impl Progress {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether a meeting point can do without one edge more.
+    fn spares(&mut self, node: NodeId) -> bool {
+        match self.spare.get_mut(node.index()) {
+            Some(spare) if *spare > 0 => {
+                *spare -= 1;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -534,50 +554,6 @@ impl Progress {
         }
         next.start = start;
         next
-    }
-
-    /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
-    #[must_use]
-    pub fn is_answered(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed)
-            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
-    }
-
-    /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
-    /// the plan's way back has begun.
-    pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
-        let failed = self.nodes(|s| s == Status::Failed);
-        failed.filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n))
-    }
-
-    /// Whether the plan's way back for the failure of a node has begun.
-    #[must_use]
-    pub fn is_taken_back(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
-    }
-
-    /// The numbers of the run.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        for (id, node) in self.plan.node_ids().zip(&self.plan.nodes) {
-            if node.work == Work::Join {
-                continue;
-            }
-            summary.of += 1;
-            match self.status(id) {
-                Status::Done => summary.done += 1,
-                Status::Failed => summary.failed.push(id),
-                Status::InDoubt => summary.in_doubt.push(id),
-                Status::NotNeeded => summary.of -= 1,
-                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
-                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
-                    summary.not_run.push(NotRun { node: id, because: None });
-                }
-            }
-        }
-        summary.exceptions = self.by_hand.union(&self.passed_over).copied().collect();
-        summary
     }
 
     /// How long the run took so far.

@@ -15,12 +15,16 @@ fn ruled(rules: &str) -> Place {
 }
 
 fn before(first: &str, then: &str, is: &str) -> String {
-    format!("    - {{ name: order, because: why not, before: {{ first: {first}, then: {then}, is: {is} }} }}\n")
+    format!(
+        "    - {{ name: order, because: why not, before: {{ first: {first}, then: {then}, is: {is} }} }}\n"
+    )
 }
 
 fn most(count: u32, more: &str) -> String {
     let of = "{ labels: { tier: web } }";
-    format!("    - {{ name: up, because: customers look, {more}atMostDown: {{ of: {of}, count: {count} }} }}\n")
+    format!(
+        "    - {{ name: up, because: customers look, {more}atMostDown: {{ of: {of}, count: {count} }} }}\n"
+    )
 }
 
 /// The message and the files of the labels of each finding.
@@ -52,7 +56,12 @@ fn an_order_that_a_failover_plan_does_not_keep_is_found_without_asking_a_site() 
             "started",
             "`cache-01` follows `db-01` by the list alone, a delay after its start",
         ),
-        ("{ names: [web-01] }", "{ names: [web-02] }", "ready", "both stand in `web`, whose replicas start at once"),
+        (
+            "{ names: [web-01] }",
+            "{ names: [web-02] }",
+            "ready",
+            "both stand in `web`, whose replicas start at once",
+        ),
         (web, "{ names: [db-*] }", "ready", "nothing leads from the one to the other"),
     ] {
         let place = ruled(&before(first, then, is));
@@ -83,6 +92,7 @@ fn an_edge_that_waits_for_less_or_goes_on_gives_no_order() {
         ("is: started", 1, "`web` waits only until `app-01` is started"),
         ("is: ready, ifFailed: continue", 1, "`web` goes on where `app-01` fails"),
         ("is: ready, ifFailed: stop", 0, ""),
+        ("is: ready, plus: 5s", 0, ""),
     ] {
         let place = ruled(&rule);
         place.edit("plan.yaml", "{ replica: app-01, is: ready }", &format!("{{ replica: app-01, {edge} }}"));
@@ -106,7 +116,10 @@ fn a_plan_without_an_order_between_two_groups_breaks_the_rule_when_it_is_made() 
     let all = found(&said);
     let [(code, message, files)] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!(code, "LB0605");
-    assert_eq!(message, "`web-01` may start before `db-01` is ready: nothing leads from the one to the other");
+    assert_eq!(
+        message,
+        "`web-01` may start before `db-01` is ready: nothing leads from the one to the other"
+    );
     assert_eq!(files, &["some.yaml", "rules.yaml"]);
     assert!(said.out.contains("and 1 more like it"), "{}", said.out);
     place.run(&["apply", "some", "--confirm", "some"]).ends(9);
@@ -142,13 +155,21 @@ fn what_goes_down_together_is_counted_in_every_moment_that_the_plan_allows() {
 
 #[test]
 fn an_order_between_outages_keeps_them_apart() {
+    let group = "    - group: web\n      replicas: { labels: { tier: web } }\n      after: [{ replica: app-01, is: ready }]";
+    for (edge, code) in [("is: ready", 0), ("is: started", 9), ("is: ready, ifFailed: continue", 9)] {
+        let place = ruled(&most(1, ""));
+        let two = format!(
+            "    - {{ replica: web-01 }}\n    - {{ replica: web-02, after: [{{ replica: web-01, {edge} }}] }}"
+        );
+        place.edit("plan.yaml", group, &two);
+        place.edit("plan.yaml", "  sequence:", "  source: power-off\n  sequence:");
+        // Each source is powered off when it is its replica's turn.
+        place.run(&["plan", "disaster-shop"]).ends(code);
+    }
     let place = ruled(&most(1, ""));
-    // The second one is undone as soon as the first one is back: an undo stops against the order, so each is down by itself.
-    place.edit("plan.yaml", "    - group: web\n      replicas: { labels: { tier: web } }\n      after: [{ replica: app-01, is: ready }]", "    - { replica: web-01 }\n    - { replica: web-02, after: [{ replica: web-01, is: ready }] }");
-    // An unplanned failover stops nothing, so nothing is down that was not.
-    place.apply("disaster-shop");
-    let all = found(&place.run(&["plan", "undo-shop", "--format", "json"]).ends(9));
-    assert!(all[0].1.contains("2 of 2 replicas may be down"), "{all:?}");
+    place.edit("plan.yaml", "  sequence:", "  source: power-off\n  sequence:");
+    let all = found(&place.run(&["plan", "disaster-shop", "--format", "json"]).ends(9));
+    assert!(all[0].1.ends_with("2 of 2 replicas may be down; 1 is allowed"), "{all:?}");
 }
 
 #[test]
@@ -185,7 +206,8 @@ fn a_sealed_plan_is_held_against_the_rules_of_the_day_on_which_it_is_carried_out
 fn nobody_is_kept_from_going_back() {
     let place = ruled(&most(2, ""));
     place.run(&["sim", "fault", "fails", "--replica", "web-01", "--action", "power-on"]).ends(0);
-    let said = place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop", "--format", "json"]).ends(3);
+    let said =
+        place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop", "--format", "json"]).ends(3);
     place.run(&["sim", "heal"]).ends(0);
     place.edit("rules.yaml", "count: 2", "count: 0");
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
@@ -200,10 +222,16 @@ fn nobody_is_kept_from_going_back() {
 fn rules_that_no_plan_can_keep_are_errors_where_they_stand() {
     let (db, app, web) = ("{ names: [db-01] }", "{ names: [app-01] }", "{ names: [web-*] }");
     let rule = |name: &str, first: &str, then: &str| {
-        format!("    - {{ name: {name}, because: {name} says so, before: {{ first: {first}, then: {then} }} }}\n")
+        format!(
+            "    - {{ name: {name}, because: {name} says so, before: {{ first: {first}, then: {then} }} }}\n"
+        )
     };
     for (rules, message, labels) in [
-        (rule("a", db, web) + &rule("b", web, db), "no plan can keep the rules `a` and `b` together: `db-01`", 2),
+        (
+            rule("a", db, web) + &rule("b", web, db),
+            "no plan can keep the rules `a` and `b` together: `db-01`",
+            2,
+        ),
         (
             rule("a", db, app) + &rule("b", app, web) + &rule("c", web, db),
             "no plan can keep the rules `a` and `b` and `c` together: `app-01`",
@@ -248,4 +276,23 @@ fn a_rule_that_cannot_be_read_or_selects_nothing_is_an_error_at_its_place() {
     }
     let all = validated(&ruled(&(whole.clone() + &whole)), 1);
     assert_eq!(all[0].0, "LB0607");
+}
+
+#[test]
+fn a_group_of_which_some_are_enough_keeps_nobody_back_for_the_others() {
+    let place = ruled(&before("{ names: [web-*] }", "{ names: [app-01] }", "ready"));
+    let sequence = |more: &str| {
+        let head = "apiVersion: lifeboat/v1\nkind: FailoverPlan\nmetadata: { name: shop }\nspec:\n  objectives: { rto: 10m }\n  sequence:\n";
+        let web = format!("    - {{ group: web, replicas: {{ names: [web-*] }}{more} }}\n");
+        let rest = "    - { replica: app-01, after: [{ group: web }] }\n    - { replica: db-01 }\n    - { replica: cache-01 }\n";
+        place.write("plan.yaml", &format!("{head}{web}{rest}"));
+    };
+    for enough in ["", ", atLeast: 2"] {
+        sequence(enough);
+        assert_eq!(validated(&place, 0), []);
+        place.run(&["plan", "evacuate-shop"]).ends(0);
+    }
+    sequence(", atLeast: 1");
+    let all = validated(&place, 1);
+    assert!(all[0].1.ends_with("`app-01` goes on once 1 of `web` are there"), "{all:?}");
 }

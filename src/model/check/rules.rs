@@ -75,7 +75,8 @@ fn contradictions(rules: &[Standing<'_>], origins: &Origins, findings: &mut Vec<
         let tied: Vec<&Standing<'_>> = inside.iter().filter_map(|n| rules.get(*n)).collect();
         let names: Vec<String> = tied.iter().map(|(_, rule)| format!("`{}`", rule.name)).collect();
         let caught = numbers.iter().find(|(_, n)| inside.binary_search(n).is_ok());
-        let caught = caught.map_or_else(String::new, |(name, _)| format!(": `{name}` would be before itself"));
+        let caught =
+            caught.map_or_else(String::new, |(name, _)| format!(": `{name}` would be before itself"));
         let message = format!("no plan can keep the rules {} together{caught}", names.join(" and "));
         let finding = tied.iter().fold(Finding::new(Code::RuleContradicts, message), |finding, standing| {
             finding.at(at(origins, **standing, &["before"]), standing.1.because.clone())
@@ -92,6 +93,8 @@ struct Edge {
     /// What is waited for; `None` for the start alone, by the order of the list.
     is: Option<Is>,
     if_failed: IfFailed,
+    /// How many of `from` are enough, where that is not all of them.
+    enough: Option<u32>,
     /// Its position in `after`.
     after: Option<usize>,
 }
@@ -103,7 +106,12 @@ impl Edge {
             (Some(Is::Ready), _) | (Some(Is::Started), Is::Started) => true,
             (Some(Is::Started), Is::Ready) | (None, _) => false,
         };
-        far && self.holds()
+        far && self.holds() && self.enough.is_none()
+    }
+
+    /// Whether it would keep `to` back if all of `from` were needed.
+    fn keeps_once_whole(&self, is: Is) -> bool {
+        self.enough.is_some() && Self { enough: None, ..*self }.keeps(is)
     }
 
     /// Whether `to` stays where it is when `from` does not come up.
@@ -118,17 +126,22 @@ impl Edge {
 /// The edges of a plan, by the entry that they leave.
 fn edges(plan: &FailoverPlan) -> BTreeMap<usize, Vec<Edge>> {
     let mut found = Vec::new();
+    let enough = |from: usize| {
+        let entry = plan.sequence.get(from)?;
+        entry.at_least.filter(|n| (*n as usize) < entry.replicas.len())
+    };
     for (to, entry) in plan.sequence.iter().enumerate() {
         match &entry.after {
             None => found.extend(to.checked_sub(1).and_then(|from| {
                 let if_failed = plan.sequence.get(from)?.on_failure;
-                Some(Edge { from, to, is: None, if_failed, after: None })
+                Some(Edge { from, to, is: None, if_failed, enough: enough(from), after: None })
             })),
             Some(after) => found.extend(after.iter().enumerate().map(|(i, a)| Edge {
                 from: a.entry,
                 to,
                 is: Some(a.is),
                 if_failed: a.if_failed,
+                enough: enough(a.entry),
                 after: Some(i),
             })),
         }
@@ -194,7 +207,8 @@ fn broken(standing: Standing<'_>, plan: &FailoverPlan, origins: &Origins) -> Opt
         finding = finding.help(format!("and {more} more like {}", if more == 1 { "it" } else { "these" }));
     }
     let entry = plan.sequence.get(*from)?;
-    let key = if entry.replicas.iter().any(|r| r.as_str() == entry.name.as_str()) { "replica" } else { "group" };
+    let key =
+        if entry.replicas.iter().any(|r| r.as_str() == entry.name.as_str()) { "replica" } else { "group" };
     Some(finding.help(match from == to {
         true => "give them entries of their own".to_owned(),
         false => format!("let it wait: `after: [{{ {key}: {}, is: {} }}]`", entry.name, is.word()),
@@ -225,10 +239,15 @@ fn gap(
     // Back along a way that leads there somehow: the last edge of it that does not keep the later one back.
     let ways = reached(edges, from, |_| true, |_| true);
     let back = std::iter::successors(ways.get(&to), |edge| ways.get(&edge.from));
-    let Some(weak) = back.take(plan.sequence.len()).find(|e| if e.from == from { !e.keeps(is) } else { !e.holds() })
+    let Some(weak) =
+        back.take(plan.sequence.len()).find(|e| if e.from == from { !e.keeps(is) } else { !e.holds() })
     else {
         let text = "nothing leads from the one to the other".to_owned();
-        return Why { text, place: place(&entry), label: format!("`{}` does not wait for `{}`", name(to), name(from)) };
+        return Why {
+            text,
+            place: place(&entry),
+            label: format!("`{}` does not wait for `{}`", name(to), name(from)),
+        };
     };
     let (earlier, later) = (name(weak.from), name(weak.to));
     let entry = [entry[0], entry[1], Key::Index(weak.to)];
@@ -237,11 +256,18 @@ fn gap(
         None => entry.to_vec(),
     };
     let (text, label) = match (weak.holds(), weak.is) {
-        (false, _) => (format!("`{later}` goes on where `{earlier}` fails"), "it goes on all the same"),
-        (true, None) => {
-            (format!("`{later}` follows `{earlier}` by the list alone, a delay after its start"), "it waits for a start alone")
+        (true, Some(_)) if weak.keeps_once_whole(is) => {
+            let enough = weak.enough.unwrap_or(0);
+            (format!("`{later}` goes on once {enough} of `{earlier}` are there"), "it waits for some of them")
         }
-        (true, Some(_)) => (format!("`{later}` waits only until `{earlier}` is started"), "it waits for less"),
+        (false, _) => (format!("`{later}` goes on where `{earlier}` fails"), "it goes on all the same"),
+        (true, None) => (
+            format!("`{later}` follows `{earlier}` by the list alone, a delay after its start"),
+            "it waits for a start alone",
+        ),
+        (true, Some(_)) => {
+            (format!("`{later}` waits only until `{earlier}` is started"), "it waits for less")
+        }
     };
     Why { text, place: place(&path), label: label.to_owned() }
 }

@@ -45,8 +45,11 @@ fn rule(reader: &mut Reader<'_>, raw: &raw::Rule, position: usize, labels: &Labe
     let key = |name: &'static str| [&here[..], &[Key::Name(name)]].concat();
     let name: Option<EntryName> = reader.name(&raw.name, &key("name"));
     if raw.because.trim().is_empty() {
-        let finding = Finding::new(Code::MissingKey, format!("the rule `{}` says not why it is there", raw.name));
-        reader.find(finding.at(Some(reader.at(&key("because"))), "empty").help("whoever is refused must know why"));
+        let finding =
+            Finding::new(Code::MissingKey, format!("the rule `{}` says not why it is there", raw.name));
+        reader.find(
+            finding.at(Some(reader.at(&key("because"))), "empty").help("whoever is refused must know why"),
+        );
     }
     let present = [("before", raw.before.is_some()), ("atMostDown", raw.at_most_down.is_some())];
     let which = reader.one_of(&present, &here)?;

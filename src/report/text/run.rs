@@ -104,7 +104,8 @@ fn moved(events: &[(Timestamp, Event)]) -> BTreeMap<NodeId, Transfer> {
 fn opening(story: Story<'_>, plan: &Plan) -> String {
     let progress = story.progress;
     let took = words::span(progress.took());
-    let mut text = format!("Run {} of {}: {} after {took}", story.run, words::purpose(plan), outcome_word(progress));
+    let mut text =
+        format!("Run {} of {}: {} after {took}", story.run, words::purpose(plan), outcome_word(progress));
     if let Some((began, _)) = progress.span() {
         text.push_str(&format!(", begun {began}"));
     }

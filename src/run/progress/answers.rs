@@ -1,0 +1,67 @@
+//! Failures and what answers them: what the plan goes on in spite of, what may fail, what may be tried again; and the numbers of it all.
+
+use super::{Progress, Status};
+use crate::plan::{NodeId, On, Work};
+use crate::run::outcome::{NotRun, Summary};
+use std::collections::BTreeSet;
+
+impl Progress {
+    /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
+    #[must_use]
+    pub fn is_answered(&self, node: NodeId) -> bool {
+        self.edges(node).iter().any(|e| e.on == On::Failed)
+            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
+            || self.may_fail(node)
+    }
+
+    /// Whether a node belongs to what may fail, and nothing that is required did not run because of it.
+    fn may_fail(&self, node: NodeId) -> bool {
+        let mut blocked = self.nodes(|s| s == Status::Blocked(node));
+        self.is_optional(node) && blocked.all(|n| self.is_join(n) || self.is_optional(n))
+    }
+
+    fn is_optional(&self, node: NodeId) -> bool {
+        let leg = self.plan.node(node).and_then(|n| n.leg).and_then(|l| self.plan.leg(l));
+        leg.is_some_and(|l| l.optional || l.quorum.is_some_and(|q| self.status(q) == Status::Done))
+    }
+
+    /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
+    /// the plan's way back has begun.
+    pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
+        let failed = self.nodes(|s| s == Status::Failed);
+        failed.filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n))
+    }
+
+    /// Whether the plan's way back for the failure of a node has begun.
+    #[must_use]
+    pub fn is_taken_back(&self, node: NodeId) -> bool {
+        self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
+    }
+
+    /// The numbers of the run.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for (id, node) in self.plan.node_ids().zip(&self.plan.nodes) {
+            if node.work == Work::Join {
+                continue;
+            }
+            summary.of += 1;
+            match self.status(id) {
+                Status::Done => summary.done += 1,
+                Status::Failed => summary.failed.push(id),
+                Status::InDoubt => summary.in_doubt.push(id),
+                Status::NotNeeded => summary.of -= 1,
+                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
+                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
+                    summary.not_run.push(NotRun { node: id, because: None });
+                }
+            }
+        }
+        let excused = summary.failed.iter().copied().filter(|n| self.may_fail(*n));
+        let exceptions: BTreeSet<NodeId> =
+            self.by_hand.union(&self.passed_over).copied().chain(excused).collect();
+        summary.exceptions = exceptions.into_iter().collect();
+        summary
+    }
+}
