@@ -49,7 +49,7 @@ impl Stage {
     pub fn walk(&self, times: &[Duration], fails: Option<NodeId>) -> Result<Progress, IllegalEvent> {
         let walk =
             Walk { progress: self.begun.clone(), now: self.began, times, fails, ends: BTreeSet::new() };
-        walk.to_its_end()
+        walk.walked()
     }
 }
 
@@ -65,7 +65,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn to_its_end(mut self) -> Result<Progress, IllegalEvent> {
+    fn walked(mut self) -> Result<Progress, IllegalEvent> {
         loop {
             let wake = self.start_what_may()?;
             let next = self.ends.first().map(|(at, ..)| *at).into_iter().chain(wake).min();
