@@ -138,7 +138,7 @@ fn password(text: &str) -> Vec<(&'static str, String)> {
 
 /// A whole failover over a store; nothing that is kept or said knows the password.
 fn applies(store: &str, environment: &[(&'static str, String)]) {
-    let estate = Estate::new(false);
+    let estate = Estate::new(None);
     for words in
         [&["apply", "one", "--confirm", "one"][..], &["report", "latest"], &["show"], &["status"], &["lock"]]
     {
@@ -268,7 +268,7 @@ fn least_rights(folder: &Path, port: u16) {
     let least = |user: &str| format!("postgres://{user}@127.0.0.1:{port}/least?sslmode=disable");
     applies(&least("small"), &password(PASSWORD));
     works(&least("looker"), &password(PASSWORD));
-    let estate = Estate::new(false);
+    let estate = Estate::new(None);
     let words = ["apply", "one", "--confirm", "one", "--store", &least("looker")];
     let output = asked(estate.path(), &words, &password(PASSWORD));
     assert_eq!(output.status.code(), Some(74), "{}", said(&output));
@@ -394,7 +394,7 @@ fn nowhere() {
     refused(&format!("etcd://127.0.0.1:{postgres}?tls=on"), &[], &["is it etcd", host_and_port]);
     refused("postgres://dr@nowhere.invalid/runs", &[], &["lookup", host_and_port]);
     // What acts begins nothing.
-    let estate = Estate::new(false);
+    let estate = Estate::new(None);
     let store = format!("etcd://127.0.0.1:{}", free_port());
     let output = asked(estate.path(), &["apply", "one", "--confirm", "one", "--store", &store], &[]);
     assert_eq!(output.status.code(), Some(74), "{}", said(&output));

@@ -31,7 +31,7 @@ fn ends(output: &Output, code: i32) -> String {
 }
 
 pub fn stopped(server: &mut dyn Server) {
-    let (estate, store) = (Estate::new(true), server.place());
+    let (estate, store) = (Estate::new(Some(1)), server.place());
     let other = estate.elsewhere();
     let (mut child, text) = begun(&estate, &store, &[]);
     let run = run_of(other.path(), &store);
@@ -52,7 +52,7 @@ pub fn stopped(server: &mut dyn Server) {
 }
 
 pub fn back(server: &mut dyn Server) {
-    let (estate, store) = (Estate::new(false), server.place());
+    let (estate, store) = (Estate::new(None), server.place());
     let other = estate.elsewhere();
     let fault = ["sim", "fault", "fails", "--action", "power-on", "--replica", "a"];
     ends(&ran(estate.path(), &store, "ann", &fault), 0);
