@@ -30,7 +30,7 @@ const LATE: Duration = Duration::from_millis(5500);
 /// How requests are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// PostgreSQL's messages; a write is a `COMMIT`.
+    /// PostgreSQL's messages; a write is a `COMMIT`, or the one statement that puts a record.
     Postgres,
     /// HTTP; a write is a transaction or a lease.
     Etcd,
@@ -136,7 +136,9 @@ impl Gate {
                 let number = held.get(kind..kind + 4)?;
                 let length = kind + u32::from_be_bytes(number.try_into().unwrap()) as usize;
                 let whole = held.get(..length)?;
-                Some((length, !first && whole[0] == b'Q' && whole[5..].starts_with(b"COMMIT")))
+                let commit = whole[0] == b'Q' && whole[5..].starts_with(b"COMMIT");
+                let put = whole[0] == b'P' && whole.windows(12).any(|w| w == b"WITH found A");
+                Some((length, !first && (commit || put)))
             }
             Protocol::Etcd => {
                 let end = held.windows(4).position(|w| w == b"\r\n\r\n")? + 4;
