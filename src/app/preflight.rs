@@ -10,12 +10,17 @@ use crate::plan::{Node, Plan, Work};
 use crate::planner::network::links;
 use crate::port::{Errand, Hitch, Obstacle, Scope, Subject};
 use crate::report::preflight;
+use std::collections::BTreeMap;
 
 /// Asks the sites that the steps of a plan need. Those that did not answer when it was made are not asked again: the plan knows.
 pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> Vec<Finding> {
+    let mut actions: BTreeMap<&ReplicaName, Vec<Action>> = BTreeMap::new();
+    for (replica, action) in plan.nodes.iter().filter_map(|node| action(plan, node)) {
+        actions.entry(replica).or_default().push(action.clone());
+    }
     let errand = |(replica, placement): (&_, &_)| Errand {
         subject: Subject { replica: Clone::clone(replica), placement: Clone::clone(placement) },
-        actions: plan.nodes.iter().filter_map(|node| action(plan, node, replica)).collect(),
+        actions: actions.remove(replica).unwrap_or_default(),
     };
     let scope = Scope {
         errands: plan.placements.iter().map(errand).collect(),
@@ -25,11 +30,11 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
     ask(world, &scope, Vec::new(), origins).await
 }
 
-/// What a node does to a replica, where it is not only there for a verification that fails.
-fn action(plan: &Plan, node: &Node, replica: &ReplicaName) -> Option<Action> {
+/// What a node does to which replica, where it is not only there for a verification that fails.
+fn action<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, &'a Action)> {
     let spare = node.leg.and_then(|l| plan.leg(l)).is_some_and(|l| l.only_on_failure);
     match &node.work {
-        Work::Act(step) if step.replica == *replica && !spare => Some(step.action.clone()),
+        Work::Act(step) if !spare => Some((&step.replica, &step.action)),
         Work::Act(_) | Work::Wait(_) | Work::Join => None,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The order of a step: *Intended* durable → effect asked for → effect observed → *Settled* durable → dependants may start.
 //! Nodes that end together share one write, and with them those that may start because of it: both are durable before any of these is
-//! asked for. So a chain costs one write a step, and whoever asks a run to stop while that is being written is heard right after it.
+//! asked for. So a chain costs one write a step, and whoever asks a run to stop while that is being written is heard right after it: what
+//! it names as intended is still carried out.
 //! Before it records a run's end it looks once what has become of the replicas, for the record alone.
 
 mod driver;

@@ -57,6 +57,9 @@ struct Row {
     effects: usize,
 }
 
+/// A store by its name, and how it is started.
+type Kind = (&'static str, fn() -> Kept);
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.iter().any(|w| w == "--list") {
@@ -67,8 +70,7 @@ fn main() -> ExitCode {
     }
     let size = if words.iter().any(|w| w == "full") { FULL } else { SHORT };
     let seed = words.iter().find_map(|w| w.parse().ok()).unwrap_or(1);
-    let all: [(&str, fn() -> Kept); 3] =
-        [("folder", Kept::folder), ("postgres", Kept::postgres), ("etcd", Kept::etcd)];
+    let all: [Kind; 3] = [("folder", Kept::folder), ("postgres", Kept::postgres), ("etcd", Kept::etcd)];
     let named = |name: &str| words.iter().any(|w| w == name);
     let none = !all.iter().any(|(name, _)| named(name));
     let _program = program::copied();

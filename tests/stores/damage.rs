@@ -111,6 +111,7 @@ pub fn found(server: &mut dyn Server) {
     let whole = kept.store.raw(&kept.run).unwrap().journal;
     let lines: Vec<Vec<u8>> = whole.split_inclusive(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
     assert!(lines.len() >= 4, "{}", lines.len());
+    verifies(&begun.estate, &begun.store, &run, (0, &run), "nothing changed");
     let mut all = damages(&lines);
     let elsewhere = matches!(kept.bare, Bare::Values(_));
     if elsewhere {
@@ -154,5 +155,14 @@ fn refuse(estate: &Estate, store: &str, run: &str, what: &str, record: Option<us
             assert!(text.contains(&format!("at record {record}:")), "{what}, {words:?}: {text}");
         }
     }
+    verifies(estate, store, run, (11, &record.map_or("plan".to_owned(), |n| format!("record {n}"))), what);
     assert_eq!(estate.effects(), effects, "{what}");
+}
+
+/// What `verify` ends with, and what it names.
+fn verifies(estate: &Estate, store: &str, run: &str, (code, names): (i32, &str), what: &str) {
+    let output = ran(estate.path(), store, "bob", &["verify", run]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(code), "{what}: {text}");
+    assert!(text.contains(names), "{what}: {text}");
 }

@@ -83,7 +83,7 @@ fn rounds(server: &mut dyn Server, rounds: usize) {
 }
 
 fn begin(estate: &Estate, place: &str, n: usize) -> Child {
-    let runbook = if n % 2 == 0 { "one" } else { "two" };
+    let runbook = if n.is_multiple_of(2) { "one" } else { "two" };
     let words = ["apply", runbook, "--confirm", runbook];
     lifeboat(estate.path(), place, &format!("p{n}"), &words).spawn().unwrap()
 }

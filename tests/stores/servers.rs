@@ -192,9 +192,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            drop(child.kill());
-            drop(child.wait());
+        // In order: PostgreSQL leaves shared memory behind where it is killed.
+        if self.child.is_some() {
+            self.unpause();
+            self.stop();
         }
     }
 }
@@ -260,6 +261,9 @@ impl Postgres {
             "listen_addresses=127.0.0.1",
             "-c",
             "max_connections=200",
+            // In files of its own folder: a server that is killed leaves the other kind behind.
+            "-c",
+            "dynamic_shared_memory_type=mmap",
         ];
         let words = words.map(str::to_owned).to_vec();
         let program = program("postgres").unwrap();

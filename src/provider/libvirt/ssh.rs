@@ -106,6 +106,12 @@ impl Line {
                 "{at} takes {which}: put its public half into that user's authorized_keys (`ssh-copy-id`), and name a user who may manage libvirt"
             );
         }
+        if ["Connection closed by", "Connection reset by", "Not allowed at this time"].into_iter().any(has) {
+            return format!(
+                "{at} ends the connection before anybody can log in: it does so for a while with those who failed to (PerSourcePenalties) and \
+                 where too many come at once (MaxStartups). Try again in a minute; `journalctl -u ssh` on the host says which"
+            );
+        }
         let lines = || output.err.lines().map(str::trim).filter(|l| !l.is_empty());
         let said = lines().next_back().unwrap_or("ssh ended without a word");
         format!("{said}; try `ssh {}{to}` yourself", port.map(|p| format!("-p {p} ")).unwrap_or_default())
@@ -185,6 +191,11 @@ mod tests {
                 "no key /k",
             ),
             ("root@b: Permission denied (publickey).", "authorized_keys"),
+            (
+                "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 10.0.0.2 port 2222",
+                "Try again in a minute",
+            ),
+            ("Connection closed by 10.0.0.2 port 2222", "PerSourcePenalties"),
             (
                 "ssh: connect to host b port 2222: Connection refused",
                 "Connection refused; try `ssh -p 2222 root@b`",
