@@ -53,7 +53,7 @@ const FLOORS: [(&str, &[&str]); 19] = [
 ];
 
 /// Third-party crates, and things of the standard library, with the only modules that may name them.
-const ADDRESSES: [(&str, &[&str]); 21] = [
+const ADDRESSES: [(&str, &[&str]); 23] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("granit_parser", &["document"]),
@@ -65,12 +65,14 @@ const ADDRESSES: [(&str, &[&str]); 21] = [
     ("rayon", &["checker", "document", "model", "planner", "provider", "rehearsal"]),
     ("quick_xml", &["provider"]),
     ("rustix", &["provider", "journal"]),
+    ("dns_message", &["provider"]),
+    ("regex", &["model", "provider"]),
     ("hyper", &["provider", "journal"]),
     ("hyper_util", &["provider", "journal"]),
     ("tokio_postgres", &["journal"]),
     ("tokio_postgres_rustls", &["journal"]),
-    ("tokio_rustls", &["journal"]),
-    ("rustls_native_certs", &["journal"]),
+    ("tokio_rustls", &["journal", "provider"]),
+    ("rustls_native_certs", &["journal", "provider"]),
     ("base64", &["journal"]),
     ("mimalloc", &["main"]),
     ("std::env", &["cli"]),

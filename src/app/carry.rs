@@ -179,6 +179,9 @@ pub async fn carry(
                 Seen::Moving(node, moving) => {
                     live.moving(node, &moving, at).iter().for_each(|line| screen.progress(line));
                 }
+                Seen::Heard(node, heard) => {
+                    live.heard(node, heard, at).iter().for_each(|line| screen.progress(line));
+                }
             }
             if desk.machine
                 && let Some((step, event)) = machine(seen, &plan)
@@ -221,6 +224,9 @@ fn machine(seen: Seen<'_>, plan: &Plan) -> Option<(Option<String>, Value)> {
         Seen::Written => None,
         Seen::Moving(node, moving) => {
             Some((Some(plan.node_name(node)), json!({ "type": "moving", "node": node, "moving": moving })))
+        }
+        Seen::Heard(node, heard) => {
+            (Some(plan.node_name(node)), json!({ "type": "heard", "node": node, "heard": heard }))
         }
     }
 }

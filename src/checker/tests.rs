@@ -4,7 +4,7 @@ use super::check;
 use crate::base::{Duration, ReplicaName, Timestamp, VmName};
 use crate::domain::{
     Action, Condition, Facts, FailbackTarget, IfFailed, Link, Loss, LossKind, Operation, PointKind, Power,
-    Probe, Readiness, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, State, Step, Switchover,
+    Readiness, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, State, Step, Switchover,
     Unmet, VmFacts, VmRef, Wait,
 };
 use crate::inventory::{Inventory, Observed, Typical};
@@ -222,12 +222,7 @@ impl Build {
         }
         let concluded = self.last.unwrap();
         if let Some(vm) = starts {
-            let readiness = Readiness {
-                all: vec![Probe::Guest],
-                stable: Duration::ZERO,
-                every: Duration::from_secs(2),
-                within: Duration::from_mins(5),
-            };
+            let readiness = Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5));
             self.push(Work::Wait(Wait::Ready { replica: name(), vm, readiness }), id);
         }
         let last = self.last.unwrap();

@@ -66,6 +66,7 @@ codes! {
     BadAddress "LB0212" Error "an address or prefix is not one";
     OneOf "LB0213" Error "of some keys exactly one must stand here";
     NoDocuments "LB0214" Error "the workspace has no documents";
+    BadPattern "LB0215" Error "a regular expression cannot be read";
     // The names.
     DuplicateName "LB0301" Error "two documents of a kind have one name";
     UnknownSite "LB0302" Error "no site has that name";
@@ -88,6 +89,7 @@ codes! {
     PointNeedsUnplanned "LB0410" Error "a planned failover cannot choose a restore point";
     TermWithoutUse "LB0411" Error "a term does not fit the state that is asked for";
     IrreversibleUnsaid "LB0412" Error "a permanent failover is not marked irreversible";
+    NeverSo "LB0413" Error "what a replica must be to be ready can never be so";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
     Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";
@@ -159,6 +161,7 @@ codes! {
     SourceStaysOff "LB1008" Warning "the source stays off because its site does not answer";
     DelayIgnored "LB1009" Warning "a delay of the last entry is ignored";
     NoReadiness "LB1010" Warning "an entry waits for ready, and the replica does not say when it is ready";
+    BareDelay "LB1011" Warning "an entry waits by the clock where a replica says when it is ready";
 }
 
 impl std::fmt::Display for Code {

@@ -286,7 +286,7 @@ fn optional<'a, 'e>(context: &'a [Vec<ValidationError<'e>>]) -> Option<&'a [Vali
 }
 
 /// The keys whose values are durations: a bare number there is a trap of its own.
-const TIMES: [&str; 16] = [
+const TIMES: [&str; 18] = [
     "rpo",
     "rto",
     "delay",
@@ -303,6 +303,8 @@ const TIMES: [&str; 16] = [
     "sync",
     "by",
     "time",
+    "timeout",
+    "late",
 ];
 
 fn article(kind: &str) -> String {

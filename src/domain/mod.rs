@@ -27,6 +27,7 @@ pub mod fact;
 pub mod invariant;
 pub mod loss;
 pub mod operation;
+pub mod probe;
 pub mod settled;
 pub mod state;
 pub mod transfer;
@@ -41,8 +42,11 @@ pub use fact::{
 };
 pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};
+pub use probe::{
+    CommandProbe, DnsProbe, Header, HttpProbe, Method, NotSo, Probe, RecordKind, Saying, Tls,
+};
 pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};
 pub use transition::{Refusal, transition};
-pub use wait::{IfFailed, Probe, Readiness, Wait};
+pub use wait::{Answer, Ask, AtEnd, Check, Heard, IfFailed, Readiness, Standing, Wait};

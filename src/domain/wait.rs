@@ -2,53 +2,216 @@
 
 use crate::base::{Duration, ReplicaName, Timestamp};
 use crate::domain::fact::Role;
+use crate::domain::probe::{NotSo, Probe};
 use serde::{Deserialize, Serialize};
 
-/// A question to a guest or a port.
+/// When a machine is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", from = "Stored")]
+pub struct Readiness {
+    /// What must be so,
+    pub ask: Ask,
+    /// within so much time;
+    pub within: Duration,
+    /// and what happens at the end of it.
+    pub otherwise: AtEnd,
+}
+
+/// Questions, put together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Probe {
-    /// The guest has booted: its agent or heartbeat answers.
-    Guest,
-    /// A TCP port answers.
-    Tcp {
-        /// The port.
-        port: u16,
-    },
-    /// A web server answers.
-    Http {
-        /// The port.
-        port: u16,
-        /// What it is asked for, as `/healthz`.
-        path: String,
-        /// The status that it answers with; any of success, 200 to 299, where nothing is said.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<u16>,
+pub enum Ask {
+    /// One question.
+    One(Check),
+    /// All of these.
+    All(Vec<Self>),
+    /// One of these.
+    Any(Vec<Self>),
+    /// So many of these.
+    AtLeast {
+        /// How many.
+        count: u32,
+        /// Of which.
+        of: Vec<Self>,
     },
 }
 
-impl std::fmt::Display for Probe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// A question with its times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The question,
+    pub probe: Probe,
+    /// asked so often,
+    pub every: Duration,
+    /// answered without a break for so long,
+    pub stable: Duration,
+    /// and given up after so much time.
+    pub within: Duration,
+}
+
+/// What happens where a machine is not ready at the end of its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AtEnd {
+    /// The wait has failed.
+    #[default]
+    Stop,
+    /// The run goes on, and ends with an exception.
+    Continue,
+    /// A person decides.
+    Ask,
+}
+
+/// What is known of something that may become so, and may have become impossible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It is not so, and will not be.
+    Over,
+    /// It is not so yet.
+    Open,
+    /// It is so.
+    Met,
+}
+
+impl Ask {
+    /// The questions, in the order of the document.
+    #[must_use]
+    pub fn checks(&self) -> Vec<&Check> {
         match self {
-            Self::Guest => f.write_str("guest"),
-            Self::Tcp { port } => write!(f, "tcp {port}"),
-            Self::Http { port, path, status: None } => write!(f, "http {port}{path}"),
-            Self::Http { port, path, status: Some(status) } => write!(f, "http {port}{path} ({status})"),
+            Self::One(check) => vec![check],
+            Self::All(of) | Self::Any(of) | Self::AtLeast { of, .. } => {
+                of.iter().flat_map(Self::checks).collect()
+            }
+        }
+    }
+
+    /// How many of these must be so, and all these.
+    fn needs(&self) -> (usize, &[Self]) {
+        match self {
+            Self::One(_) => (1, &[]),
+            Self::All(of) => (of.len(), of),
+            Self::Any(of) => (1, of),
+            Self::AtLeast { count, of } => (usize::try_from(*count).unwrap_or(usize::MAX), of),
+        }
+    }
+
+    /// What the whole comes to, where it is known what each question comes to, in their order.
+    #[must_use]
+    pub fn standing(&self, each: &[Standing]) -> Standing {
+        self.fold(&mut each.iter().copied())
+    }
+
+    /// How long it takes at least from the first answer on.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        match self {
+            Self::One(check) => check.stable,
+            Self::All(_) | Self::Any(_) | Self::AtLeast { .. } => {
+                let (count, of) = self.needs();
+                let mut times: Vec<Duration> = of.iter().map(Self::steady).collect();
+                times.sort_unstable();
+                count.checked_sub(1).and_then(|last| times.get(last)).copied().unwrap_or_default()
+            }
+        }
+    }
+
+    fn fold(&self, each: &mut impl Iterator<Item = Standing>) -> Standing {
+        if let Self::One(_) = self {
+            return each.next().unwrap_or(Standing::Open);
+        }
+        let (count, of) = self.needs();
+        let found: Vec<Standing> = of.iter().map(|part| part.fold(each)).collect();
+        let met = found.iter().filter(|s| **s == Standing::Met).count();
+        let open = found.iter().filter(|s| **s == Standing::Open).count();
+        if met >= count {
+            Standing::Met
+        } else if met + open >= count {
+            Standing::Open
+        } else {
+            Standing::Over
+        }
+    }
+
+    /// The same with other times for every question.
+    #[must_use]
+    pub fn with(&self, times: &impl Fn(&Check) -> Check) -> Self {
+        let all = |of: &[Self]| of.iter().map(|part| part.with(times)).collect();
+        match self {
+            Self::One(check) => Self::One(times(check)),
+            Self::All(of) => Self::All(all(of)),
+            Self::Any(of) => Self::Any(all(of)),
+            Self::AtLeast { count, of } => Self::AtLeast { count: *count, of: all(of) },
         }
     }
 }
 
-/// When a machine is ready.
+impl Readiness {
+    /// As soon as the guest answers.
+    #[must_use]
+    pub fn guest(stable: Duration, every: Duration, within: Duration) -> Self {
+        let check = Check { probe: Probe::Guest, every, stable, within };
+        Self { ask: Ask::All(vec![Ask::One(check)]), within, otherwise: AtEnd::Stop }
+    }
+
+    /// The same, without a break for at least a quiet time, which it gets on top; where it is not so, that has failed in any case.
+    #[must_use]
+    pub fn quiet_for(&self, quiet: Duration) -> Self {
+        let longer = |check: &Check| Check {
+            stable: check.stable.max(quiet),
+            within: check.within.plus(quiet),
+            ..check.clone()
+        };
+        Self { ask: self.ask.with(&longer), within: self.within.plus(quiet), otherwise: AtEnd::Stop }
+    }
+}
+
+/// A readiness as it is stored; before questions could be put together in other ways than `all`, their times stood once.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    ask: Option<Ask>,
+    #[serde(default)]
+    all: Vec<Probe>,
+    #[serde(default)]
+    stable: Duration,
+    #[serde(default)]
+    every: Duration,
+    within: Duration,
+    #[serde(default)]
+    otherwise: AtEnd,
+}
+
+impl From<Stored> for Readiness {
+    fn from(stored: Stored) -> Self {
+        let Stored { ask, all, stable, every, within, otherwise } = stored;
+        let one = |probe| Ask::One(Check { probe, every, stable, within });
+        let ask = ask.unwrap_or_else(|| Ask::All(all.into_iter().map(one).collect()));
+        Self { ask, within, otherwise }
+    }
+}
+
+/// What was heard of a question last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Readiness {
-    /// All of these answer,
-    pub all: Vec<Probe>,
-    /// without a break for so long,
-    pub stable: Duration,
-    /// asked so often,
-    pub every: Duration,
-    /// and within so much time.
-    pub within: Duration,
+pub struct Heard {
+    /// The question.
+    pub probe: Probe,
+    /// What became of it.
+    pub answer: Answer,
+}
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
+    /// It is answered as it should be, for as long as it should be.
+    Met,
+    /// It is answered as it should be, and not for long enough.
+    Unsteady {
+        /// How long it should be.
+        stable: Duration,
+    },
+    /// It is not answered as it should be.
+    Not(NotSo),
 }
 
 /// A wait: it changes nothing, so it needs no intent in the journal.

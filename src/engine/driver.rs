@@ -1,9 +1,10 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::Moving;
+use crate::domain::{AtEnd, Heard, Moving, Wait};
 use crate::engine::settle::{self, Verdict};
-use crate::engine::{StopSignal, wait};
+use crate::engine::wait::{Waited, wait};
+use crate::engine::StopSignal;
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
@@ -51,6 +52,8 @@ pub enum Seen<'a> {
     Written,
     /// An action moves data, and has come so far. Nothing follows from it, and it is not recorded.
     Moving(NodeId, Moving),
+    /// A wait waits still; this was heard so far. It is not recorded either.
+    Heard(NodeId, &'a [Heard]),
 }
 
 /// How often it is told how far an action has come.
@@ -103,8 +106,10 @@ enum Report {
     Acted(NodeId, Verdict),
     /// An action that an earlier runner asked for was looked at.
     Looked(NodeId, Verdict),
-    /// A wait ended; whether what was waited for is there.
-    Waited(NodeId, bool),
+    /// A wait ended so.
+    Waited(NodeId, Waited),
+    /// A wait waits still; this was heard so far.
+    Heard(NodeId, Vec<Heard>),
     /// A worker is gone without a word: it was given up, or it has a fault.
     Lost(NodeId),
     /// An action that moves data has come so far.
@@ -124,6 +129,7 @@ impl Report {
             | Self::Looked(node, _)
             | Self::Waited(node, _)
             | Self::Moving(node, _)
+            | Self::Heard(node, _)
             | Self::Barred(node)
             | Self::Lost(node) => Some(*node),
             Self::Wake | Self::GraceOver => None,
@@ -433,14 +439,19 @@ impl Driver<'_> {
             Some(Work::Wait(what)) => {
                 let what = what.clone();
                 let vm = match &what {
-                    crate::domain::Wait::Ready { replica, vm, .. } => {
+                    Wait::Ready { replica, vm, .. } => {
                         plan.placements.get(replica).map(|p| p.vm(*vm).clone())
                     }
-                    _ => None,
+                    Wait::Until { .. } | Wait::Quiet { .. } => None,
                 };
+                let (outbox, promise) = (self.outbox.clone(), Arc::clone(&clock));
                 let handle = self.spawn(node, async move {
-                    let met = wait::wait(&what, vm.as_ref(), provider.as_ref(), clock.as_ref()).await;
-                    Report::Waited(node, met)
+                    let tell = move |heard| {
+                        // The driver is gone only when the whole run is being dropped.
+                        drop(outbox.send((Report::Heard(node, heard), promise.busy())));
+                    };
+                    let (provider, clock) = (provider.as_ref(), clock.as_ref());
+                    Report::Waited(node, wait(&what, vm.as_ref(), provider, clock, &tell).await)
                 });
                 self.waits.insert(node, handle);
             }
@@ -505,13 +516,13 @@ impl Driver<'_> {
                 (self.run.watch)(self.run.clock.now(), Seen::Moving(*node, *moving), &self.run.progress);
             }
             Report::GraceOver => self.grace_over(events),
-            Report::Waited(node, met) => {
+            Report::Heard(node, heard) if self.waits.contains_key(node) => {
+                (self.run.watch)(self.run.clock.now(), Seen::Heard(*node, heard), &self.run.progress);
+            }
+            Report::Heard(..) => {}
+            Report::Waited(node, waited) => {
                 if self.waits.remove(node).is_some() {
-                    events.push(if *met {
-                        Event::Met { node: *node }
-                    } else {
-                        Event::Failed { node: *node, why: FailedWhy::NotReady }
-                    });
+                    events.push(ended(*node, waited));
                 }
             }
             Report::Acted(node, verdict) => {
@@ -571,6 +582,19 @@ impl Driver<'_> {
             if self.run.progress.status(node) == Status::Running {
                 events.push(Event::InDoubt { node, why: "the grace time is over".to_owned() });
             }
+        }
+    }
+}
+
+/// What the end of a wait means for the run.
+fn ended(node: NodeId, waited: &Waited) -> Event {
+    match waited {
+        Waited::Met => Event::Met { node },
+        Waited::Nothing => Event::Failed { node, why: FailedWhy::NotReady },
+        Waited::Over(heard, AtEnd::Continue) => Event::WentOn { node, heard: heard.clone() },
+        // A person who is asked answers by resuming the run, or by settling the wait.
+        Waited::Over(heard, AtEnd::Stop | AtEnd::Ask) => {
+            Event::Failed { node, why: FailedWhy::Unready(heard.clone()) }
         }
     }
 }

@@ -7,6 +7,7 @@
 //! Before it records a run's end it looks once what has become of the replicas, for the record alone.
 
 mod driver;
+mod ready;
 mod settle;
 #[cfg(test)]
 mod tests;

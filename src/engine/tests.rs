@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::{Probe, Settled, VmRef};
+use crate::domain::{Answer as Answered, Heard, NotSo, Probe, Settled, VmRef};
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Edge, NodeId, On, Plan, Work};
-use crate::port::{Clock, Failure, Later, Look, Order, Provider, Subject};
+use crate::port::{Clock, Failure, Later, Look, Order, Provider, Question, Subject};
 use crate::run::sample::{act, done, edge, limited, plan, quiet, ready};
 use crate::run::{Event, FailedWhy, How, Outcome, Progress, Runner, Status, StopWhy};
 use std::collections::{BTreeMap, VecDeque};
@@ -171,11 +171,12 @@ impl Provider for Scripted {
         })
     }
 
-    fn probe<'a>(&'a self, _: &'a VmRef, _: &'a Probe) -> Later<'a, bool> {
+    fn probe<'a>(&'a self, _: Question<'a>) -> Later<'a, Result<(), NotSo>> {
         Box::pin(async move {
             let now = self.clock.now().as_millis() / 1000;
             self.probes.lock().unwrap().push(now);
-            self.up.lock().unwrap().iter().any(|(from, to)| (*from..*to).contains(&now))
+            let up = self.up.lock().unwrap().iter().any(|(from, to)| (*from..*to).contains(&now));
+            if up { Ok(()) } else { Err(NotSo::Silent) }
         })
     }
 }
@@ -526,8 +527,10 @@ fn a_machine_is_ready_when_it_has_answered_without_a_break_for_so_long() {
     assert_eq!(wait(&[(0, 99)]), (Outcome::Completed, None, 5));
     // Up at 4, gone at 8, up again at 10: stable from then on.
     assert_eq!(wait(&[(4, 8), (10, 99)]), (Outcome::Completed, None, 15));
-    assert_eq!(wait(&[]), (Outcome::Failed, Some(FailedWhy::NotReady), 30));
-    assert_eq!(wait(&[(27, 99)]), (Outcome::Failed, Some(FailedWhy::NotReady), 30), "too late to be stable");
+    let heard = |answer| Some(FailedWhy::Unready(vec![Heard { probe: Probe::Guest, answer }]));
+    assert_eq!(wait(&[]), (Outcome::Failed, heard(Answered::Not(NotSo::Silent)), 30));
+    let unsteady = Answered::Unsteady { stable: Duration::from_secs(5) };
+    assert_eq!(wait(&[(27, 99)]), (Outcome::Failed, heard(unsteady), 30), "too late to be stable");
 }
 
 #[test]

@@ -100,4 +100,6 @@ pub enum Is {
     /// The machine is ready.
     #[default]
     Ready,
+    /// The machine is ready; and what makes its move final, the commit of a failback or a permanent failover, is done before the other's is.
+    Committed,
 }

@@ -1,7 +1,7 @@
 //! How long a node takes typically, and how long it may take.
 
 use crate::base::Duration;
-use crate::domain::{Action, Readiness, Wait};
+use crate::domain::{Action, Wait};
 use crate::inventory::Typical;
 use crate::plan::Work;
 
@@ -55,10 +55,7 @@ fn action(action: &Action, typical: &Typical) -> (Duration, Duration) {
 
 fn waiting(wait: &Wait, typical: &Typical) -> (Duration, Duration) {
     match wait {
-        Wait::Ready { readiness, .. } => {
-            let Readiness { stable, within, .. } = readiness;
-            (typical.boot.plus(*stable), *within)
-        }
+        Wait::Ready { readiness, .. } => (typical.boot.plus(readiness.ask.steady()), readiness.within),
         // Counted from the time of planning by the one who builds the node.
         Wait::Until { .. } => (Duration::ZERO, Duration::ZERO),
         Wait::Quiet { time } => (*time, *time),

@@ -5,8 +5,9 @@ use super::draft::{Draft, Placed, Wire};
 use super::itinerary::{Itinerary, LegDraft};
 use super::recipe;
 use crate::base::Duration;
-use crate::domain::{FailbackTarget, Operation, OperationKind, Readiness, Role, Step, Wait};
+use crate::domain::{AtEnd, FailbackTarget, Operation, OperationKind, Role, Step, Wait};
 use crate::inventory::Typical;
+use crate::model::Otherwise;
 use crate::plan::{Leg, LegId, NodeId, On, Work};
 
 /// The legs of a replica in the plan being put together.
@@ -63,11 +64,7 @@ fn verification(case: &Case<'_>) -> Vec<Wait> {
     let Some(verify) = case.desired.failback.verify else { return Vec::new() };
     let replica = case.replica;
     if verify.ready {
-        let readiness = Readiness {
-            stable: replica.ready.stable.max(verify.quiet),
-            within: replica.ready.within.plus(verify.quiet),
-            ..replica.ready.clone()
-        };
+        let readiness = replica.ready.quiet_for(verify.quiet);
         return vec![Wait::Ready { replica: replica.name.clone(), vm: Role::Target, readiness }];
     }
     let quiet = Wait::Quiet { time: verify.quiet };
@@ -81,6 +78,12 @@ fn copies_all(case: &Case<'_>, operation: &Operation) -> bool {
         Operation::Failback { target, .. } => matches!(target, FailbackTarget::Recovered(_)),
         _ => false,
     }
+}
+
+/// Whether the document says that the operation is undone where its machine does not get ready.
+fn leads_back(case: &Case<'_>, operation: &Operation) -> bool {
+    let undone = case.desired.failback.verify.is_some_and(|v| v.otherwise == Otherwise::Undo);
+    undone && operation.kind() == OperationKind::Switchover
 }
 
 /// Adds one leg node by node.
@@ -146,7 +149,11 @@ impl<'a, 'b> Placer<'a, 'b> {
         let concluded = concluded.unwrap_or(NodeId(0));
         if let Some(vm) = self.leg.awaits {
             let replica = self.case.replica;
-            let readiness = replica.ready.clone();
+            let mut readiness = replica.ready.clone();
+            if leads_back(self.case, operation) {
+                // What was said of its failure is the way back.
+                readiness.otherwise = AtEnd::Stop;
+            }
             self.push(Work::Wait(Wait::Ready { replica: replica.name.clone(), vm, readiness }));
         }
         let (first, last) = (self.first.unwrap_or(concluded), self.before.unwrap_or(concluded));

@@ -25,6 +25,8 @@ pub enum After {
     Started(Duration),
     /// It has been ready for so long.
     Ready(Duration),
+    /// It is ready; and its move was made final so long ago, before the other's is.
+    Committed(Duration),
 }
 
 /// For each entry what it waits for among those that take part. One that does not take part hands on what it would have waited
@@ -60,6 +62,7 @@ fn declared(plan: &FailoverPlan, position: usize) -> Vec<Dependency> {
             let event = match after.is {
                 Is::Started => After::Started(after.plus),
                 Is::Ready => After::Ready(after.plus),
+                Is::Committed => After::Committed(after.plus),
             };
             Dependency { entry: after.entry, event, if_failed: after.if_failed }
         })

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::{EntryName, Timestamp, VmName};
 use crate::domain::invariant::broken;
 use crate::domain::{
-    Facts, FailbackTarget, Link, OperationKind, Power, Probe, Readiness, Relation, ReplicaDisk, Replication,
+    Facts, FailbackTarget, Link, OperationKind, Power, Readiness, Relation, ReplicaDisk, Replication,
     RestorePoint, Role, Sight, State, Switchover, VmFacts, VmRef, condition, effect, requires,
 };
 use crate::inventory::{Observed, SiteSight, Typical};
@@ -70,12 +70,7 @@ fn ready(replica: &str) -> Facts {
 fn workspace() -> Workspace {
     let mut workspace = Workspace::default();
     for replica in NAMES {
-        let readiness = Readiness {
-            all: vec![Probe::Guest],
-            stable: Duration::ZERO,
-            every: Duration::from_secs(2),
-            within: Duration::from_mins(5),
-        };
+        let readiness = Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5));
         workspace.replicas.insert(
             name(replica),
             Replica {

@@ -59,6 +59,7 @@ impl Group<'_> {
         for class in Class::ALL {
             self.wire_class(draft, class);
         }
+        self.wire_commits(draft);
         self.barriers(draft);
     }
 
@@ -87,6 +88,25 @@ impl Group<'_> {
                 } else {
                     backward(draft, class, earlier, later);
                 }
+            }
+        }
+    }
+
+    /// What makes a move final goes in the order of the edges that wait for it. Everything else of such an edge is an edge that waits for ready.
+    fn wire_commits(&self, draft: &mut Draft) {
+        let finals: Vec<Vec<(NodeId, NodeId)>> =
+            self.entries.iter().map(|e| e.iter().filter_map(final_leg).collect()).collect();
+        let present: Vec<bool> = finals.iter().map(|f| !f.is_empty()).collect();
+        if !present.contains(&true) {
+            return;
+        }
+        for (later, dependencies) in finals.iter().zip(order::dependencies(self.plan, &present)) {
+            for dependency in dependencies {
+                let After::Committed(plus) = dependency.event else { continue };
+                let earlier = finals.get(dependency.entry).map(Vec::as_slice).unwrap_or_default();
+                let from: Vec<NodeId> = earlier.iter().map(|(_, concluded)| *concluded).collect();
+                let to: Vec<NodeId> = later.iter().map(|(first, _)| *first).collect();
+                draft.wire(&from, &to, Wire { plus, if_failed: dependency.if_failed, ..Wire::DONE });
             }
         }
     }
@@ -124,16 +144,23 @@ impl Group<'_> {
             else {
                 continue;
             };
-            let Some((_, commit)) = placement.legs.get(at) else { continue };
             let before = at.checked_sub(1).and_then(|b| placement.legs.get(b)).map(|(_, p)| p.last);
             verified.extend(placement.verified.last().copied().or(before));
-            let first = NodeId(placement.verified.last().map_or(commit.first.0, |v| v.0 + 1));
-            commits.push(first);
+            commits.extend(final_leg(placement).map(|(first, _)| first));
         }
         if verified.len() > 1 {
             draft.wire(&verified, &commits, Wire::DONE);
         }
     }
+}
+
+/// The first and the last node of what makes a replica's move final. The verification is the beginning of a commit's own leg, and no part of it.
+fn final_leg(placement: &Placement) -> Option<(NodeId, NodeId)> {
+    let is_final =
+        |k: OperationKind| matches!(k, OperationKind::CommitFailback | OperationKind::PermanentFailover);
+    let (kind, leg) = placement.legs.iter().find(|(k, _)| is_final(*k))?;
+    let verified = placement.verified.last().filter(|_| *kind == OperationKind::CommitFailback);
+    Some((NodeId(verified.map_or(leg.first.0, |v| v.0 + 1)), leg.concluded))
 }
 
 /// The machines that serve from now on start in the plan's order.
@@ -149,6 +176,8 @@ fn forward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed]
         (_, After::Start(delay)) => (starts(earlier), On::Started, delay),
         (_, After::Started(plus)) => (ends(started), On::Done, plus),
         (_, After::Ready(plus)) => (ends(ready), On::Done, plus),
+        // Its quiet time counts from the commit.
+        (_, After::Committed(_)) => (ends(ready), On::Done, Duration::ZERO),
     };
     draft.wire(&from, &starts(later), Wire { on, plus, if_failed: dependency.if_failed });
 }

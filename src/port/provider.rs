@@ -1,7 +1,7 @@
 //! What Lifeboat needs from those who run virtual machines. A provider performs single actions and observes facts; it never sees a plan.
 
 use crate::base::{Duration, ReplicaName, RunId};
-use crate::domain::{Moving, Probe, Role, Settled, Step, Unmet, VmRef};
+use crate::domain::{Moving, NotSo, Probe, Role, Settled, Step, Unmet, VmRef};
 use crate::inventory::Inventory;
 use crate::port::{Hitch, Later, Rebuilt, Scope};
 use serde::{Deserialize, Serialize};
@@ -94,6 +94,17 @@ pub enum Look {
     InProgress,
 }
 
+/// A question to a machine, or about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Whose machine.
+    pub replica: &'a ReplicaName,
+    /// The machine.
+    pub vm: &'a VmRef,
+    /// The question.
+    pub probe: &'a Probe,
+}
+
 /// One kind of place where machines live.
 pub trait Provider: Send + Sync {
     /// Looks at the sites and replicas. A site that does not answer is a fact, not an error.
@@ -112,8 +123,8 @@ pub trait Provider: Send + Sync {
     /// Looks whether an action that was asked for is there.
     fn look<'a>(&'a self, order: &'a Order) -> Later<'a, Look>;
 
-    /// Asks a machine a question; `false` also where it cannot be asked.
-    fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool>;
+    /// Asks a question to a machine, or about it.
+    fn probe<'a>(&'a self, question: Question<'a>) -> Later<'a, Result<(), NotSo>>;
 
     /// Sees to it that sources of replicas that serve do not come back with their hosts, where these were away when it should have been
     /// done; returns those for which there was something to do. Asking again changes nothing.

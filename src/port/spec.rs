@@ -1,7 +1,7 @@
 //! What a provider is told about its sites: the settings of each kind of provider.
 
 use crate::base::{Duration, ReplicaName, SiteName, Timestamp, VmName};
-use crate::domain::Link;
+use crate::domain::{Header, Link, RecordKind};
 use serde::{Deserialize, Serialize};
 
 /// Who speaks to a site, and how.
@@ -125,6 +125,12 @@ pub struct SimVm {
     pub shutdown: Duration,
     /// The TCP ports that answer once the guest is up.
     pub ports: Vec<u16>,
+    /// What its web server answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<SimPage>,
+    /// What its name server answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<SimRecord>,
     /// Its network cards.
     pub links: Vec<Link>,
     /// How many blocks its disk has.
@@ -133,6 +139,36 @@ pub struct SimVm {
     pub writes: Duration,
     /// How long copying changes takes.
     pub sync: Duration,
+}
+
+/// What a simulated web server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimPage {
+    /// The port.
+    pub port: u16,
+    /// What it is asked for.
+    pub path: String,
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// The header that it has besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+    /// For so long after the guest is up it answers 503.
+    pub late: Duration,
+}
+
+/// What a simulated name server knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimRecord {
+    /// The name.
+    pub name: String,
+    /// The kind of record.
+    #[serde(rename = "type")]
+    pub kind: RecordKind,
+    /// What it says.
+    pub is: Vec<String>,
 }
 
 /// What goes wrong in the simulated world.

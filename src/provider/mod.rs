@@ -1,6 +1,10 @@
-//! Floor 5: those who run virtual machines.
+//! Floor 5: those who run virtual machines. What they share stands beside them: [`exec`] runs a program, [`meter`] hears how far a copy has come,
+//! [`prober`] asks the questions that can be asked over the network.
 
 pub mod clock;
 pub mod dry;
+pub mod exec;
 pub mod libvirt;
+pub mod meter;
+pub mod prober;
 pub mod sim;

@@ -2,10 +2,10 @@
 //! what went wrong is never scrolled away.
 
 use crate::base::{RunId, Timestamp};
-use crate::domain::{Moving, Wait};
+use crate::domain::{Heard, Moving, Wait};
 use crate::plan::{Leg, LegId, NodeId, Plan, Work};
-use crate::report::text::run::{failed_words, failure_words};
-use crate::report::words;
+use crate::report::text::run::{failed_words, failure_words, went_on};
+use crate::report::{waits, words};
 use crate::run::{Event, How, Outcome, Progress, Status};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +89,10 @@ impl Live {
             }
             Event::Waiting { node } => self.waiting(*node, at),
             Event::Met { node } => self.met(*node, at),
+            Event::WentOn { node, heard } => {
+                self.waits.remove(node);
+                vec![line('!', format!("{}: {}", self.plan.node_name(*node), went_on(&self.plan, *node, heard)))]
+            }
             Event::Reopened { node, person, because } => {
                 let name = self.plan.node_name(*node);
                 vec![line('~', format!("{name}: {person} has it tried again: {because}"))]
@@ -113,6 +117,17 @@ impl Live {
     #[must_use]
     pub fn moving(&self, node: NodeId, moving: &Moving, at: Timestamp) -> Option<String> {
         let so_far = || format!("{}   {}: {}", at.clock(), self.action(node), words::moving(moving, at));
+        (!self.by_wave).then(so_far)
+    }
+
+    /// What a wait has heard so far; nothing, where replicas are summed up.
+    #[must_use]
+    pub fn heard(&self, node: NodeId, heard: &[Heard], at: Timestamp) -> Option<String> {
+        let whose = match self.plan.node(node).map(|n| &n.work) {
+            Some(Work::Wait(Wait::Ready { replica, .. })) => replica.as_str(),
+            _ => return None,
+        };
+        let so_far = || format!("{} . {:<12} {whose}: {}", at.clock(), "wait", waits::heard(heard));
         (!self.by_wave).then(so_far)
     }
 

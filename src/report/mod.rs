@@ -10,6 +10,7 @@ pub mod refused;
 pub mod rehearsal;
 pub mod table;
 pub mod text;
+pub mod waits;
 pub mod words;
 
 pub use diagnostic::Style;

@@ -5,9 +5,10 @@ use crate::base::Timestamp;
 use crate::domain::invariant::Broken;
 use crate::domain::{
     Action, Condition, Consistency, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation,
-    PointKind, Probe, Readiness, Refusal, Role, Switchover, Transfer, Unmet, Wait,
+    PointKind, Refusal, Role, Switchover, Transfer, Unmet, Wait,
 };
 use crate::plan::{Leg, Plan, Untouched, Why};
+use crate::report::waits::readiness;
 use crate::run::{Runner, StopWhy, Wish};
 
 /// A machine by its part.
@@ -106,14 +107,6 @@ pub fn wait(wait: &Wait) -> String {
         Wait::Until { at } => format!("until {at}"),
         Wait::Quiet { time } => format!("{time} of quiet"),
     }
-}
-
-/// When a machine counts as ready.
-#[must_use]
-pub fn readiness(readiness: &Readiness) -> String {
-    let all = readiness.all.iter().map(Probe::to_string).collect::<Vec<_>>().join(" and ");
-    let all = if all.is_empty() { "at once".to_owned() } else { all };
-    if readiness.stable.as_millis() == 0 { all } else { format!("{all} stable {}", readiness.stable) }
 }
 
 /// How long a wait may take at most, where it has an end of its own.

@@ -1,7 +1,7 @@
 //! What happens in a run: the journal's records, and all that a report needs.
 
 use crate::base::Timestamp;
-use crate::domain::{Transfer, Unmet};
+use crate::domain::{Heard, Transfer, Unmet};
 use crate::inventory::Inventory;
 use crate::plan::NodeId;
 use crate::port::Failure;
@@ -160,6 +160,13 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
+    /// A wait's time ran out, and the run goes on without what was waited for, as the document says.
+    WentOn {
+        /// The node.
+        node: NodeId,
+        /// What was heard last.
+        heard: Vec<Heard>,
+    },
     /// A failed step, or one in doubt, is tried again because a person asked for it.
     Reopened {
         /// The node.
@@ -217,6 +224,8 @@ pub enum FailedWhy {
     Unmet(Unmet),
     /// It was not ready within its time.
     NotReady,
+    /// It was not ready within its time, and this was heard last.
+    Unready(Vec<Heard>),
     /// A person said so.
     ByHand {
         /// Who.
@@ -254,6 +263,7 @@ impl Event {
             | Self::InDoubt { node, .. }
             | Self::Waiting { node }
             | Self::Met { node }
+            | Self::WentOn { node, .. }
             | Self::Reopened { node, .. }
             | Self::Rescheduled { node, .. } => Some(*node),
             Self::Taken { .. }

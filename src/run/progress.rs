@@ -59,6 +59,8 @@ pub struct Progress {
     started: Vec<Option<Timestamp>>,
     ended: Vec<Option<Timestamp>>,
     by_hand: BTreeSet<NodeId>,
+    /// Waits whose time ran out, and the run went on.
+    went_on: BTreeSet<NodeId>,
     /// Derived from the above: how many edges each node still waits for, from when on it may start, and who could start.
     missing: Vec<u32>,
     not_before: Vec<Timestamp>,
@@ -89,6 +91,7 @@ impl Progress {
             started: vec![None; count],
             ended: vec![None; count],
             by_hand: BTreeSet::new(),
+            went_on: BTreeSet::new(),
             missing: Vec::new(),
             not_before: Vec::new(),
             due: BTreeSet::new(),
@@ -224,10 +227,10 @@ impl Progress {
                 self.end(*node, Status::Done, at);
                 self.follow(before, |s| s.done(*node, at));
             }
-            Event::Met { node } => {
-                self.legal(*node, "met", |s| s == Status::Waiting)?;
-                self.end(*node, Status::Done, at);
-                self.done(*node, at);
+            Event::Met { node } => self.waited(*node, "met", at)?,
+            Event::WentOn { node, .. } => {
+                self.waited(*node, "gone on without", at)?;
+                self.went_on.insert(*node);
             }
             Event::Retrying { node, at: again, .. } => {
                 let before =
@@ -262,6 +265,14 @@ impl Progress {
             Event::Ended { outcome } => self.outcome = Some(*outcome),
             Event::Closed { .. } => self.closed = true,
         }
+        Ok(())
+    }
+
+    /// A wait is over, and what waited for it may start.
+    fn waited(&mut self, node: NodeId, how: &'static str, at: Timestamp) -> Result<(), IllegalEvent> {
+        self.legal(node, how, |s| s == Status::Waiting)?;
+        self.end(node, Status::Done, at);
+        self.done(node, at);
         Ok(())
     }
 
@@ -584,7 +595,7 @@ impl Progress {
                 }
             }
         }
-        summary.exceptions = self.by_hand.union(&self.passed_over).copied().collect();
+        summary.exceptions = (&(&self.by_hand | &self.passed_over) | &self.went_on).into_iter().collect();
         summary
     }
 

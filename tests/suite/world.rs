@@ -2,7 +2,7 @@
 
 use lifeboat::base::{Duration, EntryName, ReplicaName, Timestamp, VmName};
 use lifeboat::domain::{
-    Consistency, Facts, FailbackTarget, IfFailed, Link, PointKind, Power, Probe, Readiness, Relation,
+    Consistency, Facts, FailbackTarget, IfFailed, Link, NotSo, PointKind, Power, Readiness, Relation,
     ReplicaDisk, Replication, RestorePoint, Settled, Sight, State, Switchover, VmFacts, VmRef, effect,
     requires, settled,
 };
@@ -13,7 +13,7 @@ use lifeboat::model::{
 };
 use lifeboat::plan::{Plan, Purpose, Refused};
 use lifeboat::planner::{Request, plan};
-use lifeboat::port::{Clock, Failure, Later, Look, Order, Provider, Subject as Asked};
+use lifeboat::port::{Clock, Failure, Later, Look, Order, Provider, Question, Subject as Asked};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -79,12 +79,7 @@ fn document(replica: &str) -> Replica {
         rpo: None,
         networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
         addresses: Vec::new(),
-        ready: Readiness {
-            all: vec![Probe::Guest],
-            stable: Duration::ZERO,
-            every: Duration::from_secs(2),
-            within: Duration::from_mins(5),
-        },
+        ready: Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5)),
         ready_said: false,
         shutdown: Duration::from_mins(15),
         quiesce: lifeboat::domain::Quiesce::Auto,
@@ -269,7 +264,10 @@ impl Provider for World {
         })
     }
 
-    fn probe<'a>(&'a self, vm: &'a VmRef, _: &'a Probe) -> Later<'a, bool> {
-        Box::pin(async move { !self.inner.lock().unwrap().faults.never_ready.contains(vm) })
+    fn probe<'a>(&'a self, question: Question<'a>) -> Later<'a, Result<(), NotSo>> {
+        Box::pin(async move {
+            let never = self.inner.lock().unwrap().faults.never_ready.contains(question.vm);
+            if never { Err(NotSo::Silent) } else { Ok(()) }
+        })
     }
 }

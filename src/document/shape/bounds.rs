@@ -43,43 +43,69 @@ impl<const MIN: u32, const MAX: u32> JsonSchema for Bounded<MIN, MAX> {
     }
 }
 
-/// What a web server is asked for: it begins with a slash and has no spaces.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct HttpPath(String);
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident $pattern:literal $example:literal $what:literal $fits:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
 
-impl HttpPath {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for HttpPath {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.starts_with('/') && text.chars().all(|c| c.is_ascii_graphic()) {
-            Ok(Self(text))
-        } else {
-            Err(format!("`{text}` is no path of a web server; write it like /healthz"))
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
         }
-    }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                let fits: fn(&str) -> bool = $fits;
+                if fits(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(format!(concat!("`{}` is no ", $what, "; write it like ", $example), text))
+                }
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "examples": [$example] })
+            }
+        }
+    )*};
 }
 
-impl JsonSchema for HttpPath {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "HttpPath".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^/[!-~]*$", "examples": ["/healthz"] })
-    }
+texts! {
+    /// What a web server is asked for: it begins with a slash and has no spaces.
+    HttpPath "^/[!-~]*$" "/healthz" "path of a web server"
+        |text| text.starts_with('/') && text.bytes().all(|c| c.is_ascii_graphic());
+    /// The name of a header.
+    HeaderName "^[A-Za-z0-9_-]+$" "X-Role" "name of a header"
+        |text| !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c));
+    /// The name of a host.
+    HostName "^[A-Za-z0-9_-]{1,63}([.][A-Za-z0-9_-]{1,63})*[.]?$" "db.example.org" "name of a host"
+        |text| {
+            let label = |label: &str| {
+                (1..64).contains(&label.len())
+                    && label.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
+            };
+            text.strip_suffix('.').unwrap_or(text).split('.').all(label)
+        };
+    /// A path of a file or folder, from the root.
+    AbsolutePath "^/[^\\u0000]*$" "/etc/lifeboat/ca.pem" "path from the root"
+        |text| text.starts_with('/') && !text.contains('\0');
 }
 
 /// How many times as fast as the wall's a clock runs: a number above zero.

@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod failover_plan;
 pub mod libvirt;
 pub mod policy;
+pub mod ready;
 pub mod replica;
 pub mod runbook;
 pub mod site;

@@ -1,10 +1,10 @@
 //! `kind: Replica`.
 
-use super::bounds::{Bounded, HttpPath};
+use super::bounds::Bounded;
+use super::ready::Ready;
 use super::words::QuiesceWord;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::num::NonZeroU16;
 
 /// One protected machine.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -86,59 +86,6 @@ pub struct AddressMap {
     /// The gateway at the recovery site.
     pub gateway: Option<String>,
 }
-
-/// When a replica is ready.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Ready {
-    /// All of these must answer.
-    pub all: Vec<Probe>,
-    /// For so long without a break. Default 0s.
-    pub stable: Option<String>,
-    /// Asked so often. Default 2s.
-    pub every: Option<String>,
-    /// Within so much time. Default 5m.
-    pub within: Option<String>,
-}
-
-/// A question; exactly one of `tcp`, `http` and `guest`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// A TCP port answers.
-    pub tcp: Option<Tcp>,
-    /// A web server answers, without TLS.
-    pub http: Option<Http>,
-    /// The guest answers: its agent or heartbeat.
-    pub guest: Option<Guest>,
-    /// For so long without a break.
-    pub stable: Option<String>,
-}
-
-/// A TCP port.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tcp {
-    /// The port.
-    pub port: NonZeroU16,
-}
-
-/// A web server.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Http {
-    /// The port. Default 80.
-    pub port: Option<NonZeroU16>,
-    /// What it is asked for. Default `/`.
-    pub path: Option<HttpPath>,
-    /// The status that it must answer with. By default any from 200 to 299. It is not followed anywhere else.
-    pub status: Option<Bounded<100, 599>>,
-}
-
-/// The guest.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Guest {}
 
 /// How a guest is shut down.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

@@ -1,10 +1,11 @@
 //! `kind: Site`.
 
-use super::bounds::{Bounded, Speed};
+use super::bounds::{Bounded, HeaderName, HostName, HttpPath, Speed};
 use super::libvirt::Libvirt;
+use super::words::RecordWord;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 /// A place where machines live.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -81,6 +82,10 @@ pub struct Machine {
     pub shutdown: Option<String>,
     /// The TCP ports that answer once the guest is up.
     pub ports: Option<Vec<u16>>,
+    /// What its web server answers. One that says nothing here answers 200 to everything, at the ports that answer.
+    pub http: Option<Vec<Page>>,
+    /// What its name server answers, at port 53.
+    pub names: Option<Vec<Record>>,
     /// Its network cards.
     pub networks: Option<Vec<Card>>,
     /// How many blocks its disk has. Default 64.
@@ -103,6 +108,10 @@ pub struct NamedMachine {
     pub shutdown: Option<String>,
     /// The TCP ports that answer once the guest is up.
     pub ports: Option<Vec<u16>>,
+    /// What its web server answers.
+    pub http: Option<Vec<Page>>,
+    /// What its name server answers, at port 53.
+    pub names: Option<Vec<Record>>,
     /// Its network cards.
     pub networks: Option<Vec<Card>>,
     /// How many blocks its disk has.
@@ -117,9 +126,50 @@ impl NamedMachine {
     /// The values without the name.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        let Self { name: _, boot, shutdown, ports, networks, blocks, writes, sync } = self.clone();
-        Machine { boot, shutdown, ports, networks, blocks, writes, sync }
+        let Self { name: _, boot, shutdown, ports, http, names, networks, blocks, writes, sync } = self.clone();
+        Machine { boot, shutdown, ports, http, names, networks, blocks, writes, sync }
     }
+}
+
+/// What a simulated web server answers. A port with pages answers 404 to what is none of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// The port. Default 80.
+    pub port: Option<NonZeroU16>,
+    /// What it is asked for. Default `/`.
+    pub path: Option<HttpPath>,
+    /// The status. Default 200.
+    pub status: Option<Bounded<100, 599>>,
+    /// The body. Default: nothing.
+    pub body: Option<String>,
+    /// The header that it has besides.
+    pub header: Option<PageHeader>,
+    /// For so long after the guest is up it answers 503. Default 0s.
+    pub late: Option<String>,
+}
+
+/// A header of a page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PageHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub is: String,
+}
+
+/// What a simulated name server knows.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The name.
+    pub name: HostName,
+    /// The kind of record. Default `A`.
+    #[serde(rename = "type")]
+    pub kind: Option<RecordWord>,
+    /// What it says.
+    pub is: Vec<String>,
 }
 
 /// A network card.

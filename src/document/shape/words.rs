@@ -59,6 +59,45 @@ words! {
         Started,
         /// The machine is ready.
         Ready,
+        /// The machine is ready; and its failback is committed, or its failover made permanent, before the other's is.
+        Committed,
+    }
+    /// What happens where a replica is not ready in time.
+    AtEndWord "camelCase" {
+        /// The wait has failed, and what waits for it does not start.
+        Stop,
+        /// The run goes on, and ends with an exception.
+        Continue,
+        /// A person decides.
+        Ask,
+    }
+    /// How a web server is asked.
+    MethodWord "UPPERCASE" {
+        /// For the whole answer.
+        Get,
+        /// For its head alone.
+        Head,
+    }
+    /// A kind of record of a name.
+    RecordWord "UPPERCASE" {
+        /// An IPv4 address.
+        A,
+        /// An IPv6 address.
+        Aaaa,
+        /// Another name for it.
+        Cname,
+        /// Who takes its mail.
+        Mx,
+        /// Its name servers.
+        Ns,
+        /// The name of an address.
+        Ptr,
+        /// The head of its zone.
+        Soa,
+        /// Where a service of it is.
+        Srv,
+        /// A text.
+        Txt,
     }
     /// A desired state.
     StateWord "PascalCase" {

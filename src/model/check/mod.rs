@@ -1,5 +1,6 @@
 //! Checks over the whole model: one rule, one file.
 
+mod bare_delay;
 mod cycle;
 mod machines;
 mod objectives;
@@ -13,8 +14,15 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 6] =
-    [machines::check, providers::check, cycle::check, waits::check, objectives::check, unplanned::check];
+const RULES: [Rule; 7] = [
+    machines::check,
+    providers::check,
+    cycle::check,
+    waits::check,
+    bare_delay::check,
+    objectives::check,
+    unplanned::check,
+];
 
 /// Runs all checks.
 pub fn all(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {

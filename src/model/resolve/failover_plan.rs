@@ -190,6 +190,7 @@ fn after_edge(
     let is = match raw.is {
         None | Some(IsWord::Ready) => Is::Ready,
         Some(IsWord::Started) => Is::Started,
+        Some(IsWord::Committed) => Is::Committed,
     };
     let default = on_failure.get(entry).copied().unwrap_or_default();
     Some(After { entry, is, plus, if_failed: raw.if_failed.map_or(default, if_failed) })

@@ -7,6 +7,7 @@ mod failover_plan;
 mod libvirt;
 mod policy;
 mod reader;
+mod ready;
 mod replica;
 mod runbook;
 mod site;

@@ -1,17 +1,17 @@
 //! `kind: Replica`.
 
 use super::reader::Reader;
+use super::ready::readiness;
 use crate::base::Duration;
 use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::shape::ReplicaDocument;
 use crate::document::shape::bounds::Bounded;
-use crate::document::shape::replica::{self as shape, AddressMap, Ready};
+use crate::document::shape::replica::AddressMap;
 use crate::document::shape::words::QuiesceWord;
-use crate::domain::{Probe, Quiesce, Readiness};
+use crate::domain::Quiesce;
 use crate::model::{AddressRule, Replica};
 use std::net::IpAddr;
-use std::num::NonZeroU16;
 
 fn key(name: &'static str) -> [Key<'static>; 2] {
     [Key::Name("spec"), Key::Name(name)]
@@ -62,41 +62,6 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         both_may_run: spec.both_may_run.as_ref().map(|b| b.because.clone()),
     };
     reader.sound().then_some(found)
-}
-
-fn readiness(reader: &mut Reader<'_>, raw: Option<&Ready>) -> Readiness {
-    let key = |name: &'static str| [Key::Name("spec"), Key::Name("ready"), Key::Name(name)];
-    let text = |get: fn(&Ready) -> &Option<String>| raw.and_then(|r| get(r).as_deref());
-    let mut stable = reader.duration(text(|r| &r.stable), Duration::ZERO, &key("stable"));
-    let every = reader.duration(text(|r| &r.every), Duration::from_secs(2), &key("every"));
-    let within = reader.duration(text(|r| &r.within), Duration::from_mins(5), &key("within"));
-    let mut all = Vec::new();
-    for (position, probe) in raw.map(|r| r.all.as_slice()).unwrap_or_default().iter().enumerate() {
-        let path = [&key("all")[..], &[Key::Index(position)]].concat();
-        let present =
-            [("tcp", probe.tcp.is_some()), ("http", probe.http.is_some()), ("guest", probe.guest.is_some())];
-        let own = [&path[..], &[Key::Name("stable")]].concat();
-        stable = stable.max(reader.duration(probe.stable.as_deref(), Duration::ZERO, &own));
-        if reader.one_of(&present, &path).is_some() {
-            all.push(question(probe));
-        }
-    }
-    if all.is_empty() {
-        all.push(Probe::Guest);
-    }
-    Readiness { all, stable, every, within }
-}
-
-fn question(probe: &shape::Probe) -> Probe {
-    match (&probe.tcp, &probe.http) {
-        (Some(tcp), _) => Probe::Tcp { port: tcp.port.get() },
-        (None, Some(http)) => Probe::Http {
-            port: http.port.map_or(80, NonZeroU16::get),
-            path: http.path.as_ref().map_or("/", |p| p.as_str()).to_owned(),
-            status: http.status.and_then(|s| u16::try_from(s.get()).ok()),
-        },
-        (None, None) => Probe::Guest,
-    }
 }
 
 fn address(reader: &mut Reader<'_>, raw: &AddressMap, position: usize) -> Option<AddressRule> {

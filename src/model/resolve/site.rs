@@ -7,12 +7,13 @@ use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::check::nearest;
 use crate::document::shape::SiteDocument;
-use crate::document::shape::bounds::Bounded;
-use crate::document::shape::site::{Card, Clock, Fault, Machine, Simulator};
-use crate::domain::{Action, Link};
+use super::ready::record_kind;
+use crate::document::shape::bounds::{Bounded, HttpPath};
+use crate::document::shape::site::{Card, Clock, Fault, Machine, Page, Simulator};
+use crate::domain::{Action, Header, Link, RecordKind};
 use crate::model::Site;
-use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimVm, SimulatorSpec};
-use std::num::NonZeroU32;
+use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimPage, SimRecord, SimVm, SimulatorSpec};
+use std::num::{NonZeroU16, NonZeroU32};
 
 const SIMULATOR: [Key<'static>; 3] = [Key::Name("spec"), Key::Name("provider"), Key::Name("simulator")];
 
@@ -77,14 +78,43 @@ fn machine(reader: &mut Reader<'_>, raw: &Machine, defaults: &SimVm, path: &[Key
             .filter_map(|(i, card)| link(reader, card, &[&key("networks")[..], &[Key::Index(i)]].concat()))
             .collect(),
     };
+    let http = match &raw.http {
+        None => defaults.http.clone(),
+        Some(pages) => (0..).zip(pages).map(|(i, raw)| page(reader, raw, &[&key("http")[..], &[Key::Index(i)]].concat())).collect(),
+    };
+    let names = raw.names.as_ref().map(|records| {
+        let one = |raw: &crate::document::shape::site::Record| SimRecord {
+            name: raw.name.as_str().to_owned(),
+            kind: raw.kind.map_or(RecordKind::A, record_kind),
+            is: raw.is.clone(),
+        };
+        records.iter().map(one).collect()
+    });
     SimVm {
         boot,
         shutdown,
         ports: raw.ports.clone().unwrap_or_else(|| defaults.ports.clone()),
+        http,
+        names: names.unwrap_or_else(|| defaults.names.clone()),
         links,
         blocks: raw.blocks.map_or(defaults.blocks, Bounded::get),
         writes,
         sync,
+    }
+}
+
+fn page(reader: &mut Reader<'_>, raw: &Page, path: &[Key<'_>]) -> SimPage {
+    let header = |raw: &crate::document::shape::site::PageHeader| Header {
+        name: raw.name.as_str().to_owned(),
+        is: Some(raw.is.clone()),
+    };
+    SimPage {
+        port: raw.port.map_or(80, NonZeroU16::get),
+        path: raw.path.as_ref().map_or("/", HttpPath::as_str).to_owned(),
+        status: raw.status.and_then(|s| u16::try_from(s.get()).ok()).unwrap_or(200),
+        body: raw.body.clone().unwrap_or_default(),
+        header: raw.header.as_ref().map(header),
+        late: reader.duration(raw.late.as_deref(), Duration::ZERO, &[path, &[Key::Name("late")]].concat()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::host::{Host, HostError};
 use super::machine::{Machine, Run};
-use super::meter::Meter;
+use crate::provider::meter::Meter;
 use super::record::{NAMESPACE, PREFIX, Record, RecordError};
 use super::sight::{Layers, Roll, bear_out, layers};
 use crate::base::{ReplicaName, SiteName};

@@ -2,8 +2,8 @@
 //!
 //! Where libvirt is reached over ssh, `virsh` runs at the host like everything else, over the one connection.
 
-use super::exec::{Call, ExecError, Output, run};
-use super::meter::Meter;
+use crate::provider::exec::{Call, ExecError, Output, run};
+use crate::provider::meter::Meter;
 use super::shell::{self, Shell};
 use super::ssh::{Line, beyond, quoted};
 use crate::base::{Duration, SiteName};

@@ -14,7 +14,6 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | [`exec`] | runs a program: arguments, limit on silence, nothing left running |
 //! | [`shell`] | a `virsh` that stays open |
 //! | [`ssh`] | the one connection to another host |
 //! | [`host`] | one host: its libvirt by `virsh`, commands on it, ports, how much at once |
@@ -25,20 +24,18 @@
 //! | [`survey`] | what a host has that could be protected |
 //! | [`quiesce`] | freezing a guest for the moment at which a copy begins |
 //! | [`leftover`] | what broke off, found and ended |
-//! | [`pull`], [`meter`] | the one way in which data moves, and how far it has come |
+//! | [`pull`] | the one way in which data moves |
 //! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
 //! | [`probe`] | questions to guests |
 //! | [`preflight`] with [`preflight_site`], [`preflight_machine`], [`preflight_text`] | what would stand in the way of a plan |
 //! | [`provider`] | the port |
 
 pub mod case;
-pub mod exec;
 pub mod failback;
 pub mod failover;
 pub mod host;
 pub mod leftover;
 pub mod machine;
-pub mod meter;
 pub mod power;
 pub mod preflight;
 pub mod preflight_machine;

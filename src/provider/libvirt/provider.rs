@@ -4,17 +4,18 @@
 use super::case::{Case, Hosts, Trouble, concerns, glances, host_of};
 use super::host::Host;
 use super::machine::Run;
-use super::meter::Meter;
+use crate::provider::meter::Meter;
 use super::sight::{Layers, Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
 use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
-    Action, Consistency, Facts, FailbackTarget, Moving, Operation, PointKind, Probe, Relation, ReplicaDisk,
+    Action, Consistency, Facts, FailbackTarget, Moving, Operation, NotSo, PointKind, Relation, ReplicaDisk,
     RestorePoint, Role, Settled, Sight, Transfer, VmRef, alone, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
-    ActionKey, Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Rebuilt, Scope, Subject,
+    ActionKey, Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Question, Rebuilt, Scope,
+    Subject,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -324,11 +325,11 @@ impl Provider for Libvirt {
         })
     }
 
-    fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool> {
+    fn probe<'a>(&'a self, question: Question<'a>) -> Later<'a, Result<(), NotSo>> {
         Box::pin(async move {
-            match host_of(&self.hosts, vm) {
-                Ok(host) => probe::answers(host, vm.vm.as_str(), probe).await,
-                Err(_) => false,
+            match host_of(&self.hosts, question.vm) {
+                Ok(host) => probe::ask(host, question).await,
+                Err(_) => Err(NotSo::Unseen),
             }
         })
     }

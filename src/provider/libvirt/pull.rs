@@ -8,7 +8,7 @@
 use super::case::Trouble;
 use super::host::{Host, HostError, Port};
 use super::leftover::{end_programs, hang_up};
-use super::meter::Meter;
+use crate::provider::meter::Meter;
 use super::quiesce;
 use super::xml::{Element, parse};
 use crate::domain::Quiesce;

@@ -3,17 +3,19 @@
 use super::clock::{ScaledClock, VirtualClock};
 use super::data;
 use super::machine::{Blocks, Machine};
+use super::probe::{self, Reply};
 use super::setup::Setup;
 use super::store::{SimError, Store};
 use super::world::{Asked, EffectLine, Entry, Line, Moves, Served, World};
 use crate::base::{Duration, PointId, ReplicaName, Timestamp};
 use crate::domain::{
-    Action, FailbackTarget, Moving, Power, Probe, Role, Settled, VmRef, alone, requires, settled,
+    Action, FailbackTarget, Moving, NotSo, Power, Role, Settled, VmRef, alone, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
-    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Subject,
+    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Question, Subject,
 };
+use crate::provider::prober::{self, About};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -407,26 +409,18 @@ impl Provider for Simulator {
         Box::pin(async move { looked })
     }
 
-    fn probe<'a>(&'a self, vm: &'a VmRef, probe: &'a Probe) -> Later<'a, bool> {
-        let answer = self.look_at(|world| {
-            let never = |f: &super::world::Fault| {
-                matches!(&f.spec, FaultSpec::NeverReady { site, vm: name } if vm.site == *site && vm.vm == *name)
-            };
-            let silent = world.silent(&vm.site).is_some() || world.faults.iter().any(never);
-            let up = |m: &Machine| {
-                m.booted(world.now)
-                    && match probe {
-                        Probe::Guest => true,
-                        Probe::Tcp { port } => m.spec.ports.contains(port),
-                        // A simulated web server is content with whatever it is asked for.
-                        Probe::Http { port, status, .. } => {
-                            m.spec.ports.contains(port) && status.is_none_or(|s| s == 200)
-                        }
-                    }
-            };
-            !silent && world.machine(vm).as_ref().is_some_and(up)
-        });
-        let answer = answer.unwrap_or(false);
-        Box::pin(async move { answer })
+    fn probe<'a>(&'a self, question: Question<'a>) -> Later<'a, Result<(), NotSo>> {
+        let Question { replica, vm, probe: asked } = question;
+        let seen = self.look_at(|world| probe::ask(world, vm, asked));
+        Box::pin(async move {
+            match seen {
+                Ok(Reply { answer: Some(answer), .. }) => answer,
+                // The runner's own command is no part of the world: it is run, and takes no time in it.
+                Ok(Reply { answer: None, addresses }) => {
+                    prober::ask(asked, About { replica, vm, addresses: &addresses }).await
+                }
+                Err(why) => Err(NotSo::CannotAsk { why: why.to_string() }),
+            }
+        })
     }
 }

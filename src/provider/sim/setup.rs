@@ -156,6 +156,8 @@ impl Default for SimVm {
             boot: Duration::from_secs(20),
             shutdown: Duration::from_secs(10),
             ports: Vec::new(),
+            http: Vec::new(),
+            names: Vec::new(),
             links: Vec::new(),
             blocks: 64,
             writes: Duration::from_secs(1),

@@ -4,7 +4,7 @@ use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
 use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work};
-use crate::report::{refused, table, words};
+use crate::report::{refused, table, waits, words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many replicas are listed one by one; more are shown in groups that do the same.
@@ -245,7 +245,8 @@ fn wait_words(wait: &Wait, who: &str) -> String {
                 crate::domain::Role::Source => format!("{who}'s source"),
                 crate::domain::Role::Target => format!("{who}'s target"),
             };
-            format!("{whose} ready: {}  ≤ {}", words::readiness(readiness), readiness.within)
+            let (what, end) = (waits::readiness(readiness), waits::at_end(readiness.otherwise));
+            format!("{whose} ready: {what}  ≤ {}{end}", readiness.within)
         }
         Wait::Until { .. } | Wait::Quiet { .. } => format!("{who} {}", words::wait(wait)),
     }

@@ -2,10 +2,10 @@
 
 use super::Options;
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
-use crate::domain::Transfer;
+use crate::domain::{Heard, Transfer};
 use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
-use crate::report::{table, words};
+use crate::report::{table, waits, words};
 use crate::run::{Event, FailedWhy, How, Outcome, Progress, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -200,14 +200,25 @@ pub fn failed_words(plan: &Plan, node: NodeId, why: &FailedWhy) -> String {
     match why {
         FailedWhy::Action(failure) => failure_words(failure),
         FailedWhy::Unmet(unmet) => format!("not begun: {}", words::unmet(*unmet)),
-        FailedWhy::NotReady => match plan.node(node) {
-            Some(Node { work: Work::Wait(wait), limit, .. }) => {
-                format!("not so within {limit}: {}", words::wait(wait))
-            }
-            _ => "not ready within its time".to_owned(),
-        },
+        FailedWhy::NotReady => not_in_time(plan, node),
+        FailedWhy::Unready(heard) => format!("{} ({})", not_in_time(plan, node), waits::heard(heard)),
         FailedWhy::ByHand { person, because } => format!("{person} says that it failed: {because}"),
     }
+}
+
+fn not_in_time(plan: &Plan, node: NodeId) -> String {
+    match plan.node(node) {
+        Some(Node { work: Work::Wait(wait), limit, .. }) => {
+            format!("not so within {limit}: {}", words::wait(wait))
+        }
+        _ => "not ready within its time".to_owned(),
+    }
+}
+
+/// That a run went on without what was waited for, in words.
+#[must_use]
+pub fn went_on(plan: &Plan, node: NodeId, heard: &[Heard]) -> String {
+    format!("the run goes on without it: {} ({})", not_in_time(plan, node), waits::heard(heard))
 }
 
 /// What the provider said.
@@ -285,6 +296,9 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
         let line = match event {
             Event::Settled { node, how: How::ByHand { person, because }, .. } => {
                 format!("{}: {person} says that it is done: {because}", plan.node_name(*node))
+            }
+            Event::WentOn { node, heard } => {
+                format!("{}: {}", plan.node_name(*node), went_on(plan, *node, heard))
             }
             Event::Reopened { node, person, because } => {
                 format!("{}: {person} had it tried again: {because}", plan.node_name(*node))

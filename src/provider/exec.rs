@@ -1,6 +1,6 @@
 //! Running a program: an argument vector, never a shell's text; a limit on the time without progress; and nothing of it left running.
 
-use super::meter::Meter;
+use crate::provider::meter::Meter;
 use crate::base::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
@@ -23,6 +23,10 @@ pub struct Call {
     pub argv: Vec<String>,
     /// What it reads on standard input.
     pub input: Vec<u8>,
+    /// What is added to the runner's environment.
+    pub env: Vec<(String, String)>,
+    /// The folder that it runs in; the runner's own where nothing is said.
+    pub folder: Option<String>,
     /// After how long without a sign of progress it counts as hanging. Whatever it writes is a sign.
     pub silence: Duration,
     /// A command whose answer changes while there is progress; for programs that work for long without a word.
@@ -31,6 +35,8 @@ pub struct Call {
     pub finishes: bool,
     /// Who listens to what it says on standard output, while it says it.
     pub meter: Option<Arc<Meter>>,
+    /// Whether nobody wants to know what it says on standard output.
+    pub unheard: bool,
 }
 
 /// What a program that ended said.
@@ -108,6 +114,7 @@ struct Pipes {
     out: Vec<u8>,
     err: Vec<u8>,
     meter: Option<Arc<Meter>>,
+    unheard: bool,
 }
 
 /// Runs a program until it ends.
@@ -115,12 +122,17 @@ struct Pipes {
 /// # Errors
 /// [`ExecError`]; a program that ends with another code than 0 is no error here.
 pub async fn run(call: Call) -> Result<Output, ExecError> {
-    let Call { argv, input, silence, sign, finishes, meter } = call;
+    let Call { argv, input, env, folder, silence, sign, finishes, meter, unheard } = call;
     let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
     let program = program.to_owned();
-    let mut child = Command::new(&program)
+    let mut command = Command::new(&program);
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    let mut child = command
         .args(arguments)
         .env("LC_ALL", "C")
+        .envs(env)
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -130,7 +142,7 @@ pub async fn run(call: Call) -> Result<Output, ExecError> {
         .map_err(|why| ExecError::Start { program: program.clone(), why })?;
     let mut group = if finishes { Group(None) } else { Group::of(&child) };
     let (out, err) = (Vec::new(), Vec::new());
-    let mut pipes = Pipes { input: child.stdin.take(), left: input, out, err, meter };
+    let mut pipes = Pipes { input: child.stdin.take(), left: input, out, err, meter, unheard };
     let code = pipes.attend(&mut child, &program, (silence, sign)).await?;
     // It has ended by itself: its number may belong to another one soon.
     group.0 = None;
@@ -163,7 +175,9 @@ impl Pipes {
                     if let Some(meter) = &self.meter {
                         meter.hear(said);
                     }
-                    self.out.extend_from_slice(said);
+                    if !self.unheard {
+                        self.out.extend_from_slice(said);
+                    }
                     if self.out.len() > LONGEST {
                         return Err(ExecError::TooMuch { program: program.to_owned() });
                     }
