@@ -180,7 +180,7 @@ pub async fn carry(
                     live.moving(node, &moving, at).iter().for_each(|line| screen.progress(line));
                 }
                 Seen::Heard(node, heard) => {
-                    live.heard(node, heard, at).iter().for_each(|line| screen.progress(line));
+                    live.heard(node, heard, at).iter().for_each(|line| screen.line(line));
                 }
             }
             if desk.machine

@@ -4,8 +4,8 @@ use super::check;
 use crate::base::{Duration, ReplicaName, Timestamp, VmName};
 use crate::domain::{
     Action, Condition, Facts, FailbackTarget, IfFailed, Link, Loss, LossKind, Operation, PointKind, Power,
-    Readiness, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, State, Step, Switchover,
-    Unmet, VmFacts, VmRef, Wait,
+    Readiness, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, State, Step, Switchover, Unmet,
+    VmFacts, VmRef, Wait,
 };
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::plan::{

@@ -42,9 +42,7 @@ pub use fact::{
 };
 pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};
-pub use probe::{
-    CommandProbe, DnsProbe, Header, HttpProbe, Method, NotSo, Probe, RecordKind, Saying, Tls,
-};
+pub use probe::{CommandProbe, DnsProbe, Header, HttpProbe, Method, NotSo, Probe, RecordKind, Saying, Tls};
 pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};

@@ -251,3 +251,87 @@ pub enum IfFailed {
     /// Nothing new starts in the whole run.
     Stop,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(stable: u64) -> Ask {
+        let (every, within) = (Duration::from_secs(2), Duration::from_mins(5));
+        Ask::One(Check { probe: Probe::Guest, every, stable: Duration::from_secs(stable), within })
+    }
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        (0u64..9).prop_map(check).prop_recursive(3, 12, 4, |inner| {
+            let of = || prop::collection::vec(inner.clone(), 1..4);
+            prop_oneof![
+                of().prop_map(Ask::All),
+                of().prop_map(Ask::Any),
+                (1u32..5, of()).prop_map(|(count, of)| Ask::AtLeast { count, of }),
+            ]
+        })
+    }
+
+    /// Whether the whole is so, where each question either is or is not: said once more, in the plainest way.
+    fn is_so(ask: &Ask, each: &mut impl Iterator<Item = bool>) -> bool {
+        match ask {
+            Ask::One(_) => each.next().unwrap(),
+            Ask::All(of) => of.iter().fold(true, |so, part| is_so(part, each) && so),
+            Ask::Any(of) => of.iter().fold(false, |so, part| is_so(part, each) || so),
+            Ask::AtLeast { count, of } => {
+                of.iter().filter(|part| is_so(part, each)).count() >= *count as usize
+            }
+        }
+    }
+
+    proptest! {
+        /// It is met where it is so whatever becomes of the open questions, and over where it cannot become so.
+        #[test]
+        fn open_questions_decide_nothing(
+            (ask, each) in ask().prop_flat_map(|ask| {
+                let one = prop::sample::select(vec![Standing::Over, Standing::Open, Standing::Met]);
+                let count = ask.checks().len();
+                (Just(ask), prop::collection::vec(one, count))
+            })
+        ) {
+            let with = |open| is_so(&ask, &mut each.iter().map(|s| match s {
+                Standing::Met => true,
+                Standing::Over => false,
+                Standing::Open => open,
+            }));
+            let expected = match (with(false), with(true)) {
+                (true, _) => Standing::Met,
+                (false, true) => Standing::Open,
+                (false, false) => Standing::Over,
+            };
+            prop_assert_eq!(ask.standing(&each), expected);
+        }
+
+        #[test]
+        fn what_is_stored_is_read_back(ask in ask()) {
+            let readiness = Readiness { ask, within: Duration::from_mins(5), otherwise: AtEnd::Continue };
+            let text = serde_json::to_string(&readiness).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Readiness>(&text).unwrap(), readiness);
+        }
+    }
+
+    #[test]
+    fn a_plan_of_before_is_still_read() {
+        let text = r#"{"all":["guest",{"tcp":{"port":5432}},{"http":{"port":80,"path":"/","status":204}}],
+            "stable":"10s","every":"2s","within":"5m"}"#;
+        let read: Readiness = serde_json::from_str(text).unwrap();
+        let words: Vec<String> = read.ask.checks().iter().map(|c| c.probe.to_string()).collect();
+        assert_eq!(words, ["guest", "tcp 5432", "http 80/ (204)"]);
+        assert!(read.ask.checks().iter().all(|c| c.stable == Duration::from_secs(10)));
+        assert_eq!((read.within, read.otherwise), (Duration::from_mins(5), AtEnd::Stop));
+    }
+
+    #[test]
+    fn the_least_time_is_that_of_the_quickest_way() {
+        assert_eq!(Ask::All(vec![check(3), check(9)]).steady(), Duration::from_secs(9));
+        assert_eq!(Ask::Any(vec![check(3), check(9)]).steady(), Duration::from_secs(3));
+        let some = Ask::AtLeast { count: 2, of: vec![check(8), check(1), check(4)] };
+        assert_eq!(some.steady(), Duration::from_secs(4));
+    }
+}

@@ -2,9 +2,9 @@
 
 use crate::base::{Duration, RunId, Timestamp};
 use crate::domain::{AtEnd, Heard, Moving, Wait};
+use crate::engine::StopSignal;
 use crate::engine::settle::{self, Verdict};
 use crate::engine::wait::{Waited, wait};
-use crate::engine::StopSignal;
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};

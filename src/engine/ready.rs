@@ -152,7 +152,8 @@ impl Asker<'_> {
             let most = limit(&check.probe).min(end.since(asked).max(LAST));
             let answer = settle::within(clock, most, self.provider.probe(question)).await;
             let now = clock.now();
-            let known = board.note(position, answer.unwrap_or(Err(NotSo::NoAnswer)), Moment { asked, now, end });
+            let known =
+                board.note(position, answer.unwrap_or(Err(NotSo::NoAnswer)), Moment { asked, now, end });
             if board.standing() != Standing::Open {
                 // Time stands still until that is seen.
                 return pending().await;
@@ -160,7 +161,7 @@ impl Asker<'_> {
             // Asked again after the usual time, or just when the answer would have been stable, or when the time is over.
             let next = now.after(check.every.max(Duration::from_millis(1)));
             let next = match known {
-                (Standing::Over, _) => Timestamp::from_millis(i64::MAX),
+                (Standing::Over, _) => now.after(Duration::from_millis(u64::MAX)),
                 (Standing::Met, _) => {
                     end = last;
                     next

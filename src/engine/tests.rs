@@ -1,5 +1,7 @@
 //! Tests of the engine with a scripted provider and a clock that costs no time.
 
+mod ready;
+
 use super::*;
 use crate::base::{Duration, RunId, Timestamp};
 use crate::domain::{Answer as Answered, Heard, NotSo, Probe, Settled, VmRef};

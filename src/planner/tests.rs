@@ -4,13 +4,14 @@ use super::*;
 use crate::base::{EntryName, Timestamp, VmName};
 use crate::domain::invariant::broken;
 use crate::domain::{
-    Facts, FailbackTarget, Link, OperationKind, Power, Readiness, Relation, ReplicaDisk, Replication,
-    RestorePoint, Role, Sight, State, Switchover, VmFacts, VmRef, condition, effect, requires,
+    AtEnd, Facts, FailbackTarget, IfFailed, Link, OperationKind, Power, Readiness, Relation, ReplicaDisk,
+    Replication, RestorePoint, Role, Sight, State, Switchover, VmFacts, VmRef, Wait, condition, effect,
+    requires,
 };
 use crate::inventory::{Observed, SiteSight, Typical};
 use crate::model::{
-    Entry, FailbackTerms, Keep, Otherwise, PointChoice, Replica, Slot, SourceTreatment, UndoOrder, Verify,
-    Via,
+    After, Entry, FailbackTerms, Is, Keep, Otherwise, PointChoice, Replica, Slot, SourceTreatment, UndoOrder,
+    Verify, Via,
 };
 use crate::plan::{On, RefusedWhy};
 
@@ -163,10 +164,14 @@ fn inventory(facts: &[Facts]) -> Inventory {
 }
 
 fn planned(facts: &[Facts], desired: &Desired) -> Result<Plan, Vec<Refused>> {
-    let (workspace, inventory) = (workspace(), inventory(facts));
+    planned_in(&workspace(), facts, desired)
+}
+
+fn planned_in(workspace: &Workspace, facts: &[Facts], desired: &Desired) -> Result<Plan, Vec<Refused>> {
+    let inventory = inventory(facts);
     let purpose = Purpose::Runbook("test".parse().unwrap());
     plan(&Request {
-        workspace: &workspace,
+        workspace,
         inventory: &inventory,
         purpose: &purpose,
         desired: std::slice::from_ref(desired),
@@ -420,4 +425,64 @@ fn a_manual_switchover_waits_for_a_persons_word() {
     assert!(again.is_empty());
     assert!(again.unchanged.iter().all(|u| u.why == Untouched::AwaitsSwitchover));
     assert_eq!(facts[0].vm(Role::Replica).runs(), Some(true), "the replica serves until then");
+}
+
+/// The workspace where each entry waits for the one before it in this way.
+fn chained(is: Is, plus: u64) -> Workspace {
+    let mut workspace = workspace();
+    let plan = workspace.plans.values_mut().next().unwrap();
+    for (before, entry) in plan.sequence.iter_mut().skip(1).enumerate() {
+        let (plus, if_failed) = (Duration::from_secs(plus), IfFailed::Block);
+        entry.after = Some(vec![After { entry: before, is, plus, if_failed }]);
+    }
+    workspace
+}
+
+#[test]
+fn who_waits_for_a_commit_is_committed_after_it_and_started_when_the_other_is_ready() {
+    let facts: Vec<Facts> = NAMES.iter().map(|n| ready(n)).collect();
+    let over = desired(State::Failover, None, Via::Planned, &FailbackTarget::Original);
+    let back = desired(State::Ready, Some(Keep::Replica), Via::Planned, &FailbackTarget::Original);
+    let good = desired(State::Permanent, Some(Keep::Replica), Via::Planned, &FailbackTarget::Original);
+    let (there, _) = walk(&planned(&facts, &over).unwrap(), &facts);
+    for (wanted, commit) in [(back, "commit-failback/reassign"), (good, "permanent-failover/exclude")] {
+        let plans =
+            [Is::Ready, Is::Committed].map(|is| planned_in(&chained(is, 7), &there, &wanted).unwrap());
+        let [ready, committed] = &plans;
+        for (earlier, later) in [("db", "app"), ("app", "web")] {
+            let (earlier, later) = (format!("{earlier}/{commit}"), format!("{later}/{commit}"));
+            assert!(before(committed, &earlier, &later), "{earlier} {later}");
+            assert!(!before(ready, &earlier, &later) && !before(ready, &later, &earlier));
+        }
+        walk(committed, &there);
+        let quiet = |plan: &Plan| plan.edges.iter().filter(|e| e.plus == Duration::from_secs(7)).count();
+        assert_eq!(quiet(committed), 2, "the quiet time counts from the commit");
+    }
+    // Where nothing is committed, it is an edge that waits for ready.
+    let [ready, committed] =
+        [Is::Ready, Is::Committed].map(|is| planned_in(&chained(is, 0), &facts, &over).unwrap());
+    assert_eq!(ready, committed);
+}
+
+#[test]
+fn a_way_back_counts_more_than_going_on_without() {
+    let facts: Vec<Facts> = NAMES.iter().map(|n| ready(n)).collect();
+    let mut workspace = workspace();
+    for replica in workspace.replicas.values_mut() {
+        replica.ready.otherwise = AtEnd::Continue;
+    }
+    let ends = |plan: &Plan| -> Vec<AtEnd> {
+        let end = |node: &crate::plan::Node| match &node.work {
+            Work::Wait(Wait::Ready { readiness, .. }) => Some(readiness.otherwise),
+            _ => None,
+        };
+        plan.nodes.iter().filter_map(end).collect()
+    };
+    let over = desired(State::Failover, None, Via::Planned, &FailbackTarget::Original);
+    let over = planned_in(&workspace, &facts, &over).unwrap();
+    assert_eq!(ends(&over), [AtEnd::Continue; 3]);
+    let (facts, _) = walk(&over, &facts);
+    let back = desired(State::Ready, Some(Keep::Replica), Via::Planned, &FailbackTarget::Original);
+    let ends = ends(&planned_in(&workspace, &facts, &back).unwrap());
+    assert_eq!((ends.len(), ends.iter().all(|e| *e == AtEnd::Stop)), (6, true), "{ends:?}");
 }

@@ -12,7 +12,8 @@ pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Question, Subject};
 pub use rebuild::{Doubt, Rebuilt};
 pub use spec::{
-    ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimPage, SimRecord, SimVm, SimulatorSpec, SshSpec,
+    ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimPage, SimRecord, SimVm,
+    SimulatorSpec, SshSpec,
 };
 
 pub use survey::{Attached, Survey, SurveyedHost, SurveyedReplica, SurveyedSite, SurveyedVm};

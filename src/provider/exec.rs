@@ -1,7 +1,7 @@
 //! Running a program: an argument vector, never a shell's text; a limit on the time without progress; and nothing of it left running.
 
-use crate::provider::meter::Meter;
 use crate::base::Duration;
+use crate::provider::meter::Meter;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
 use std::sync::Arc;

@@ -91,7 +91,10 @@ impl Live {
             Event::Met { node } => self.met(*node, at),
             Event::WentOn { node, heard } => {
                 self.waits.remove(node);
-                vec![line('!', format!("{}: {}", self.plan.node_name(*node), went_on(&self.plan, *node, heard)))]
+                vec![line(
+                    '!',
+                    format!("{}: {}", self.plan.node_name(*node), went_on(&self.plan, *node, heard)),
+                )]
             }
             Event::Reopened { node, person, because } => {
                 let name = self.plan.node_name(*node);

@@ -97,6 +97,10 @@ pub(crate) fn quiet(seconds: u64) -> Work {
 
 /// A wait for a replica's machine.
 pub(crate) fn ready(leg: usize, stable: u64, within: u64) -> Work {
-    let readiness = crate::domain::Readiness::guest(Duration::from_secs(stable), Duration::from_secs(2), Duration::from_secs(within));
+    let readiness = crate::domain::Readiness::guest(
+        Duration::from_secs(stable),
+        Duration::from_secs(2),
+        Duration::from_secs(within),
+    );
     Work::Wait(Wait::Ready { replica: replica(leg), vm: Role::Replica, readiness })
 }

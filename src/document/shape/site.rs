@@ -126,7 +126,8 @@ impl NamedMachine {
     /// The values without the name.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        let Self { name: _, boot, shutdown, ports, http, names, networks, blocks, writes, sync } = self.clone();
+        let Self { name: _, boot, shutdown, ports, http, names, networks, blocks, writes, sync } =
+            self.clone();
         Machine { boot, shutdown, ports, http, names, networks, blocks, writes, sync }
     }
 }

@@ -20,8 +20,8 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
             let place = [&SEQUENCE[..], &[Key::Index(position), Key::Name("delay")]].concat();
             if next.after.is_none()
                 && entry.delay > Duration::ZERO
-                && said(origins, plan, &place)
                 && let Some(replica) = speaks(entry)
+                && said(origins, plan, &place)
             {
                 findings.push(bare(origins, plan, (next, entry), entry.delay, (&place, &replica)));
             }
@@ -33,8 +33,7 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
                     && after.plus > Duration::ZERO
                     && let Some(replica) = speaks(before)
                 {
-                    let edge =
-                        [Key::Index(position), Key::Name("after"), Key::Index(i), Key::Name("plus")];
+                    let edge = [Key::Index(position), Key::Name("after"), Key::Index(i), Key::Name("plus")];
                     let place = [&SEQUENCE[..], &edge].concat();
                     findings.push(bare(origins, plan, (entry, before), after.plus, (&place, &replica)));
                 }

@@ -9,7 +9,7 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
     let mut said = std::collections::BTreeSet::new();
     for plan in workspace.plans.values() {
         for (position, entry) in plan.sequence.iter().enumerate() {
-            for (i, after) in entry.after.iter().flatten().enumerate().filter(|(_, a)| a.is == Is::Ready) {
+            for (i, after) in entry.after.iter().flatten().enumerate().filter(|(_, a)| a.is != Is::Started) {
                 let Some(before) = plan.sequence.get(after.entry) else { continue };
                 let silent =
                     |r: &&crate::base::ReplicaName| workspace.replicas.get(*r).is_some_and(|r| !r.ready_said);

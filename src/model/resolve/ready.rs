@@ -26,11 +26,8 @@ struct Times {
     within: Duration,
 }
 
-const USUAL: Times = Times {
-    every: Duration::from_secs(2),
-    stable: Duration::ZERO,
-    within: Duration::from_secs(300),
-};
+const USUAL: Times =
+    Times { every: Duration::from_secs(2), stable: Duration::ZERO, within: Duration::from_secs(300) };
 
 /// The texts of a part's times.
 type Said<'a> = [&'a Option<String>; 3];
@@ -74,8 +71,11 @@ fn times(reader: &mut Reader<'_>, said: Said<'_>, outer: Times, at: (&[Key<'_>],
         within: reader.duration(within.as_deref(), outer.within, &key("within")),
     };
     if own.within > outer.within && !outermost {
-        let message = format!("{} are given to this, and {} to all that it stands in", own.within, outer.within);
-        reader.find(Finding::new(Code::NeverSo, message).at(Some(reader.at(&key("within"))), "longer than the whole"));
+        let message =
+            format!("{} are given to this, and {} to all that it stands in", own.within, outer.within);
+        reader.find(
+            Finding::new(Code::NeverSo, message).at(Some(reader.at(&key("within"))), "longer than the whole"),
+        );
     }
     if own.stable > own.within && (stable.is_some() || within.is_some()) {
         let message = format!("it cannot be so for {} within {}", own.stable, own.within);
@@ -99,13 +99,17 @@ struct Group<'a> {
 impl Group<'_> {
     fn read(&self, reader: &mut Reader<'_>, path: &[Key<'_>], times: Times, depth: usize) -> Option<Ask> {
         if depth > DEEP {
-            let finding = Finding::new(Code::TooLarge, format!("questions stand more than {DEEP} deep in each other"));
+            let finding =
+                Finding::new(Code::TooLarge, format!("questions stand more than {DEEP} deep in each other"));
             reader.find(finding.at(Some(reader.at(path)), "here"));
             return None;
         }
         let mut parts = |of: &[Part], keys: &[&'static str]| {
-            let inside: Vec<Key<'_>> = path.iter().copied().chain(keys.iter().map(|k| Key::Name(k))).collect();
-            let one = |(i, raw): (usize, &Part)| part(reader, raw, &[&inside[..], &[Key::Index(i)]].concat(), (times, depth));
+            let inside: Vec<Key<'_>> =
+                path.iter().copied().chain(keys.iter().map(|k| Key::Name(k))).collect();
+            let one = |(i, raw): (usize, &Part)| {
+                part(reader, raw, &[&inside[..], &[Key::Index(i)]].concat(), (times, depth))
+            };
             of.iter().enumerate().filter_map(one).collect::<Vec<Ask>>()
         };
         if let Some(of) = self.all {
@@ -169,7 +173,8 @@ fn http(reader: &mut Reader<'_>, raw: &Http, path: &[Key<'_>]) -> Probe {
         reader.find(finding.at(Some(reader.at(&key("body"))), "never so").help("ask with GET"));
     }
     let tls = raw.tls.as_ref().map(|raw| tls(reader, raw, &key("tls")));
-    let header = raw.header.as_ref().map(|raw| Header { name: raw.name.as_str().to_owned(), is: raw.is.clone() });
+    let header =
+        raw.header.as_ref().map(|raw| Header { name: raw.name.as_str().to_owned(), is: raw.is.clone() });
     Probe::Http(HttpProbe {
         port: raw.port.map_or(if tls.is_some() { 443 } else { 80 }, NonZeroU16::get),
         path: raw.path.as_ref().map_or("/", HttpPath::as_str).to_owned(),
@@ -245,7 +250,9 @@ fn command(reader: &mut Reader<'_>, raw: &Command, path: &[Key<'_>]) -> Probe {
     let empty = raw.run.first().is_none_or(|program| program.trim().is_empty());
     if empty || raw.run.iter().any(|argument| argument.contains('\0')) {
         let finding = Finding::new(Code::UnknownValue, "`run` names no program that can be run");
-        reader.find(finding.at(Some(reader.at(&key("run"))), "here").help("write it like [/usr/bin/pg_isready, -q]"));
+        reader.find(
+            finding.at(Some(reader.at(&key("run"))), "here").help("write it like [/usr/bin/pg_isready, -q]"),
+        );
     }
     for (name, value) in &raw.env {
         let fits = name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') && !name.is_empty();

@@ -2,12 +2,12 @@
 
 use super::libvirt;
 use super::reader::Reader;
+use super::ready::record_kind;
 use crate::base::{Duration, SiteName, VmName};
 use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::check::nearest;
 use crate::document::shape::SiteDocument;
-use super::ready::record_kind;
 use crate::document::shape::bounds::{Bounded, HttpPath};
 use crate::document::shape::site::{Card, Clock, Fault, Machine, Page, Simulator};
 use crate::domain::{Action, Header, Link, RecordKind};
@@ -80,7 +80,10 @@ fn machine(reader: &mut Reader<'_>, raw: &Machine, defaults: &SimVm, path: &[Key
     };
     let http = match &raw.http {
         None => defaults.http.clone(),
-        Some(pages) => (0..).zip(pages).map(|(i, raw)| page(reader, raw, &[&key("http")[..], &[Key::Index(i)]].concat())).collect(),
+        Some(pages) => (0..)
+            .zip(pages)
+            .map(|(i, raw)| page(reader, raw, &[&key("http")[..], &[Key::Index(i)]].concat()))
+            .collect(),
     };
     let names = raw.names.as_ref().map(|records| {
         let one = |raw: &crate::document::shape::site::Record| SimRecord {

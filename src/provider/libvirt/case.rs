@@ -2,12 +2,12 @@
 
 use super::host::{Host, HostError};
 use super::machine::{Machine, Run};
-use crate::provider::meter::Meter;
 use super::record::{NAMESPACE, PREFIX, Record, RecordError};
 use super::sight::{Layers, Roll, bear_out, layers};
 use crate::base::{ReplicaName, SiteName};
 use crate::domain::{Action, Consistency, Facts, Operation, Power, Role, Sight, VmRef};
 use crate::port::{Failure, Placement};
+use crate::provider::meter::Meter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -2,12 +2,12 @@
 //!
 //! Where libvirt is reached over ssh, `virsh` runs at the host like everything else, over the one connection.
 
-use crate::provider::exec::{Call, ExecError, Output, run};
-use crate::provider::meter::Meter;
 use super::shell::{self, Shell};
 use super::ssh::{Line, beyond, quoted};
 use crate::base::{Duration, SiteName};
 use crate::port::{LibvirtSpec, RunOn};
+use crate::provider::exec::{Call, ExecError, Output, run};
+use crate::provider::meter::Meter;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;

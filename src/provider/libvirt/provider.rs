@@ -4,12 +4,11 @@
 use super::case::{Case, Hosts, Trouble, concerns, glances, host_of};
 use super::host::Host;
 use super::machine::Run;
-use crate::provider::meter::Meter;
 use super::sight::{Layers, Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
 use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
-    Action, Consistency, Facts, FailbackTarget, Moving, Operation, NotSo, PointKind, Relation, ReplicaDisk,
+    Action, Consistency, Facts, FailbackTarget, Moving, NotSo, Operation, PointKind, Relation, ReplicaDisk,
     RestorePoint, Role, Settled, Sight, Transfer, VmRef, alone, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
@@ -17,6 +16,7 @@ use crate::port::{
     ActionKey, Clock, Failure, Hitch, Later, LibvirtSpec, Look, Order, Provider, Question, Rebuilt, Scope,
     Subject,
 };
+use crate::provider::meter::Meter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinSet;

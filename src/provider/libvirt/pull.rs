@@ -8,10 +8,10 @@
 use super::case::Trouble;
 use super::host::{Host, HostError, Port};
 use super::leftover::{end_programs, hang_up};
-use crate::provider::meter::Meter;
 use super::quiesce;
 use super::xml::{Element, parse};
 use crate::domain::Quiesce;
+use crate::provider::meter::Meter;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;

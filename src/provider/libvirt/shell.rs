@@ -3,8 +3,8 @@
 //! It reads a command a line and writes what it says to both its streams. Where an answer ends is known by a mark that it is told to write
 //! after each command; no answer can hold it, as it is made up for each shell.
 
-use crate::provider::exec::{ExecError, Group, LAST_WORDS, Output};
 use crate::base::Duration;
+use crate::provider::exec::{ExecError, Group, LAST_WORDS, Output};
 use std::hash::{BuildHasher, RandomState};
 use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};

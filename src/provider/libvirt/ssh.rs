@@ -1,9 +1,9 @@
 //! The way to another host: one connection of ssh that all commands share. It is opened by the first of them and ends with this process;
 //! where that is killed, half a minute later by itself.
 
-use crate::provider::exec::{Call, ExecError, Output, run};
 use crate::base::Duration;
 use crate::port::SshSpec;
+use crate::provider::exec::{Call, ExecError, Output, run};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;

@@ -82,7 +82,8 @@ mod tests {
 
     #[tokio::test]
     async fn its_end_is_the_answer() {
-        let why = asked(&probe(&["sh", "-c", "echo first >&2; echo the lag is 400s >&2; exit 3"], 10_000)).await;
+        let why =
+            asked(&probe(&["sh", "-c", "echo first >&2; echo the lag is 400s >&2; exit 3"], 10_000)).await;
         assert_eq!(why, Err(NotSo::Exit { code: Some(3), said: "the lag is 400s".to_owned() }));
         let why = asked(&probe(&["sh", "-c", "kill -9 $$"], 10_000)).await;
         assert_eq!(why, Err(NotSo::Exit { code: None, said: String::new() }));
@@ -113,7 +114,8 @@ mod tests {
         assert_eq!(pids.len(), 2);
         for _ in 0..100 {
             let lives = |pid: &&String| {
-                let state = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
+                let state =
+                    std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();
                 !state.is_empty() && !state.contains(") Z ")
             };
             if !pids.iter().any(|pid| lives(&pid)) {

@@ -40,7 +40,11 @@ async fn found(probe: &DnsProbe, server: SocketAddr) -> Result<Vec<String>, NotS
 fn judged(probe: &DnsProbe, found: Vec<String>) -> Result<(), NotSo> {
     let bare = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
     let there = |wanted: &String| found.iter().any(|is| bare(is) == bare(wanted));
-    if !found.is_empty() && probe.expect.iter().all(there) { Ok(()) } else { Err(NotSo::Records { are: found }) }
+    if !found.is_empty() && probe.expect.iter().all(there) {
+        Ok(())
+    } else {
+        Err(NotSo::Records { are: found })
+    }
 }
 
 fn question(probe: &DnsProbe) -> Result<Message<Vec<u8>>, String> {

@@ -38,8 +38,11 @@ async fn found(probe: &HttpProbe, address: SocketAddr) -> Result<Found, NotSo> {
     match &probe.tls {
         None => exchange(probe, address.to_string(), TokioIo::new(stream)).await,
         Some(terms) => {
-            let host = terms.server_name.clone().unwrap_or_else(|| address.ip().to_string());
-            let host = if address.port() == 443 { host } else { format!("{host}:{}", address.port()) };
+            let host = match &terms.server_name {
+                Some(name) if address.port() == 443 => name.clone(),
+                Some(name) => format!("{name}:{}", address.port()),
+                None => address.to_string(),
+            };
             exchange(probe, host, TokioIo::new(tls::over(stream, address.ip(), terms).await?)).await
         }
     }
@@ -99,7 +102,8 @@ fn judged(probe: &HttpProbe, found: &Found) -> Result<(), NotSo> {
         return Err(NotSo::Status { is });
     }
     if let Some(header) = &probe.header {
-        let said = found.headers.get(&header.name).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
+        let said =
+            found.headers.get(&header.name).map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
         let right = match &header.is {
             Some(wanted) => said.as_ref() == Some(wanted),
             None => said.is_some(),

@@ -22,9 +22,7 @@ pub struct Reply {
 pub fn ask(world: &World, vm: &VmRef, probe: &Probe) -> Reply {
     let machine = world.machine(vm);
     let addresses = machine.iter().flat_map(|m| &m.links).filter_map(|link| link.address).collect();
-    let never = |f: &super::world::Fault| {
-        matches!(&f.spec, FaultSpec::NeverReady { site, vm: name } if vm.site == *site && vm.vm == *name)
-    };
+    let never = |f: &super::world::Fault| matches!(&f.spec, FaultSpec::NeverReady { site, vm: name } if vm.site == *site && vm.vm == *name);
     let answer = if world.silent(&vm.site).is_some() {
         Some(Err(NotSo::Unseen))
     } else if world.faults.iter().any(never) {
@@ -50,7 +48,13 @@ fn answered(machine: &Machine, world: &World, probe: &Probe) -> Result<(), NotSo
     let booted = machine.booted(world.now);
     match probe {
         // Commands are no questions to the guest.
-        Probe::Guest | Probe::Command(_) => if booted { Ok(()) } else { Err(NotSo::Silent) },
+        Probe::Guest | Probe::Command(_) => {
+            if booted {
+                Ok(())
+            } else {
+                Err(NotSo::Silent)
+            }
+        }
         Probe::Tcp { .. } | Probe::Http(_) | Probe::Dns(_) if !booted => Err(NotSo::NoAnswer),
         Probe::Tcp { port } if listens(machine, *port) => Ok(()),
         Probe::Http(http) if listens(machine, http.port) => {
@@ -111,19 +115,26 @@ fn web(machine: &Machine, http: &HttpProbe, late: impl Fn(&SimPage) -> bool) -> 
 
 fn names(machine: &Machine, dns: &DnsProbe) -> Result<(), NotSo> {
     let bare = |text: &str| text.trim_end_matches('.').to_ascii_lowercase();
-    let mut known = machine.spec.names.iter().filter(|record| bare(&record.name) == bare(&dns.name)).peekable();
+    let mut known =
+        machine.spec.names.iter().filter(|record| bare(&record.name) == bare(&dns.name)).peekable();
     if known.peek().is_none() {
         return Err(NotSo::Refused { code: "NXDOMAIN".to_owned() });
     }
-    let found: Vec<String> = known.filter(|record| record.kind == dns.kind).flat_map(|r| r.is.clone()).collect();
+    let found: Vec<String> =
+        known.filter(|record| record.kind == dns.kind).flat_map(|r| r.is.clone()).collect();
     let there = |wanted: &String| found.iter().any(|is| bare(is) == bare(wanted));
-    if !found.is_empty() && dns.expect.iter().all(there) { Ok(()) } else { Err(NotSo::Records { are: found }) }
+    if !found.is_empty() && dns.expect.iter().all(there) {
+        Ok(())
+    } else {
+        Err(NotSo::Records { are: found })
+    }
 }
 
 impl World {
     /// The machine that runs and has an address.
     fn serving(&self, address: IpAddr) -> Option<Machine> {
-        let mut all: Vec<&VmRef> = self.setup.replicas.values().flat_map(|r| [&r.source, &r.replica]).collect();
+        let mut all: Vec<&VmRef> =
+            self.setup.replicas.values().flat_map(|r| [&r.source, &r.replica]).collect();
         let listed: Vec<VmRef> = self.listed().collect();
         all.extend(&listed);
         let has = |vm: &VmRef| {

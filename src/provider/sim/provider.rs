@@ -13,7 +13,8 @@ use crate::domain::{
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
-    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Question, Subject,
+    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Question,
+    Subject,
 };
 use crate::provider::prober::{self, About};
 use rayon::prelude::*;

@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
-use crate::domain::{Heard, Transfer};
+use crate::domain::{AtEnd, Heard, Transfer, Wait};
 use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::report::{table, waits, words};
@@ -355,7 +355,15 @@ fn closing(story: Story<'_>) -> String {
                 .any(|n| progress.plan().waits_until(n).is_some() && progress.status(n) == Status::Waiting);
             let now = format!("To switch over without waiting: lifeboat resume {run} --switchover now\n");
             let now = if waits { now } else { String::new() };
-            format!("{now}Next: lifeboat resume {run}   or   lifeboat abort {run}\n")
+            let decides = waits_for_a_word(progress).map(|n| {
+                format!(
+                    "To go on without it: lifeboat settle {run} {} done --because TEXT\n",
+                    progress.plan().node_name(n)
+                )
+            });
+            let (decides, once_more) =
+                decides.map_or((String::new(), ""), |line| (line, ", which waits once more,"));
+            format!("{now}{decides}Next: lifeboat resume {run}{once_more}   or   lifeboat abort {run}\n")
         }
         Some(Outcome::InDoubt) => match story.progress.summary().in_doubt.first() {
             Some(node) => {
@@ -368,6 +376,15 @@ fn closing(story: Story<'_>) -> String {
             None => format!("Next: lifeboat resume {run}\n"),
         },
     }
+}
+
+/// The first wait that has failed and of which a person decides.
+fn waits_for_a_word(progress: &Progress) -> Option<NodeId> {
+    let asks = |node: &NodeId| match progress.plan().node(*node).map(|n| &n.work) {
+        Some(Work::Wait(Wait::Ready { readiness, .. })) => readiness.otherwise == AtEnd::Ask,
+        _ => false,
+    };
+    progress.nodes(|s| s == Status::Failed).find(asks)
 }
 
 /// A run's line in the history.

@@ -107,7 +107,9 @@ async fn records_of_a_kind_are_held_against_what_is_expected() {
 
 #[tokio::test]
 async fn a_server_that_refuses_is_quoted() {
-    for (code, word) in [(Rcode::NXDOMAIN, "NXDOMAIN"), (Rcode::SERVFAIL, "SERVFAIL"), (Rcode::REFUSED, "REFUSED")] {
+    for (code, word) in
+        [(Rcode::NXDOMAIN, "NXDOMAIN"), (Rcode::SERVFAIL, "SERVFAIL"), (Rcode::REFUSED, "REFUSED")]
+    {
         let said = asked(Says::Code(code), RecordKind::A, &[]).await.0;
         assert_eq!(said, Err(NotSo::Refused { code: word.to_owned() }));
     }

@@ -52,7 +52,8 @@ async fn a_web_server_is_asked_and_its_status_is_read() {
         let said = asked(broken, plain()).await.0;
         assert!(matches!(said, Err(NotSo::Garbled { .. })), "{broken}: {said:?}");
     }
-    let (said, request) = asked("HTTP/1.1 200 OK\r\n\r\n", HttpProbe { method: Method::Head, ..plain() }).await;
+    let (said, request) =
+        asked("HTTP/1.1 200 OK\r\n\r\n", HttpProbe { method: Method::Head, ..plain() }).await;
     assert_eq!((said, request.starts_with("HEAD /healthz")), (Ok(()), true), "{request}");
 }
 
@@ -174,8 +175,12 @@ async fn files_that_vouch_for_nobody_are_named() {
     std::fs::write(&empty, "no certificate\n").unwrap();
     for path in [&missing, &empty] {
         let path: &Path = path;
-        let (said, request) = server.asked(tls(Some("shop.example"), path.to_str().map(str::to_owned), None)).await;
-        assert!(matches!(&said, Err(NotSo::CannotAsk { why }) if why.contains(path.to_str().unwrap())), "{said:?}");
+        let (said, request) =
+            server.asked(tls(Some("shop.example"), path.to_str().map(str::to_owned), None)).await;
+        assert!(
+            matches!(&said, Err(NotSo::CannotAsk { why }) if why.contains(path.to_str().unwrap())),
+            "{said:?}"
+        );
         assert_eq!(request, None);
     }
 }
