@@ -226,7 +226,7 @@ fn machine(seen: Seen<'_>, plan: &Plan) -> Option<(Option<String>, Value)> {
             Some((Some(plan.node_name(node)), json!({ "type": "moving", "node": node, "moving": moving })))
         }
         Seen::Heard(node, heard) => {
-            (Some(plan.node_name(node)), json!({ "type": "heard", "node": node, "heard": heard }))
+            Some((Some(plan.node_name(node)), json!({ "type": "heard", "node": node, "heard": heard })))
         }
     }
 }

@@ -2,9 +2,9 @@
 //! rehearsal gives to the engine.
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::{Probe, Settled, VmRef};
+use crate::domain::{NotSo, Settled, VmRef};
 use crate::inventory::Inventory;
-use crate::port::{Clock, Failure, Later, Look, Order, Provider, Subject};
+use crate::port::{Clock, Failure, Later, Look, Order, Provider, Question, Subject};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -53,9 +53,9 @@ impl Provider for Dry {
         Box::pin(std::future::ready(Look::Settled(Settled::NotDone)))
     }
 
-    fn probe<'a>(&'a self, vm: &'a VmRef, _probe: &'a Probe) -> Later<'a, bool> {
+    fn probe<'a>(&'a self, question: Question<'a>) -> Later<'a, Result<(), NotSo>> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let up = answers.get(vm).is_some_and(|from| *from <= self.clock.now());
-        Box::pin(std::future::ready(up))
+        let up = answers.get(question.vm).is_some_and(|from| *from <= self.clock.now());
+        Box::pin(std::future::ready(if up { Ok(()) } else { Err(NotSo::NoAnswer) }))
     }
 }

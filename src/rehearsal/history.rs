@@ -72,6 +72,7 @@ impl History {
                 Event::TakenOver { .. }
                 | Event::Settled { .. }
                 | Event::Retrying { .. }
+                | Event::WentOn { .. }
                 | Event::Failed { .. }
                 | Event::InDoubt { .. }
                 | Event::Reopened { .. }
@@ -89,7 +90,7 @@ impl History {
         let Some((replica, measured)) = measured(plan, node) else { return };
         // Of a wait counts the time until the machine answered: how long it must go on answering is the document's.
         let took = match plan.node(node).map(|n| &n.work) {
-            Some(Work::Wait(Wait::Ready { readiness, .. })) => took.minus(readiness.stable),
+            Some(Work::Wait(Wait::Ready { readiness, .. })) => took.minus(readiness.ask.steady()),
             _ => took,
         };
         self.own.entry((replica, measured)).or_default().push(took);

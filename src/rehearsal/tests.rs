@@ -232,12 +232,8 @@ fn waits_that_can_run_out_and_the_steps_before_them_fail_each_by_themselves() {
 
 #[test]
 fn a_machine_is_asked_now_and_then_and_must_go_on_answering() {
-    let readiness = |stable, every, within| Readiness {
-        all: vec![Probe::Guest],
-        stable: secs(stable),
-        every: secs(every),
-        within: secs(within),
-    };
+    let readiness = |stable, every, within| Readiness::guest(secs(stable), secs(every), secs(within));
+    let waited = |readiness: &Readiness, answers| waited(readiness, Some(answers));
     assert_eq!(waited(&readiness(0, 2, 60), secs(5)), (secs(6), true));
     assert_eq!(waited(&readiness(4, 2, 60), secs(5)), (secs(10), true));
     assert_eq!(waited(&readiness(4, 2, 9), secs(5)), (secs(9), false));

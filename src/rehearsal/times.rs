@@ -1,7 +1,7 @@
 //! How long each node of a plan takes in a rehearsal.
 
 use crate::base::Duration;
-use crate::domain::{Readiness, Wait};
+use crate::domain::{Check, Readiness, Standing, Wait};
 use crate::plan::{Node, NodeId, Plan, Work};
 use crate::rehearsal::draw::Luck;
 use crate::rehearsal::history::{History, Known, Quantiles};
@@ -32,7 +32,7 @@ pub fn expected(plan: &Plan, history: &History) -> Vec<Expected> {
     let one = |(id, node): (NodeId, &Node)| match &node.work {
         Work::Act(_) => uncertain(history.of(plan, id), node.typical, node.limit),
         Work::Wait(Wait::Ready { readiness, .. }) => {
-            uncertain(history.of(plan, id), node.typical.minus(readiness.stable), longest_answer(readiness))
+            uncertain(history.of(plan, id), node.typical.minus(readiness.ask.steady()), longest_answer(readiness))
         }
         Work::Wait(Wait::Quiet { time }) => Expected::fixed(*time),
         // It ends by the clock.
@@ -69,27 +69,67 @@ pub fn drawn(expected: &[Expected], seed: u64, draw: u32) -> (Vec<Duration>, boo
     (times, cut)
 }
 
-/// How often a machine is asked whether it is ready, never without a pause: as the engine does.
-fn every(readiness: &Readiness) -> u64 {
-    readiness.every.as_millis().max(1)
+/// What becomes of a question to a machine that answers from a time on: when it is met, and when it is given up where it is not.
+struct Course {
+    met: Option<Duration>,
+    end: Duration,
 }
 
-/// How long a wait for a machine takes that answers after a time; whether it is ready then. It is asked now and then, and must go on
-/// answering: the same reckoning as the engine's.
+impl Course {
+    /// It is asked now and then, never without a pause, and once more at the very end; and must go on being answered.
+    fn of(check: &Check, within: Duration, answers: Option<Duration>) -> Self {
+        let (every, end) = (check.every.as_millis().max(1), check.within.min(within));
+        let first = |answers: Duration| {
+            Duration::from_millis(answers.as_millis().div_ceil(every).saturating_mul(every)).min(end)
+        };
+        let since = answers.filter(|answers| *answers <= end).map(first);
+        Self { met: since.map(|since| since.plus(check.stable)).filter(|met| *met <= end), end }
+    }
+
+    /// The longest time until an answer with which it is met.
+    fn longest(check: &Check, within: Duration) -> Duration {
+        let (every, end) = (check.every.as_millis().max(1), check.within.min(within));
+        if check.stable == Duration::ZERO {
+            return end;
+        }
+        Duration::from_millis(end.minus(check.stable).as_millis() / every * every)
+    }
+
+    fn standing(&self, at: Duration) -> Standing {
+        match self.met {
+            Some(met) if met <= at => Standing::Met,
+            Some(_) => Standing::Open,
+            None if self.end <= at => Standing::Over,
+            None => Standing::Open,
+        }
+    }
+}
+
+/// How long a wait for a machine takes that answers after a time, or never; whether it is ready then. The same reckoning as the engine's.
 #[must_use]
-pub fn waited(readiness: &Readiness, answers: Duration) -> (Duration, bool) {
-    let asked = answers.as_millis().div_ceil(every(readiness)).saturating_mul(every(readiness));
-    // At the very end it is asked once more.
-    let asked = if answers <= readiness.within { asked.min(readiness.within.as_millis()) } else { asked };
-    let ready = Duration::from_millis(asked).plus(readiness.stable);
-    if ready <= readiness.within { (ready, true) } else { (readiness.within, false) }
+pub fn waited(readiness: &Readiness, answers: Option<Duration>) -> (Duration, bool) {
+    let Readiness { ask, within, otherwise: _ } = readiness;
+    let courses: Vec<Course> =
+        ask.checks().into_iter().map(|check| Course::of(check, *within, answers)).collect();
+    let mut moments: Vec<Duration> = courses.iter().map(|c| c.met.unwrap_or(c.end)).collect();
+    moments.push(Duration::ZERO);
+    moments.sort_unstable();
+    let known = |moment: Duration| {
+        let each: Vec<Standing> = courses.iter().map(|c| c.standing(moment)).collect();
+        match ask.standing(&each) {
+            Standing::Met => Some((moment, true)),
+            Standing::Over => Some((moment, false)),
+            Standing::Open => None,
+        }
+    };
+    moments.into_iter().find_map(known).unwrap_or((*within, false))
 }
 
 /// The longest time until a machine answers with which a wait for it still ends well.
 fn longest_answer(readiness: &Readiness) -> Duration {
-    let left = readiness.within.minus(readiness.stable).as_millis();
-    if readiness.stable == Duration::ZERO {
-        return readiness.within;
-    }
-    Duration::from_millis(left / every(readiness) * every(readiness))
+    let mut longest: Vec<Duration> =
+        readiness.ask.checks().into_iter().map(|check| Course::longest(check, readiness.within)).collect();
+    longest.sort_unstable();
+    let mut from_the_longest = longest.into_iter().rev();
+    from_the_longest.find(|answers| waited(readiness, Some(*answers)).1).unwrap_or_default()
 }

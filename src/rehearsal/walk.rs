@@ -1,8 +1,8 @@
 //! One run in virtual time on the fold of real runs: what may start, starts; what started, ends after its time. The engine's own loop without
-//! its tasks, its journal and its provider; a test holds that both give the same events.
+//! its tasks, its journal and its provider; a test holds that in both the same nodes start and end at the same times, in the same way.
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::Wait;
+use crate::domain::{AtEnd, Wait};
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::rehearsal::times::waited;
@@ -114,9 +114,8 @@ impl Walk<'_> {
                 let end = match wait {
                     Wait::Until { at } => (self.now.max(*at), true),
                     Wait::Quiet { time } => (self.now.after(*time), true),
-                    Wait::Ready { readiness, .. } if fails => (self.now.after(readiness.within), false),
                     Wait::Ready { readiness, .. } => {
-                        let (took, ready) = waited(readiness, takes);
+                        let (took, ready) = waited(readiness, (!fails).then_some(takes));
                         (self.now.after(took), ready)
                     }
                 };
@@ -140,12 +139,17 @@ impl Walk<'_> {
 
     fn ended(&self, node: NodeId, well: bool) -> Event {
         let found = self.progress.plan().node(node);
-        let waits = found.is_some_and(|n| matches!(n.work, Work::Wait(_)));
+        let waits = found.and_then(|n| match &n.work {
+            Work::Wait(Wait::Ready { readiness, .. }) => Some(readiness.otherwise),
+            Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) => Some(AtEnd::Stop),
+            Work::Act(_) | Work::Join => None,
+        });
         match (waits, well) {
-            (true, true) => Event::Met { node },
-            (true, false) => Event::Failed { node, why: FailedWhy::NotReady },
-            (false, true) => Event::Settled { node, how: How::Performed, moved: None },
-            (false, false) => {
+            (Some(_), true) => Event::Met { node },
+            (Some(AtEnd::Continue), false) => Event::WentOn { node, heard: Vec::new() },
+            (Some(AtEnd::Stop | AtEnd::Ask), false) => Event::Failed { node, why: FailedWhy::NotReady },
+            (None, true) => Event::Settled { node, how: How::Performed, moved: None },
+            (None, false) => {
                 let failure = Failure::Failed("as rehearsed".to_owned());
                 let attempts = self.progress.attempts(node);
                 if attempts < found.map_or(1, |n| n.attempts) {

@@ -98,7 +98,9 @@ pub fn what_if(stage: &Stage, times: &[Duration], node: NodeId) -> Result<WhatIf
         names.sort();
         names
     };
-    let ended = progress.ended_at(node).filter(|_| progress.status(node) == Status::Failed);
+    // Where the run goes on without what a wait was for, that is done.
+    let came_to = |status| matches!(status, Status::Failed | Status::Done);
+    let ended = progress.ended_at(node).filter(|_| came_to(progress.status(node)));
     Ok(WhatIf {
         node,
         replica: own.cloned(),

@@ -1,7 +1,7 @@
 //! The engine's run and the walk on the fold are one and the same: the same nodes at the same times, with the same end.
 
 use super::*;
-use crate::domain::IfFailed;
+use crate::domain::{Ask, AtEnd, Check, IfFailed, Probe};
 use crate::plan::{Edge, On};
 use crate::run::sample::{act, edge, limited, plan, quiet, ready};
 use proptest::prelude::*;
@@ -27,7 +27,8 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
         .map(|(position, kind)| match kind {
             0 => Work::Join,
             1 => quiet(times[position] / 1000),
-            2 | 3 => ready(position, times[position] / 4000, 30),
+            2 => ready(position, times[position] / 4000, 30),
+            3 => asked(position, times[position]),
             _ => act(position),
         })
         .collect();
@@ -56,6 +57,26 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
     let plan = limited(plan(works, edges.collect()), size, gap, &acting);
     let times = times.into_iter().enumerate().map(apart).map(|t| t.min(Duration::from_secs(60))).collect();
     (plan, times, fails.map(|n| NodeId(id(n))))
+}
+
+/// A wait for a machine with several questions, put together in one way or another.
+fn asked(position: usize, chance: u64) -> Work {
+    let Work::Wait(Wait::Ready { replica, vm, mut readiness }) = ready(position, chance / 7000, 30) else {
+        unreachable!("it is a wait for a machine")
+    };
+    let secs = Duration::from_secs;
+    let one = |stable: u64, within: u64| {
+        Ask::One(Check { probe: Probe::Guest, every: secs(1 + chance % 3), stable: secs(stable), within: secs(within) })
+    };
+    let of = vec![one(0, 4), one(chance % 5, 11), one(2, 40)];
+    readiness.ask = match chance % 4 {
+        0 => Ask::All(of),
+        1 => Ask::Any(of),
+        2 => Ask::AtLeast { count: 2, of },
+        _ => Ask::Any(vec![one(9, 12), Ask::All(of)]),
+    };
+    readiness.otherwise = [AtEnd::Stop, AtEnd::Continue, AtEnd::Ask][position % 3];
+    Work::Wait(Wait::Ready { replica, vm, readiness })
 }
 
 fn both(plan: &Arc<Plan>, times: &[Duration], fails: Option<NodeId>) -> (Progress, Progress) {
