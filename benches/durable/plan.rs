@@ -1,12 +1,12 @@
 //! Plans of steps that cost nothing, and the provider that performs them.
 
 use lifeboat::base::{Duration, ReplicaName, Timestamp};
-use lifeboat::domain::{Action, Operation, Probe, Settled, State, Step, VmRef};
+use lifeboat::domain::{Action, NotSo, Operation, Settled, State, Step, VmRef};
 use lifeboat::inventory::Inventory;
 use lifeboat::plan::{
     Edge, Forecast, Leg, LegId, Limit, LimitKind, Node, NodeId, Plan, Purpose, SlotUse, Why, Work,
 };
-use lifeboat::port::{Failure, Later, Look, Order, Placement, Provider, Subject};
+use lifeboat::port::{Failure, Later, Look, Order, Placement, Provider, Question, Subject};
 use std::future::ready;
 
 /// How the steps depend on each other.
@@ -91,7 +91,7 @@ impl Provider for Free {
         Box::pin(ready(Look::Settled(Settled::Done)))
     }
 
-    fn probe<'a>(&'a self, _: &'a VmRef, _: &'a Probe) -> Later<'a, bool> {
-        Box::pin(ready(true))
+    fn probe<'a>(&'a self, _: Question<'a>) -> Later<'a, Result<(), NotSo>> {
+        Box::pin(ready(Ok(())))
     }
 }

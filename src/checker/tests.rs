@@ -223,7 +223,7 @@ impl Build {
         let concluded = self.last.unwrap();
         if let Some(vm) = starts {
             let readiness = Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5));
-            self.push(Work::Wait(Wait::Ready { replica: name(), vm, readiness }), id);
+            self.push(Work::Wait(Wait::Ready { replica: name(), vm, readiness: Box::new(readiness) }), id);
         }
         let last = self.last.unwrap();
         self.plan.legs.push(Leg {

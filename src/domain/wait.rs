@@ -225,7 +225,7 @@ pub enum Wait {
         /// Which machine.
         vm: Role,
         /// When it is ready.
-        readiness: Readiness,
+        readiness: Box<Readiness>,
     },
     /// Until a point in time.
     Until {
@@ -277,8 +277,8 @@ mod tests {
     fn is_so(ask: &Ask, each: &mut impl Iterator<Item = bool>) -> bool {
         match ask {
             Ask::One(_) => each.next().unwrap(),
-            Ask::All(of) => of.iter().fold(true, |so, part| is_so(part, each) && so),
-            Ask::Any(of) => of.iter().fold(false, |so, part| is_so(part, each) || so),
+            Ask::All(of) => of.iter().filter(|part| is_so(part, each)).count() == of.len(),
+            Ask::Any(of) => of.iter().filter(|part| is_so(part, each)).count() > 0,
             Ask::AtLeast { count, of } => {
                 of.iter().filter(|part| is_so(part, each)).count() >= *count as usize
             }

@@ -4,7 +4,7 @@ mod ready;
 
 use super::*;
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::{Answer as Answered, Heard, NotSo, Probe, Settled, VmRef};
+use crate::domain::{Answer as Answered, Heard, NotSo, Probe, Settled};
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Edge, NodeId, On, Plan, Work};

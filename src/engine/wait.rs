@@ -31,7 +31,7 @@ pub async fn wait(
         Wait::Quiet { time } => clock.until(clock.now().after(*time)).await,
         Wait::Ready { readiness, replica, .. } => {
             let Some(vm) = vm else { return Waited::Nothing };
-            let Readiness { ask, within, otherwise } = readiness;
+            let Readiness { ask, within, otherwise } = &**readiness;
             let ready = ready::Asker { replica, vm, provider, clock };
             return match ready.until_met(ask, *within, tell).await {
                 Ok(()) => Waited::Met,

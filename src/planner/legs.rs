@@ -64,7 +64,7 @@ fn verification(case: &Case<'_>) -> Vec<Wait> {
     let Some(verify) = case.desired.failback.verify else { return Vec::new() };
     let replica = case.replica;
     if verify.ready {
-        let readiness = replica.ready.quiet_for(verify.quiet);
+        let readiness = Box::new(replica.ready.quiet_for(verify.quiet));
         return vec![Wait::Ready { replica: replica.name.clone(), vm: Role::Target, readiness }];
     }
     let quiet = Wait::Quiet { time: verify.quiet };
@@ -149,7 +149,7 @@ impl<'a, 'b> Placer<'a, 'b> {
         let concluded = concluded.unwrap_or(NodeId(0));
         if let Some(vm) = self.leg.awaits {
             let replica = self.case.replica;
-            let mut readiness = replica.ready.clone();
+            let mut readiness = Box::new(replica.ready.clone());
             if leads_back(self.case, operation) {
                 // What was said of its failure is the way back.
                 readiness.otherwise = AtEnd::Stop;

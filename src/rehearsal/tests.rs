@@ -4,7 +4,7 @@ use super::history::{Quantiles, rank};
 use super::times::{Expected, drawn, expected, middle, waited};
 use super::*;
 use crate::base::Timestamp;
-use crate::domain::{Condition, IfFailed, Probe, Readiness, Role, State, Wait};
+use crate::domain::{Condition, IfFailed, Readiness, Role, State, Wait};
 use crate::plan::{Edge, Member, On, Plan, Work};
 use crate::run::sample::{act, done, edge, limited, plan, quiet, ready, replica};
 use crate::run::{Event, How, Status};
@@ -243,7 +243,7 @@ fn a_machine_is_asked_now_and_then_and_must_go_on_answering() {
         let wait = Wait::Ready {
             replica: replica(0),
             vm: Role::Replica,
-            readiness: readiness(stable, every, within),
+            readiness: Box::new(readiness(stable, every, within)),
         };
         let most = expected(&plan(vec![Work::Wait(wait)], Vec::new()), &History::default())[0].most;
         let of = readiness(stable, every, within);

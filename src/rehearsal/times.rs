@@ -31,9 +31,11 @@ impl Expected {
 pub fn expected(plan: &Plan, history: &History) -> Vec<Expected> {
     let one = |(id, node): (NodeId, &Node)| match &node.work {
         Work::Act(_) => uncertain(history.of(plan, id), node.typical, node.limit),
-        Work::Wait(Wait::Ready { readiness, .. }) => {
-            uncertain(history.of(plan, id), node.typical.minus(readiness.ask.steady()), longest_answer(readiness))
-        }
+        Work::Wait(Wait::Ready { readiness, .. }) => uncertain(
+            history.of(plan, id),
+            node.typical.minus(readiness.ask.steady()),
+            longest_answer(readiness),
+        ),
         Work::Wait(Wait::Quiet { time }) => Expected::fixed(*time),
         // It ends by the clock.
         Work::Wait(Wait::Until { .. }) | Work::Join => Expected::fixed(Duration::ZERO),

@@ -102,5 +102,5 @@ pub(crate) fn ready(leg: usize, stable: u64, within: u64) -> Work {
         Duration::from_secs(2),
         Duration::from_secs(within),
     );
-    Work::Wait(Wait::Ready { replica: replica(leg), vm: Role::Replica, readiness })
+    Work::Wait(Wait::Ready { replica: replica(leg), vm: Role::Replica, readiness: Box::new(readiness) })
 }

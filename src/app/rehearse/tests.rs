@@ -66,7 +66,12 @@ fn asked(position: usize, chance: u64) -> Work {
     };
     let secs = Duration::from_secs;
     let one = |stable: u64, within: u64| {
-        Ask::One(Check { probe: Probe::Guest, every: secs(1 + chance % 3), stable: secs(stable), within: secs(within) })
+        Ask::One(Check {
+            probe: Probe::Guest,
+            every: secs(1 + chance % 3),
+            stable: secs(stable),
+            within: secs(within),
+        })
     };
     let of = vec![one(0, 4), one(chance % 5, 11), one(2, 40)];
     readiness.ask = match chance % 4 {

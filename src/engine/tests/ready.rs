@@ -150,7 +150,7 @@ fn it_is_told_from_time_to_time_what_is_missing() {
 fn never_ready(otherwise: AtEnd) -> Lab {
     let wait = |leg| {
         let Work::Wait(Wait::Ready { replica, vm, readiness }) = ready(leg, 5, 30) else { unreachable!() };
-        let readiness = Readiness { otherwise, ..readiness };
+        let readiness = Box::new(Readiness { otherwise, ..*readiness });
         Work::Wait(Wait::Ready { replica, vm, readiness })
     };
     Lab::new(vec![wait(0), act(1)], vec![done(0, 1)])

@@ -44,8 +44,8 @@ pub async fn ask(probe: &Probe, about: About<'_>) -> Result<(), NotSo> {
 }
 
 /// Whether one of some addresses answers as it should; otherwise what is wrong with the last one.
-async fn any<'a, F: Future<Output = Result<(), NotSo>>>(
-    addresses: &'a [IpAddr],
+async fn any<F: Future<Output = Result<(), NotSo>>>(
+    addresses: &[IpAddr],
     one: impl Fn(IpAddr) -> F,
 ) -> Result<(), NotSo> {
     let mut wrong = NotSo::NoAddress;
