@@ -8,6 +8,7 @@
 
 mod driver;
 mod ready;
+mod report;
 mod settle;
 #[cfg(test)]
 mod tests;

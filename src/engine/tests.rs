@@ -515,27 +515,6 @@ fn a_doubt_that_a_resumed_run_resolves_stops_nothing() {
 }
 
 #[test]
-fn a_machine_is_ready_when_it_has_answered_without_a_break_for_so_long() {
-    let wait = |up: &[(i64, i64)]| {
-        let mut lab = Lab::new(vec![ready(0, 5, 30), act(1)], vec![done(0, 1)]);
-        *lab.provider.up.lock().unwrap() = up.to_vec();
-        let ended = lab.go().unwrap();
-        let why = lab.journal.events().into_iter().find_map(|e| match e {
-            Event::Failed { why, .. } => Some(why.clone()),
-            _ => None,
-        });
-        (ended.outcome, why, ended.progress.ended_at(NodeId(0)).unwrap().as_millis() / 1000)
-    };
-    assert_eq!(wait(&[(0, 99)]), (Outcome::Completed, None, 5));
-    // Up at 4, gone at 8, up again at 10: stable from then on.
-    assert_eq!(wait(&[(4, 8), (10, 99)]), (Outcome::Completed, None, 15));
-    let heard = |answer| Some(FailedWhy::Unready(vec![Heard { probe: Probe::Guest, answer }]));
-    assert_eq!(wait(&[]), (Outcome::Failed, heard(Answered::Not(NotSo::Silent)), 30));
-    let unsteady = Answered::Unsteady { stable: Duration::from_secs(5) };
-    assert_eq!(wait(&[(27, 99)]), (Outcome::Failed, heard(unsteady), 30), "too late to be stable");
-}
-
-#[test]
 fn two_runs_of_one_plan_write_the_same_journal() {
     let journal = || {
         let works = vec![act(0), act(1), ready(2, 3, 60), act(3), act(4)];

@@ -4,10 +4,12 @@ use crate::base::{Duration, Timestamp};
 use crate::domain::IfFailed;
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
 use crate::run::event::{Event, FailedWhy, How, IllegalEvent, StopWhy};
-use crate::run::outcome::{NotRun, Outcome, Summary};
+use crate::run::outcome::Outcome;
 use crate::run::places::Places;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+mod answers;
 
 /// What has become of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -553,50 +555,6 @@ impl Progress {
         next.wake = next.wake.map(|at| at.before(self.behind));
         next.start = start;
         next
-    }
-
-    /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
-    #[must_use]
-    pub fn is_answered(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed)
-            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
-    }
-
-    /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
-    /// the plan's way back has begun.
-    pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
-        let failed = self.nodes(|s| s == Status::Failed);
-        failed.filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n))
-    }
-
-    /// Whether the plan's way back for the failure of a node has begun.
-    #[must_use]
-    pub fn is_taken_back(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
-    }
-
-    /// The numbers of the run.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        let mut summary = Summary::default();
-        for (id, node) in self.plan.node_ids().zip(&self.plan.nodes) {
-            if node.work == Work::Join {
-                continue;
-            }
-            summary.of += 1;
-            match self.status(id) {
-                Status::Done => summary.done += 1,
-                Status::Failed => summary.failed.push(id),
-                Status::InDoubt => summary.in_doubt.push(id),
-                Status::NotNeeded => summary.of -= 1,
-                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
-                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
-                    summary.not_run.push(NotRun { node: id, because: None });
-                }
-            }
-        }
-        summary.exceptions = (&(&self.by_hand | &self.passed_over) | &self.went_on).into_iter().collect();
-        summary
     }
 
     /// How long the run took so far.

@@ -158,12 +158,8 @@ fn a_replica_that_left_its_plan_meanwhile_goes_back_all_the_same() {
     place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "app-01"]).ends(0);
     place.run(&["apply", "lost", "--confirm", "lost"]).ends(3);
     place.run(&["sim", "heal"]).ends(0);
-    place.edit("plan.yaml", "    - { replica: cache-01 }\n", "");
-    place.edit(
-        "plan.yaml",
-        "        - { replica: cache-01, is: started, plus: 5s, ifFailed: continue }\n",
-        "",
-    );
+    place.edit("plan.yaml", "    - { replica: cache-01, after: [{ replica: db-01, is: started }] }\n", "");
+    place.edit("plan.yaml", "        - { replica: cache-01, is: ready, ifFailed: continue }\n", "");
     let run = holders(&place).remove(0);
     place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
     place.all_are("Ready");

@@ -186,3 +186,24 @@ fn where_a_person_decides_the_wait_has_failed_until_somebody_does() {
         assert_eq!(lab.go().unwrap().outcome, Outcome::CompletedWithExceptions);
     }
 }
+
+#[test]
+fn a_machine_is_ready_when_it_has_answered_without_a_break_for_so_long() {
+    let wait = |up: &[(i64, i64)]| {
+        let mut lab = Lab::new(vec![ready(0, 5, 30), act(1)], vec![done(0, 1)]);
+        *lab.provider.up.lock().unwrap() = up.to_vec();
+        let ended = lab.go().unwrap();
+        let why = lab.journal.events().into_iter().find_map(|e| match e {
+            Event::Failed { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        (ended.outcome, why, ended.progress.ended_at(NodeId(0)).unwrap().as_millis() / 1000)
+    };
+    assert_eq!(wait(&[(0, 99)]), (Outcome::Completed, None, 5));
+    // Up at 4, gone at 8, up again at 10: stable from then on.
+    assert_eq!(wait(&[(4, 8), (10, 99)]), (Outcome::Completed, None, 15));
+    let heard = |answer| Some(FailedWhy::Unready(vec![Heard { probe: Probe::Guest, answer }]));
+    assert_eq!(wait(&[]), (Outcome::Failed, heard(Answered::Not(NotSo::Silent)), 30));
+    let unsteady = Answered::Unsteady { stable: Duration::from_secs(5) };
+    assert_eq!(wait(&[(27, 99)]), (Outcome::Failed, heard(unsteady), 30), "too late to be stable");
+}

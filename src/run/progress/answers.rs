@@ -1,0 +1,51 @@
+//! Failures and what answers them: what the plan goes on in spite of, what may be tried again; and the numbers of it all.
+
+use super::{Progress, Status};
+use crate::plan::{NodeId, On, Work};
+use crate::run::outcome::{NotRun, Summary};
+
+impl Progress {
+    /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
+    #[must_use]
+    pub fn is_answered(&self, node: NodeId) -> bool {
+        self.edges(node).iter().any(|e| e.on == On::Failed)
+            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
+    }
+
+    /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
+    /// the plan's way back has begun.
+    pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
+        let failed = self.nodes(|s| s == Status::Failed);
+        failed.filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n))
+    }
+
+    /// Whether the plan's way back for the failure of a node has begun.
+    #[must_use]
+    pub fn is_taken_back(&self, node: NodeId) -> bool {
+        self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
+    }
+
+    /// The numbers of the run.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for (id, node) in self.plan.node_ids().zip(&self.plan.nodes) {
+            if node.work == Work::Join {
+                continue;
+            }
+            summary.of += 1;
+            match self.status(id) {
+                Status::Done => summary.done += 1,
+                Status::Failed => summary.failed.push(id),
+                Status::InDoubt => summary.in_doubt.push(id),
+                Status::NotNeeded => summary.of -= 1,
+                Status::Blocked(by) => summary.not_run.push(NotRun { node: id, because: Some(by) }),
+                Status::Pending | Status::Running | Status::Waiting | Status::Retrying(_) => {
+                    summary.not_run.push(NotRun { node: id, because: None });
+                }
+            }
+        }
+        summary.exceptions = (&(&self.by_hand | &self.passed_over) | &self.went_on).into_iter().collect();
+        summary
+    }
+}
