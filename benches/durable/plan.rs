@@ -59,6 +59,7 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
         Shape::FanOut(_) => Vec::new(),
     };
     Plan {
+        slice: None,
         purpose: Purpose::Replicate,
         observed_at: Timestamp::from_millis(0),
         sites: Vec::new(),

@@ -44,6 +44,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     let (prepared, stay) = way_back(desk, &id, &found.frozen.plan, loaded).await?;
     let shown = super::plan::shown(desk, &prepared, false);
     screen.show(&shown.human);
+    worded(desk, &prepared.warned, &prepared.loaded.sources, screen);
     let stay: Vec<Finding> = stay.iter().map(|refused| stays(&id, refused)).collect();
     worded(desk, &stay, &Sources::default(), screen);
     let stay = (stay, Sources::default());
@@ -90,7 +91,8 @@ async fn way_back(
     loop {
         let without = stay.iter().map(|refused| &refused.replica).collect();
         let desired = back(plan, &without, &mut loaded.workspace);
-        let asked = Asked { purpose: Purpose::Abort(run.clone()), desired, switchover_now: true };
+        let asked =
+            Asked { purpose: Purpose::Abort(run.clone()), desired, switchover_now: true, slice: None };
         let refused = draft(&loaded.workspace, &inventory, &asked).err().unwrap_or_default();
         let again = refused.iter().any(|r| stay.iter().any(|known| known.replica == r.replica));
         if refused.is_empty() || again || !refused.iter().all(is_for_good) {

@@ -4,7 +4,7 @@ use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal};
+use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal, slice};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
 use crate::inventory::{Inventory, changed};
@@ -24,6 +24,8 @@ pub struct Ask {
     pub confirm: Option<String>,
     /// Whether manual switchovers shall be done now.
     pub switchover: bool,
+    /// Which part of it.
+    pub slice: slice::Ask,
     /// How it is driven.
     pub manner: Manner,
 }
@@ -37,11 +39,16 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let what = ask.what.clone();
     let path = Path::new(&what);
     if path.is_file() || ask.what.contains('/') || ask.what.ends_with(".json") {
-        return sealed(desk, ask, path, screen).await;
+        return if ask.slice.is_whole() {
+            sealed(desk, ask, path, screen).await
+        } else {
+            Err(slice::sealed())
+        };
     }
     let loaded = documents(desk)?;
     let mut asked = runbook(&loaded, &ask.what)?;
     asked.switchover_now = ask.switchover;
+    asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
     let prepared = prepare(desk, loaded, &asked).await?;
     let shown = super::plan::shown(desk, &prepared, ask.switchover);
     if prepared.plan.is_empty() {
@@ -163,7 +170,7 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     let (sealed, seal, text) = seal::read(path)?;
     let world = World::from_settings(desk, sealed.setup)?;
     ask.manner.check(&world)?;
-    still_fits(&sealed.plan, &world).await?;
+    let inventory = still_fits(&sealed.plan, &world).await?;
     let next = Some(format!("lifeboat apply {}", super::shown(path)));
     let view = text::Options { now: Some(world.clock().now()), next, ..desk.view.clone() };
     // What is lost grows while a plan lies about: a person and the policies judge what would be lost now.
@@ -172,30 +179,35 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     if sealed.plan.is_empty() {
         return Ok(Answer::ok(shown, desk.json(|| crate::report::json::plan(&sealed.plan))));
     }
-    allowed(desk, &aged)?;
+    let (warned, sources) = allowed(desk, &aged, &inventory)?;
     free(desk, &sealed.plan)?;
-    let found = preflight::of_plan(&world, &sealed.plan, None).await;
+    let mut found = preflight::of_plan(&world, &sealed.plan, None).await;
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, Sources::default())));
     }
+    found.extend(warned);
     screen.show(&shown);
-    worded(desk, &found, &Sources::default(), screen);
+    worded(desk, &found, &sources, screen);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);
     let sealed = Some((seal, text));
     let what = Start { plan, documents, sealed, from: None, confirmed: true, manner: ask.manner };
-    with(desk, (found, Sources::default()), start(desk, world, what, screen).await)
+    with(desk, (found, sources), start(desk, world, what, screen).await)
 }
 
 /// What the policies of the workspace say to a sealed plan. A sealed plan may be carried out where no documents are, and then no policy is.
-fn allowed(desk: &Desk, plan: &Plan) -> Result<(), Box<Answer>> {
+fn allowed(desk: &Desk, plan: &Plan, inventory: &Inventory) -> Result<(Vec<Finding>, Sources), Box<Answer>> {
     let loaded = match documents(desk) {
         Ok(loaded) => loaded,
-        Err(answer) if answer.findings.iter().all(|f| f.code == Code::NoDocuments) => return Ok(()),
+        Err(answer) if answer.findings.iter().all(|f| f.code == Code::NoDocuments) => {
+            return Ok(Default::default());
+        }
         Err(answer) => return Err(answer),
     };
-    let gates = gate::policies(plan, &loaded);
-    if gates.is_empty() { Ok(()) } else { Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))) }
+    match gate::policies(plan, inventory, &loaded) {
+        Ok(warned) => Ok((warned, loaded.sources)),
+        Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))),
+    }
 }
 
 /// A person types the name of what is going to be done, or has given it with `--confirm`.

@@ -2,15 +2,34 @@
 
 use super::load::Loaded;
 use crate::base::Duration;
-use crate::diag::{Code, Finding, Span};
+use crate::diag::{Code, Finding, Severity, Span};
 use crate::domain::{LossKind, OperationKind};
+use crate::inventory::Inventory;
 use crate::model::{Key, Kind, Policy};
 use crate::plan::{Member, Plan};
+use crate::report::rules;
 
-/// The findings of all policies over a plan.
-pub fn policies(plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
+/// The findings of all policies over a plan and the facts from which it is carried out: what refuses it, and what only warns.
+///
+/// # Errors
+/// The plan is refused; what warns is among the findings.
+pub fn policies(plan: &Plan, inventory: &Inventory, loaded: &Loaded) -> Result<Vec<Finding>, Vec<Finding>> {
     let policies = loaded.workspace.policies.values();
-    policies.flat_map(|policy| one(policy, plan, loaded)).collect()
+    let mut found: Vec<Finding> = Vec::new();
+    for policy in policies {
+        found.extend(one(policy, plan, loaded));
+        for rule in &policy.rules {
+            if let Some(breach) = crate::checker::breach(plan, inventory, &rule.demand) {
+                found.push(rules::finding(
+                    &breach,
+                    (policy, rule),
+                    plan,
+                    (&loaded.workspace, &loaded.origins),
+                ));
+            }
+        }
+    }
+    if found.iter().any(|f| f.severity == Severity::Error) { Err(found) } else { Ok(found) }
 }
 
 fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {

@@ -22,6 +22,7 @@ mod seal;
 pub mod settle;
 pub mod show;
 pub mod sim;
+pub mod slice;
 pub mod status;
 pub mod stop;
 mod store;

@@ -1,8 +1,9 @@
 //! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
 
 use super::prepare::{Prepared, documents, prepare, runbook};
-use super::{Answer, Desk, Exit, Said, preflight, seal};
+use super::{Answer, Desk, Exit, Said, preflight, seal, slice};
 use crate::diag::{Finding, Severity};
+use crate::report::words::typed;
 use crate::report::{json, text};
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ pub struct Ask {
     pub detailed: bool,
     /// Whether manual switchovers shall be done now.
     pub switchover: bool,
+    /// Which part of it.
+    pub slice: slice::Ask,
 }
 
 /// Carries the command out.
@@ -26,6 +29,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     let loaded = documents(desk)?;
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
+    asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
     let prepared = prepare(desk, loaded, &asked).await?;
     let (prepared, found) = looked_at(prepared).await?;
     let next = ask.out.as_deref().map(|path| format!("lifeboat apply {}", super::shown(path)));
@@ -42,7 +46,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     if ask.detailed && !prepared.plan.is_empty() {
         answer.exit = Exit::Changes;
     }
-    let Prepared { loaded, world: _world, inventory, plan } = prepared;
+    let Prepared { loaded, world: _world, inventory, plan, warned: _ } = prepared;
     answer.sources = loaded.sources;
     // The process ends with this answer. Taking a hundred thousand replicas apart piece by piece would be a tenth of its time.
     std::mem::forget((loaded.workspace, loaded.origins, inventory, plan));
@@ -51,10 +55,11 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
 
 /// Asks the sites what would stand in the way of a plan; ends where something must be mended first.
 pub async fn looked_at(prepared: Prepared) -> Result<(Prepared, Vec<Finding>), Box<Answer>> {
-    let found = preflight::of_plan(&prepared.world, &prepared.plan, Some(&prepared.loaded.origins)).await;
+    let mut found = preflight::of_plan(&prepared.world, &prepared.plan, Some(&prepared.loaded.origins)).await;
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, prepared.loaded.sources)));
     }
+    found.extend(prepared.warned.iter().cloned());
     Ok((prepared, found))
 }
 
@@ -64,7 +69,8 @@ pub fn shown(desk: &Desk, prepared: &Prepared, switchover: bool) -> Answer {
 }
 
 fn with_switchover(prepared: &Prepared, switchover: bool) -> Option<String> {
-    switchover.then(|| format!("lifeboat apply {} --switchover", prepared.plan.purpose))
+    let plan = &prepared.plan;
+    switchover.then(|| format!("lifeboat apply {}{} --switchover", plan.purpose, typed(plan.slice.as_ref())))
 }
 
 fn shown_next(desk: &Desk, prepared: &Prepared, next: Option<String>) -> Answer {

@@ -9,7 +9,7 @@ use crate::document::check::nearest;
 use crate::inventory::Inventory;
 use crate::model::{Desired, Key, Kind, Workspace};
 use crate::plan::{Plan, Purpose, Refused};
-use crate::planner::{Request, plan};
+use crate::planner::{Request, Selected, sliced};
 use crate::report::refused::{self, Places};
 
 /// A plan with all that it was made from.
@@ -22,6 +22,8 @@ pub struct Prepared {
     pub inventory: Inventory,
     /// The plan.
     pub plan: Plan,
+    /// What the policies warn of.
+    pub warned: Vec<Finding>,
 }
 
 /// What is asked for.
@@ -32,6 +34,8 @@ pub struct Asked {
     pub desired: Vec<Desired>,
     /// Whether a person said that manual switchovers shall be done now.
     pub switchover_now: bool,
+    /// Which part of it; `None` where it is the whole.
+    pub slice: Option<Selected>,
 }
 
 /// The desired states of a runbook.
@@ -50,6 +54,7 @@ pub fn runbook(loaded: &Loaded, name: &str) -> Result<Asked, Box<Answer>> {
         purpose: Purpose::Runbook(name.clone()),
         desired: runbook.desired.clone(),
         switchover_now: false,
+        slice: None,
     })
 }
 
@@ -70,13 +75,14 @@ pub async fn prepare(desk: &Desk, loaded: Loaded, asked: &Asked) -> Result<Prepa
 /// # Errors
 /// The replicas for which there is none.
 pub fn draft(workspace: &Workspace, inventory: &Inventory, asked: &Asked) -> Result<Plan, Vec<Refused>> {
-    plan(&Request {
+    let request = Request {
         workspace,
         inventory,
         purpose: &asked.purpose,
         desired: &asked.desired,
         switchover_now: asked.switchover_now,
-    })
+    };
+    sliced(&request, asked.slice.as_ref())
 }
 
 /// Plans and checks what was observed.
@@ -99,11 +105,10 @@ pub fn planned(
         let findings = violations.iter().map(|v| refused::violation(v, &plan)).collect();
         return Err(Box::new(Answer::with(Exit::Internal, findings, loaded.sources)));
     }
-    let gates = gate::policies(&plan, &loaded);
-    if !gates.is_empty() {
-        return Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources)));
+    match gate::policies(&plan, &inventory, &loaded) {
+        Ok(warned) => Ok(Prepared { loaded, world, inventory, plan, warned }),
+        Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))),
     }
-    Ok(Prepared { loaded, world, inventory, plan })
 }
 
 /// The places of a runbook's desired states and of replicas.

@@ -45,6 +45,7 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
             failback: FailbackTerms::default(),
         }],
         switchover_now: false,
+        slice: None,
     };
     let prepared = prepare(desk, loaded, &asked).await?;
     guard(&prepared, screen).await;

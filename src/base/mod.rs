@@ -1,6 +1,7 @@
 //! Floor 0: values without domain words of their own: names, durations, timestamps, digests.
 
 pub mod digest;
+pub mod glob;
 pub mod name;
 pub mod time;
 

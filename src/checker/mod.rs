@@ -10,8 +10,11 @@
 mod losses;
 mod order;
 mod places;
+mod rules;
 mod structure;
 mod walk;
+
+pub use rules::breach;
 
 use crate::inventory::Inventory;
 use crate::plan::{Adjacency, LegId, Member, Node, NodeId, Plan, Violation, Work};

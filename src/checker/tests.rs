@@ -179,6 +179,7 @@ impl Build {
         let placement = serde_json::from_value(placement).unwrap();
         let plan = Plan {
             purpose: Purpose::Replicate,
+            slice: None,
             observed_at: Timestamp::default(),
             sites: Vec::new(),
             members: vec![member],

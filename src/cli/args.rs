@@ -106,6 +106,9 @@ pub enum Command {
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
+        /// Which part of the runbook.
+        #[command(flatten)]
+        part: Part,
         /// List everything one by one.
         #[arg(long)]
         all: bool,
@@ -143,6 +146,9 @@ pub enum Command {
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
+        /// Which part of the runbook.
+        #[command(flatten)]
+        part: Part,
         /// List everything one by one.
         #[arg(long)]
         all: bool,
@@ -292,6 +298,17 @@ pub struct Stopping {
     /// How long what is under way may take to end after a stop; a minute where nothing is said.
     #[arg(long, value_name = "LENGTH")]
     pub grace: Option<String>,
+}
+
+/// Which part of a runbook.
+#[derive(Debug, ClapArgs)]
+pub struct Part {
+    /// Only these, with what they need to come up: a name of a replica or group, a pattern as 'db-*', a label as tier=web.
+    #[arg(long, value_name = "SELECTOR")]
+    pub only: Vec<String>,
+    /// Not these, nor what does not come up without them.
+    #[arg(long, value_name = "SELECTOR")]
+    pub without: Vec<String>,
 }
 
 /// What became of a step.

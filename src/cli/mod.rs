@@ -8,7 +8,7 @@ use crate::app::settle::Word;
 use crate::app::sim::Power;
 use crate::app::{self, Access, Answer, Asked, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
-use args::{Args, Command, FaultArgs, Hit, SimCommand, Stopping, Verdict};
+use args::{Args, Command, FaultArgs, Hit, Part, SimCommand, Stopping, Verdict};
 use clap::{CommandFactory, Parser};
 use output::{Output, Terminal};
 use std::path::{Path, PathBuf};
@@ -131,16 +131,18 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Status { names, rebuild: false, strict, .. } => {
             wait(app::status::status(desk, &names, strict))
         }
-        Command::Plan { runbook, out, detailed_exitcode, switchover, .. } => {
-            let ask = app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover };
+        Command::Plan { runbook, out, detailed_exitcode, switchover, part, .. } => {
+            let ask =
+                app::plan::Ask { runbook, out, detailed: detailed_exitcode, switchover, slice: slice(part) };
             wait(app::plan::plan(desk, &ask))
         }
         Command::Rehearse { runbook, draws, seed, strict, switchover, .. } => {
             let chance = app::rehearse::Chance { seed, draws };
             wait(app::rehearse::rehearse(desk, &app::rehearse::Ask { runbook, chance, strict, switchover }))
         }
-        Command::Apply { what, confirm, switchover, steps, stopping, .. } => {
-            let ask = app::apply::Ask { what, confirm, switchover, manner: manner(steps, stopping) };
+        Command::Apply { what, confirm, switchover, part, steps, stopping, .. } => {
+            let (slice, manner) = (slice(part), manner(steps, stopping));
+            let ask = app::apply::Ask { what, confirm, switchover, slice, manner };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
         Command::Resume { run, switchover, steps, stopping } => {
@@ -186,6 +188,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
 
 fn manner(steps: bool, stopping: Stopping) -> Manner {
     Manner { steps, deadline: stopping.deadline, grace: stopping.grace }
+}
+
+fn slice(part: Part) -> app::slice::Ask {
+    app::slice::Ask { only: part.only, without: part.without }
 }
 
 /// Runs a command that waits: two workers are enough, because the work is done at the sites.

@@ -100,11 +100,15 @@ codes! {
     TargetUnfit "LB0508" Error "the failback target does not fit";
     NetworkUnmapped "LB0509" Error "a network of the source has no mapping";
     CheckerRefuses "LB0510" Error "the checker found the plan unsafe";
+    SliceUnfit "LB0511" Error "a slice of a runbook cannot be made so";
     // Policy.
     ObjectiveMissing "LB0601" Error "a policy asks for an objective that is not set";
     LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";
     PolicyForbids "LB0603" Error "a policy forbids what the plan does";
     RtoMissed "LB0604" Error "the plan is predicted to take longer than its objective";
+    RuleBroken "LB0605" Error "a rule of a policy is broken";
+    RuleContradicts "LB0606" Error "rules contradict each other, or one contradicts itself";
+    RuleTwice "LB0607" Error "two rules of a policy have one name";
     BehindObjective "LB0620" Error "a replica is further behind than its objective allows";
     // Sealed plans.
     PlanUnreadable "LB0701" Error "the file is no sealed plan";

@@ -22,6 +22,7 @@
 //! [`action`] what the operations are made of and what each action does to the facts, [`invariant`] what must never be.
 
 pub mod action;
+pub mod demand;
 pub mod effect;
 pub mod fact;
 pub mod invariant;
@@ -35,6 +36,7 @@ pub mod transition;
 pub mod wait;
 
 pub use action::{Action, Step};
+pub use demand::Demand;
 pub use effect::{Unmet, alone, effect, requires};
 pub use fact::{
     Consistency, Facts, FailbackFacts, Link, PointKind, Power, Quiesce, Relation, ReplicaDisk, Replication,
@@ -47,4 +49,4 @@ pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};
 pub use transition::{Refusal, transition};
-pub use wait::{Answer, Ask, AtEnd, Check, Heard, IfFailed, Readiness, Standing, Wait};
+pub use wait::{Answer, Ask, AtEnd, Check, Heard, IfFailed, Is, Readiness, Standing, Wait};

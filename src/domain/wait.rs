@@ -239,6 +239,31 @@ pub enum Wait {
     },
 }
 
+/// What is waited for: how far a machine that comes up must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Is {
+    /// The machine was powered on: its operation is done.
+    Started,
+    /// The machine is ready.
+    #[default]
+    Ready,
+    /// The machine is ready; and what makes its move final, the commit of a failback or a permanent failover, is done before the other's is.
+    Committed,
+}
+
+impl Is {
+    /// The word for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Ready => "ready",
+            Self::Committed => "committed",
+        }
+    }
+}
+
 /// What becomes of what waits, where that which it waits for failed or will not run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,7 @@
 //! A failover plan: which replicas, in which order, with which waits and limits.
 
 use crate::base::{Duration, EntryName, PlanName, ReplicaName};
-use crate::domain::IfFailed;
+use crate::domain::{IfFailed, Is};
 use serde::{Deserialize, Serialize};
 
 /// A failover plan.
@@ -89,17 +89,4 @@ pub struct After {
     pub plus: Duration,
     /// What happens where that entry fails.
     pub if_failed: IfFailed,
-}
-
-/// What an edge waits for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Is {
-    /// The machine was powered on: its operation is done.
-    Started,
-    /// The machine is ready.
-    #[default]
-    Ready,
-    /// The machine is ready; and what makes its move final, the commit of a failback or a permanent failover, is done before the other's is.
-    Committed,
 }

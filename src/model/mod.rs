@@ -11,9 +11,10 @@ pub mod runbook;
 pub mod site;
 
 pub use crate::document::{Key, Kind};
-pub use failover_plan::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+pub use crate::domain::Is;
+pub use failover_plan::{After, Entry, FailoverPlan, Slot, SourceTreatment, UndoOrder};
 pub use origin::Origins;
-pub use policy::Policy;
+pub use policy::{Policy, Rule};
 pub use replica::{AddressRule, Replica};
 pub use resolve::{Reached, Resolved, reached, resolve};
 pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};

@@ -1,6 +1,7 @@
 //! A policy: what must hold of every plan in the workspace.
 
-use crate::base::{Duration, PolicyName};
+use crate::base::{Duration, EntryName, PolicyName};
+use crate::domain::Demand;
 use serde::{Deserialize, Serialize};
 
 /// A policy. Each rule that is not set asks for nothing.
@@ -23,4 +24,23 @@ pub struct Policy {
     pub enforce_rto: bool,
     /// No plan may do what cannot be undone.
     pub forbid_permanent: bool,
+    /// Rules over the order of plans and over what they do on the way, in the order of the document.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+}
+
+/// A rule of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// Its name.
+    pub name: EntryName,
+    /// Its position in the document.
+    pub position: usize,
+    /// Why it is there.
+    pub because: String,
+    /// Whether a plan that breaks it is made all the same, and says so.
+    pub warns: bool,
+    /// What it demands.
+    pub demand: Demand,
 }

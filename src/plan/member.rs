@@ -134,4 +134,21 @@ pub enum Untouched {
     NotStandingBy,
     /// The runbook does not name it.
     NotNamed,
+    /// Nothing of the slice needs it.
+    NotSelected,
+    /// The slice leaves it out.
+    LeftOut,
+    /// It does not come up without something that the slice leaves out.
+    NeedsLeftOut,
+}
+
+impl Untouched {
+    /// Whether the plan has nothing to do with it: then nothing about it was relied on.
+    #[must_use]
+    pub const fn is_outside(self) -> bool {
+        match self {
+            Self::NotNamed | Self::NotSelected | Self::LeftOut | Self::NeedsLeftOut => true,
+            Self::AlreadyThere | Self::AwaitsSwitchover | Self::NotStandingBy => false,
+        }
+    }
 }

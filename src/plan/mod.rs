@@ -1,19 +1,23 @@
 //! Floor 3: the plan, as plain data. It is what a person reviews, what is sealed, and the very thing that is executed.
 
+pub mod breach;
 pub mod edge;
 pub mod forecast;
 pub mod graph;
 pub mod member;
 pub mod node;
 pub mod refusal;
+pub mod slice;
 pub mod violation;
 
+pub use breach::{Breach, Gap};
 pub use edge::{Edge, On};
 pub use forecast::{CriticalStep, Forecast};
 pub use graph::Adjacency;
 pub use member::{Leg, LegId, Member, SitesRead, Unchanged, Untouched, Why};
 pub use node::{Limit, LimitKind, Node, NodeId, SlotUse, Work};
 pub use refusal::{Refused, RefusedWhy, RouteOffer};
+pub use slice::{Consequence, Follows, Slice};
 pub use violation::Violation;
 
 use crate::base::{ReplicaName, RunbookName, Timestamp};
@@ -52,6 +56,9 @@ impl std::fmt::Display for Purpose {
 pub struct Plan {
     /// What it is for.
     pub purpose: Purpose,
+    /// Which part of that; `None` where it is the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<Slice>,
     /// When the facts were read that it was made from.
     pub observed_at: Timestamp,
     /// The sites, whether they answered.

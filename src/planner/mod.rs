@@ -11,6 +11,7 @@ mod order;
 mod recipe;
 mod route;
 mod schedule;
+mod slice;
 #[cfg(test)]
 mod tests;
 mod wiring;
@@ -20,13 +21,15 @@ use crate::domain::Condition;
 use crate::inventory::{FactName, FactRead, Inventory, Observed, read};
 use crate::model::{Desired, FailoverPlan, Subject, Workspace};
 use crate::plan::{
-    Forecast, Member, NodeId, Plan, Purpose, Refused, SitesRead, Unchanged, Untouched, Warning, Work,
+    Follows, Forecast, Member, NodeId, Plan, Purpose, Refused, SitesRead, Slice, Unchanged, Untouched,
+    Warning, Work,
 };
 use case::{Case, Decision, decide};
 use draft::Draft;
 use itinerary::{Itinerary, Note};
 use legs::Placement;
 use rayon::prelude::*;
+pub use slice::Selected;
 use std::collections::{BTreeMap, BTreeSet};
 use wiring::Group;
 
@@ -59,7 +62,15 @@ struct Traveller<'a> {
 /// # Errors
 /// All refusals at once, in the order of the runbook.
 pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Refused>> {
-    let (mut travellers, unchanged) = sort_out(request)?;
+    sliced(request, None)
+}
+
+/// Makes the plan of a part of what is asked for.
+///
+/// # Errors
+/// All refusals at once, in the order of the runbook. What is left out refuses nothing.
+pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan, Vec<Refused>> {
+    let (mut travellers, unchanged, follows) = sort_out(request, selected)?;
     let mut draft = Draft::for_replicas(travellers.len());
     for traveller in &mut travellers {
         traveller.placement = legs::place(&mut draft, &traveller.case, &traveller.itinerary);
@@ -67,16 +78,30 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Refused>> {
     }
     wire_groups(&mut draft, &mut travellers);
     draft.number();
-    Ok(finish(request, draft, travellers, unchanged))
+    let slice = selected.map(|Selected { said: (only, without), .. }| Slice {
+        only: only.clone(),
+        without: without.clone(),
+        follows,
+    });
+    Ok(Plan { slice, ..finish(request, draft, travellers, unchanged) })
 }
 
 /// Decides for every replica that is named; the others are left alone.
-fn sort_out<'a>(request: &Request<'a>) -> Result<(Vec<Traveller<'a>>, Vec<Unchanged>), Vec<Refused>> {
+fn sort_out<'a>(
+    request: &Request<'a>,
+    selected: Option<&Selected>,
+) -> Result<(Vec<Traveller<'a>>, Vec<Unchanged>, Vec<Follows>), Vec<Refused>> {
     let (mut travellers, mut unchanged, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let cases = cases(request);
     let named: BTreeSet<&ReplicaName> = cases.iter().map(|c| &c.replica.name).collect();
     let decided: Vec<_> = cases.par_iter().map(decide).collect();
-    for (case, decided) in cases.iter().zip(decided) {
+    let cut = selected.map(|selected| slice::cut(&cases, &decided, selected)).unwrap_or_default();
+    for (position, (case, decided)) in cases.iter().zip(decided).enumerate() {
+        if let Some(why) = cut.out.get(position).copied().flatten() {
+            let now = case.condition();
+            unchanged.push(Unchanged { replica: case.replica.name.clone(), now, why });
+            continue;
+        }
         match decided {
             Ok(Decision::Leave(now, why)) => {
                 unchanged.push(Unchanged { replica: case.replica.name.clone(), now, why });
@@ -101,7 +126,7 @@ fn sort_out<'a>(request: &Request<'a>) -> Result<(Vec<Traveller<'a>>, Vec<Unchan
         }
     }
     unchanged.sort_by(|a, b| a.replica.cmp(&b.replica));
-    Ok((travellers, unchanged))
+    Ok((travellers, unchanged, cut.follows))
 }
 
 /// Every replica that the runbook names, in its order and in the order of the plans' sequences.
@@ -193,6 +218,7 @@ fn finish(
     }
     Plan {
         purpose: request.purpose.clone(),
+        slice: None,
         observed_at: request.inventory.at,
         sites: sites(request.inventory),
         warnings: warnings(&travellers, &forecast),
@@ -255,7 +281,7 @@ fn reads(inventory: &Inventory, travellers: &[Traveller<'_>], unchanged: &[Uncha
         .flat_map_iter(|t| t.itinerary.reads.iter().map(|f| one(&t.case.replica.name, t.case.observed, f)));
     let resting = unchanged
         .par_iter()
-        .filter(|u| u.why != Untouched::NotNamed)
+        .filter(|u| !u.why.is_outside())
         .map(|u| one(&u.replica, inventory.replicas.get(&u.replica), &FactName::Condition));
     let mut reads: Vec<FactRead> = moving.chain(resting).collect();
     reads.par_sort_by(|a, b| (&a.replica, &a.fact).cmp(&(&b.replica, &b.fact)));

@@ -42,7 +42,7 @@ pub fn plan(plan: &Plan) -> Value {
         .map(|u| json!({ "replica": u.replica, "now": condition(&u.now), "why": u.why, "text": words::untouched(u.why) }))
         .collect();
     json!({
-        "format": FORMAT, "type": "plan", "purpose": plan.purpose.to_string(), "observedAt": plan.observed_at,
+        "format": FORMAT, "type": "plan", "purpose": plan.purpose.to_string(), "slice": plan.slice, "observedAt": plan.observed_at,
         "sites": plan.sites, "changes": !plan.is_empty(), "members": members, "unchanged": unchanged,
         "steps": plan.node_ids().map(|id| step(plan, id)).collect::<Vec<_>>(),
         "edges": plan.edges, "limits": plan.limits, "warnings": plan.warnings, "forecast": plan.forecast,
@@ -135,7 +135,7 @@ pub fn run_report(story: Story<'_>) -> Value {
         .map(|(at, event)| json!({ "at": at, "step": event.node().as_ref().map(name), "event": event }))
         .collect();
     json!({
-        "format": FORMAT, "type": "run", "run": story.run, "purpose": plan.purpose.to_string(),
+        "format": FORMAT, "type": "run", "run": story.run, "purpose": plan.purpose.to_string(), "slice": plan.slice,
         "outcome": outcome_word(progress), "began": progress.span().map(|s| s.0), "took": progress.took(),
         "predicted": plan.forecast.total, "objective": plan.forecast.objective.as_ref().map(|o| o.1),
         "steps": summary.of, "done": summary.done, "failed": names(&summary.failed),

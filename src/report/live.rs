@@ -52,7 +52,7 @@ impl Live {
     #[must_use]
     pub fn opening(&self, run: &RunId, at: Timestamp) -> String {
         let steps = self.plan.nodes.iter().filter(|n| n.work != Work::Join).count();
-        format!("{} run {run}  {}  {}", at.clock(), self.plan.purpose, words::count(steps, "step"))
+        format!("{} run {run}  {}  {}", at.clock(), words::purpose(&self.plan), words::count(steps, "step"))
     }
 
     /// The lines that an event makes; often none.

@@ -8,6 +8,7 @@ pub mod live;
 pub mod preflight;
 pub mod refused;
 pub mod rehearsal;
+pub mod rules;
 pub mod table;
 pub mod text;
 pub mod waits;

@@ -7,7 +7,7 @@ use crate::domain::{
     Action, Condition, Consistency, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation,
     PointKind, Refusal, Role, Switchover, Transfer, Unmet, Wait,
 };
-use crate::plan::{Leg, Plan, Untouched, Why};
+use crate::plan::{Consequence, Follows, Leg, Plan, Slice, Untouched, Why};
 use crate::report::waits::readiness;
 use crate::run::{Runner, StopWhy, Wish};
 
@@ -145,6 +145,9 @@ pub const fn untouched(why: Untouched) -> &'static str {
         Untouched::AwaitsSwitchover => "it waits for a person to switch it over",
         Untouched::NotStandingBy => "it does not stand by, so it is not replicated",
         Untouched::NotNamed => "the runbook does not name it",
+        Untouched::NotSelected => "nothing of the slice needs it",
+        Untouched::LeftOut => "the slice leaves it out",
+        Untouched::NeedsLeftOut => "it does not come up without something that the slice leaves out",
     }
 }
 
@@ -335,6 +338,48 @@ pub const fn if_failed(if_failed: IfFailed) -> &'static str {
         IfFailed::Block => "else not at all",
         IfFailed::Continue => "else all the same",
         IfFailed::Stop => "else everything stops",
+    }
+}
+
+/// What a plan is for, with the part of it that it carries out: `evacuate-shop, only web-*`.
+#[must_use]
+pub fn purpose(plan: &Plan) -> String {
+    let part = plan.slice.as_ref().map_or_else(String::new, |s| format!(", {}", slice(s)));
+    format!("{}{part}", plan.purpose)
+}
+
+/// A slice as it was asked for: `only web-*, without web-02`.
+#[must_use]
+pub fn slice(slice: &Slice) -> String {
+    let part =
+        |word: &str, names: &[String]| (!names.is_empty()).then(|| format!("{word} {}", names.join(" and ")));
+    let parts = [part("only", &slice.only), part("without", &slice.without)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A slice as it is typed, with a space before it: ` --only 'web-*'`; nothing for the whole.
+#[must_use]
+pub fn typed(slice: Option<&Slice>) -> String {
+    let quoted = |name: &String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+        if name.chars().all(plain) { name.clone() } else { format!("'{}'", name.replace('\'', "'\\''")) }
+    };
+    let all = |flag: &str, names: &[String]| {
+        names.iter().map(|name| format!(" --{flag} {}", quoted(name))).collect::<String>()
+    };
+    slice.map_or_else(String::new, |s| all("only", &s.only) + &all("without", &s.without))
+}
+
+/// What a slice means for a replica.
+#[must_use]
+pub fn follows(one: &Follows) -> String {
+    let Follows { replica, entry, what } = one;
+    match what {
+        Consequence::LeftOut => format!("{replica} is left out as well: it does not come up without {entry}"),
+        Consequence::GoesOn => {
+            format!("{replica} comes up without {entry}: the failover plan says that it goes on")
+        }
+        Consequence::Stays => format!("{replica} stays where it is, and it waits for {entry}, which moves"),
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
         |i| Placement { source: vm("prod", i), replica: vm("dr", i), target: None, both_may_run: false };
     Plan {
         purpose: Purpose::Replicate,
+        slice: None,
         observed_at: Timestamp::from_millis(0),
         sites: Vec::new(),
         members: Vec::new(),

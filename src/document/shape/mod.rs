@@ -86,6 +86,6 @@ fn kind(_: &mut SchemaGenerator) -> Schema {
 pub struct Selection {
     /// Those whose labels have all these values.
     pub labels: Option<BTreeMap<String, String>>,
-    /// Those of these names.
+    /// Those of these names. `*` stands for any characters, `?` for one.
     pub names: Option<Vec<String>>,
 }

@@ -1,5 +1,7 @@
 //! `kind: Policy`.
 
+use super::Selection;
+use super::words::{RuleIsWord, SeverityWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -20,6 +22,47 @@ pub struct PolicySpec {
     /// What no plan may do.
     #[serde(default)]
     pub forbid: Forbid,
+    /// Rules over the order of plans and over what they do on the way.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+}
+
+/// A rule: exactly one of `before` and `atMostDown`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Rule {
+    /// Its name, unique in the policy.
+    pub name: String,
+    /// Why it is there; shown where it is broken.
+    pub because: String,
+    /// How bad it is where it is broken. Default error.
+    pub severity: Option<SeverityWord>,
+    /// Some replicas come up before others.
+    pub before: Option<Before>,
+    /// No more than so many replicas are down at once on the way.
+    pub at_most_down: Option<AtMostDown>,
+}
+
+/// Some replicas come up before others, in every plan that has both.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    /// The ones that come first.
+    pub first: Selection,
+    /// The ones that come after them.
+    pub then: Selection,
+    /// What the first ones must be before the others start. Default ready.
+    pub is: Option<RuleIsWord>,
+}
+
+/// No more than so many replicas are down at once, at any moment of a plan.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AtMostDown {
+    /// Of which replicas.
+    pub of: Selection,
+    /// How many at most.
+    pub count: u32,
 }
 
 /// Objectives.

@@ -53,6 +53,13 @@ words! {
         /// Nothing new starts in the whole run.
         Stop,
     }
+    /// How bad it is where a rule is broken.
+    SeverityWord "camelCase" {
+        /// The plan is refused.
+        Error,
+        /// The plan is made, and says so.
+        Warning,
+    }
     /// What an edge waits for.
     IsWord "camelCase" {
         /// The machine was powered on.
@@ -61,6 +68,13 @@ words! {
         Ready,
         /// The machine is ready; and its failback is committed, or its failover made permanent, before the other's is.
         Committed,
+    }
+    /// What a rule asks of those that come first.
+    RuleIsWord "camelCase" {
+        /// The machine was powered on.
+        Started,
+        /// The machine is ready.
+        Ready,
     }
     /// What happens where a replica is not ready in time.
     AtEndWord "camelCase" {

@@ -5,6 +5,7 @@ mod cycle;
 mod machines;
 mod objectives;
 mod providers;
+mod rules;
 mod unplanned;
 mod waits;
 
@@ -14,13 +15,14 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 7] = [
+const RULES: [Rule; 8] = [
     machines::check,
     providers::check,
     cycle::check,
     waits::check,
     bare_delay::check,
     objectives::check,
+    rules::check,
     unplanned::check,
 ];
 

@@ -108,6 +108,15 @@ fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &La
     Some(Entry { name: name?, replicas, delay, after: None, on_failure })
 }
 
+/// What is waited for; ready where nothing is said.
+const fn is(word: Option<IsWord>) -> Is {
+    match word {
+        None | Some(IsWord::Ready) => Is::Ready,
+        Some(IsWord::Started) => Is::Started,
+        Some(IsWord::Committed) => Is::Committed,
+    }
+}
+
 const fn if_failed(word: IfFailedWord) -> IfFailed {
     match word {
         IfFailedWord::Block => IfFailed::Block,
@@ -187,11 +196,7 @@ fn after_edge(
         });
         return None;
     };
-    let is = match raw.is {
-        None | Some(IsWord::Ready) => Is::Ready,
-        Some(IsWord::Started) => Is::Started,
-        Some(IsWord::Committed) => Is::Committed,
-    };
+    let is = is(raw.is);
     let default = on_failure.get(entry).copied().unwrap_or_default();
     Some(After { entry, is, plus, if_failed: raw.if_failed.map_or(default, if_failed) })
 }

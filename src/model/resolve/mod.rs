@@ -14,7 +14,7 @@ mod site;
 
 pub use libvirt::{Reached, reached};
 
-use crate::base::{PlanName, ReplicaName};
+use crate::base::{PlanName, ReplicaName, glob};
 use crate::diag::{Code, Finding, Sources, finding::sort};
 use crate::document::{Document, Key, Kind, Parsed, Shape};
 use crate::model::{Origins, Workspace, check};
@@ -80,7 +80,7 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
     for document in each(Kind::Policy) {
         if let Some(Shape::Policy(raw)) = &document.shape {
             let mut reader = Reader::new(document, &origins, sources, &mut findings);
-            if let Some(found) = policy::resolve(&mut reader, raw) {
+            if let Some(found) = policy::resolve(&mut reader, raw, &labels) {
                 workspace.policies.entry(found.name.clone()).or_insert(found);
             }
         }
@@ -151,6 +151,12 @@ impl<'a> Labels<'a> {
         let fits = |labels: &BTreeMap<String, String>| wanted.iter().all(|(k, v)| labels.get(k) == Some(v));
         let fitting = self.replicas.iter().filter(|(_, labels)| fits(labels));
         fitting.filter_map(|(name, _)| ReplicaName::new(name).ok()).collect()
+    }
+
+    /// The replicas whose names fit a pattern.
+    fn named(&self, pattern: &str) -> Vec<ReplicaName> {
+        let fitting = self.replicas.keys().filter(|name| glob::fits(pattern, name));
+        fitting.filter_map(|name| ReplicaName::new(name).ok()).collect()
     }
 
     /// Whether a replica could be selected by labels if its document were sound.

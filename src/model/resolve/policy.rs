@@ -1,16 +1,30 @@
 //! `kind: Policy`.
 
+use super::Labels;
 use super::reader::Reader;
+use crate::base::EntryName;
+use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::shape::PolicyDocument;
-use crate::model::Policy;
+use crate::document::shape::policy as raw;
+use crate::document::shape::words::{RuleIsWord, SeverityWord};
+use crate::domain::{Demand, Is};
+use crate::model::{Policy, Rule};
+use std::collections::BTreeMap;
+
+const RULES: [Key<'static>; 2] = [Key::Name("spec"), Key::Name("rules")];
 
 /// Reads a policy.
-pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument) -> Option<Policy> {
+pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument, labels: &Labels<'_>) -> Option<Policy> {
     let name = reader.own_name(&raw.metadata);
     let spec = &raw.spec;
     let max_loss =
         reader.maybe_duration(spec.max_loss.as_deref(), &[Key::Name("spec"), Key::Name("maxLoss")]);
+    let mut rules = Vec::with_capacity(spec.rules.len());
+    for (position, raw) in spec.rules.iter().enumerate() {
+        rules.extend(rule(reader, raw, position, labels));
+    }
+    twice(reader, &rules);
     let policy = Policy {
         name: name?,
         because: spec.because.clone(),
@@ -20,6 +34,58 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument) -> Option<Policy> 
         enforce_rpo: spec.enforce.rpo,
         enforce_rto: spec.enforce.rto,
         forbid_permanent: spec.forbid.permanent,
+        rules,
     };
     reader.sound().then_some(policy)
+}
+
+fn rule(reader: &mut Reader<'_>, raw: &raw::Rule, position: usize, labels: &Labels<'_>) -> Option<Rule> {
+    let here = [&RULES[..], &[Key::Index(position)]].concat();
+    let key = |name: &'static str| [&here[..], &[Key::Name(name)]].concat();
+    let name: Option<EntryName> = reader.name(&raw.name, &key("name"));
+    if raw.because.trim().is_empty() {
+        let finding =
+            Finding::new(Code::MissingKey, format!("the rule `{}` says not why it is there", raw.name));
+        reader.find(
+            finding.at(Some(reader.at(&key("because"))), "empty").help("whoever is refused must know why"),
+        );
+    }
+    let present = [("before", raw.before.is_some()), ("atMostDown", raw.at_most_down.is_some())];
+    let which = reader.one_of(&present, &here)?;
+    let path = key(which);
+    let under = |name: &'static str| [&path[..], &[Key::Name(name)]].concat();
+    let demand = match (&raw.before, &raw.at_most_down) {
+        (Some(before), _) => Demand::Before {
+            first: reader.select(&before.first, labels, &under("first")),
+            then: reader.select(&before.then, labels, &under("then")),
+            is: match before.is {
+                None | Some(RuleIsWord::Ready) => Is::Ready,
+                Some(RuleIsWord::Started) => Is::Started,
+            },
+        },
+        (None, Some(most)) => {
+            Demand::AtMostDown { of: reader.select(&most.of, labels, &under("of")), count: most.count }
+        }
+        (None, None) => return None,
+    };
+    let warns = raw.severity == Some(SeverityWord::Warning);
+    Some(Rule { name: name?, position, because: raw.because.clone(), warns, demand })
+}
+
+/// A rule is known by its name.
+fn twice(reader: &mut Reader<'_>, rules: &[Rule]) {
+    let mut first: BTreeMap<&EntryName, usize> = BTreeMap::new();
+    for rule in rules {
+        let at = |p: usize| Some(reader.at(&[&RULES[..], &[Key::Index(p), Key::Name("name")]].concat()));
+        match first.get(&rule.name) {
+            Some(before) => {
+                let finding = Finding::new(Code::RuleTwice, format!("two rules are named `{}`", rule.name))
+                    .at(at(rule.position), "here again")
+                    .at(at(*before), "here first")
+                    .help("rename one of them");
+                reader.find(finding);
+            }
+            None => drop(first.insert(&rule.name, rule.position)),
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! Reads single values of a document; what is wrong becomes a finding at the value's place.
 
 use super::Labels;
-use crate::base::{Duration, NameError, ReplicaName, SiteName, TimeError, Timestamp, VmName};
+use crate::base::{Duration, NameError, ReplicaName, SiteName, TimeError, Timestamp, VmName, glob};
 use crate::diag::{Applicability, Code, Edit, Finding, Sources, Span};
 use crate::document::check::nearest;
 use crate::document::shape::{Metadata, Selection};
 use crate::document::{Document, Key, Kind, Node, Value};
 use crate::domain::VmRef;
 use crate::model::Origins;
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// How durations are written.
@@ -247,12 +248,30 @@ impl<'a> Reader<'a> {
                     );
                 }
                 let base = [path, &[Key::Name("names")]].concat();
-                let one =
-                    |(i, n): (usize, &String)| (n.clone(), [base.as_slice(), &[Key::Index(i)]].concat());
-                let all: Vec<_> = names.iter().enumerate().map(one).collect();
-                all.iter().filter_map(|(name, path)| self.replica(name, path)).collect()
+                let mut all: Vec<ReplicaName> = Vec::new();
+                for (position, name) in names.iter().enumerate() {
+                    let here = [base.as_slice(), &[Key::Index(position)]].concat();
+                    all.extend(self.named(name, labels, &here));
+                }
+                let mut met = BTreeSet::new();
+                // A name may fit two patterns; one that is written twice is the document's own fault, and said where it matters.
+                all.retain(|name| met.insert(name.clone()) || names.iter().all(|n| !glob::is_pattern(n)));
+                all
             }
             None => Vec::new(),
         }
+    }
+
+    /// The replica of a name, or those that fit a pattern.
+    fn named(&mut self, name: &str, labels: &Labels<'_>, path: &[Key<'_>]) -> Vec<ReplicaName> {
+        if !glob::is_pattern(name) {
+            return self.replica(name, path).into_iter().collect();
+        }
+        let found = labels.named(name);
+        if found.is_empty() && !labels.may_be_more() {
+            let finding = Finding::new(Code::EmptySelection, format!("no replica's name fits `{name}`"));
+            self.find(finding.at(Some(self.at(path)), "selects nothing"));
+        }
+        found
     }
 }

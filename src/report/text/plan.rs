@@ -3,7 +3,9 @@
 use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
-use crate::plan::{Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work};
+use crate::plan::{
+    Consequence, Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work,
+};
 use crate::report::{refused, table, waits, words};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +27,7 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
         changes(plan, options, &mut text);
     }
     unchanged(plan, options, &mut text);
+    follows(plan, options, &mut text);
     if !plan.members.is_empty() {
         text.push('\n');
         marks(plan, &mut text);
@@ -44,6 +47,8 @@ fn nothing(plan: &Plan) -> &'static str {
         "\n  Nothing to do until a person says so: a manual switchover comes next.\n"
     } else if plan.purpose == Purpose::Replicate {
         "\n  Nothing to replicate: no replica that was named stands by.\n"
+    } else if plan.slice.is_some() {
+        "\n  Nothing to do in this slice.\n"
     } else {
         "\n  Nothing to do: every replica is what it shall be.\n"
     }
@@ -56,7 +61,7 @@ fn awaits_word(plan: &Plan) -> bool {
 
 fn header(plan: &Plan, options: &Options) -> String {
     let what = match &plan.purpose {
-        Purpose::Runbook(name) => format!("Runbook {name}"),
+        Purpose::Runbook(_) => format!("Runbook {}", words::purpose(plan)),
         Purpose::Replicate => "Replicate".to_owned(),
         Purpose::Abort(run) => format!("Way back of run {run}"),
     };
@@ -275,6 +280,23 @@ fn unchanged(plan: &Plan, options: &Options, text: &mut String) {
     text.extend(table::lines(&rows, "  ", options.room, &[3]).into_iter().map(|l| l + "\n"));
 }
 
+/// What a slice means for others: what breaks, what goes on without something, what is left behind.
+fn follows(plan: &Plan, options: &Options, text: &mut String) {
+    let all = plan.slice.as_ref().map(|s| s.follows.as_slice()).unwrap_or_default();
+    let shown = if options.all { all.len() } else { LOSSES };
+    for one in all.iter().take(shown) {
+        let mark = match one.what {
+            Consequence::LeftOut => 'x',
+            Consequence::GoesOn => '!',
+            Consequence::Stays => '~',
+        };
+        text.push_str(&format!("  {mark} {}\n", words::follows(one)));
+    }
+    if all.len() > shown {
+        text.push_str(&format!("  … and {} more such (--all shows them)\n", all.len() - shown));
+    }
+}
+
 /// Losses, halts, and the point of no return.
 fn marks(plan: &Plan, text: &mut String) {
     let lossy: Vec<&Member> = plan.members.iter().filter(|m| !m.loses.is_empty()).collect();
@@ -366,7 +388,7 @@ fn numbers(plan: &Plan) -> (usize, usize, usize) {
 
 fn verdict(plan: &Plan, options: &Options) -> String {
     let next = options.next.clone().unwrap_or_else(|| match &plan.purpose {
-        Purpose::Runbook(name) => format!("lifeboat apply {name}"),
+        Purpose::Runbook(name) => format!("lifeboat apply {name}{}", words::typed(plan.slice.as_ref())),
         Purpose::Replicate => "lifeboat replicate".to_owned(),
         Purpose::Abort(run) => format!("lifeboat abort {run}"),
     });

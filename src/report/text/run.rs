@@ -104,7 +104,8 @@ fn moved(events: &[(Timestamp, Event)]) -> BTreeMap<NodeId, Transfer> {
 fn opening(story: Story<'_>, plan: &Plan) -> String {
     let progress = story.progress;
     let took = words::span(progress.took());
-    let mut text = format!("Run {} of {}: {} after {took}", story.run, plan.purpose, outcome_word(progress));
+    let mut text =
+        format!("Run {} of {}: {} after {took}", story.run, words::purpose(plan), outcome_word(progress));
     if let Some((began, _)) = progress.span() {
         text.push_str(&format!(", begun {began}"));
     }
@@ -337,8 +338,9 @@ fn closing(story: Story<'_>) -> String {
             let halts = plan.members.iter().any(|m| m.halts_before.is_some());
             if halts {
                 format!(
-                    "Completed up to the switchover. Next: lifeboat apply {} --switchover\n",
-                    plan.purpose
+                    "Completed up to the switchover. Next: lifeboat apply {}{} --switchover\n",
+                    plan.purpose,
+                    words::typed(plan.slice.as_ref())
                 )
             } else {
                 "Completed. Next: lifeboat status\n".to_owned()
@@ -413,7 +415,7 @@ impl Past {
         let summary = progress.summary();
         Self {
             run,
-            purpose: progress.plan().purpose.to_string(),
+            purpose: words::purpose(progress.plan()),
             began: progress.span().map(|(began, _)| began),
             took: progress.took(),
             outcome: outcome_word(progress).to_owned(),
