@@ -1,7 +1,7 @@
 //! Plans of steps that cost nothing, and the provider that performs them.
 
 use lifeboat::base::{Duration, ReplicaName, Timestamp};
-use lifeboat::domain::{Action, NotSo, Operation, Settled, State, Step, VmRef};
+use lifeboat::domain::{Action, NotSo, OnFailure, Operation, Pause, Settled, State, Step, VmRef};
 use lifeboat::inventory::Inventory;
 use lifeboat::plan::{
     Edge, Forecast, Leg, LegId, Limit, LimitKind, Node, NodeId, Plan, Purpose, SlotUse, Why, Work,
@@ -35,6 +35,8 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
         both_may_run: false,
     };
     let leg = |i: u32| Leg {
+        optional: false,
+        quorum: None,
         replica: replica(i),
         operation: Operation::UndoFailover,
         to: State::Ready,
@@ -47,6 +49,8 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
         only_on_failure: false,
     };
     let node = |i: u32| Node {
+        needs: None,
+        pause: Pause::default(),
         work: Work::Act(Step { replica: replica(i), action: Action::Hold }),
         leg: Some(LegId(i)),
         typical: Duration::from_secs(1),
@@ -60,6 +64,7 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
     };
     Plan {
         slice: None,
+        on_failure: OnFailure::Hold,
         purpose: Purpose::Replicate,
         observed_at: Timestamp::from_millis(0),
         sites: Vec::new(),

@@ -8,7 +8,7 @@ use super::world::{World, subjects};
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::{PlanName, ReplicaName, RunId};
 use crate::diag::{Code, Finding, Sources};
-use crate::domain::{Condition, State};
+use crate::domain::{Condition, OnFailure, State};
 use crate::journal::JournalError;
 use crate::model::{Desired, FailbackTerms, Keep, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Member, Plan, Purpose, Refused, RefusedWhy};
@@ -91,8 +91,9 @@ async fn way_back(
     loop {
         let without = stay.iter().map(|refused| &refused.replica).collect();
         let desired = back(plan, &without, &mut loaded.workspace);
+        let purpose = Purpose::Abort(run.clone());
         let asked =
-            Asked { purpose: Purpose::Abort(run.clone()), desired, switchover_now: true, slice: None };
+            Asked { purpose, desired, switchover_now: true, on_failure: OnFailure::Hold, slice: None };
         let refused = draft(&loaded.workspace, &inventory, &asked).err().unwrap_or_default();
         let again = refused.iter().any(|r| stay.iter().any(|known| known.replica == r.replica));
         if refused.is_empty() || again || !refused.iter().all(is_for_good) {
@@ -145,6 +146,21 @@ fn nothing_back(run: &RunId) -> Box<Answer> {
             "`lifeboat abort {run} --close --because TEXT` ends it, and leaves everything as it is"
         )),
     )
+}
+
+/// The way back of a run, as it would be shown.
+///
+/// # Errors
+/// There is none.
+pub async fn shown(desk: &Desk, id: &RunId) -> Said {
+    let found = desk.store()?.read(id)?;
+    let loaded = documents(desk).map_err(|answer| needed(id, answer))?;
+    let (prepared, stay) = way_back(desk, id, &found.frozen.plan, loaded).await?;
+    let mut answer = super::plan::shown(desk, &prepared, false);
+    answer.findings = prepared.warned;
+    answer.findings.extend(stay.iter().map(|refused| stays(id, refused)));
+    answer.sources = prepared.loaded.sources;
+    Ok(answer)
 }
 
 /// The states before the run. What the replicas wrote goes where they stood by before; where they served, it stays.

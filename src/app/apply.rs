@@ -4,7 +4,7 @@ use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal, slice};
+use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal, slice, undo};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
 use crate::inventory::{Inventory, changed};
@@ -118,6 +118,8 @@ struct Start {
 async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
     let Start { plan, documents, sealed, from, confirmed, manner } = what;
     manner.check(&world)?;
+    undo::agreed(&plan, manner.undo.as_deref())?;
+    let (on_failure, word) = (plan.on_failure, manner.undo.clone());
     let runs = desk.store()?;
     let id = new_run(runs.as_ref(), world.clock().now())?;
     let way = from.as_ref().map_or(Way::Plain, |f| Way::Beside(&f.found.frozen.run));
@@ -154,7 +156,10 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
         }
     }
     let progress = Progress::new(Arc::new(frozen.plan));
-    carry(desk, &world, Ready { id, active, journal, progress, manner }, screen).await
+    let said =
+        carry(desk, &world, Ready { id: id.clone(), active, journal, progress, manner }, screen).await?;
+    drop(world);
+    undo::after(desk, on_failure, &id, word, said, screen).await
 }
 
 /// Whether the facts that the plan relied on are still what they were.

@@ -111,6 +111,8 @@ pub struct Manner {
     pub deadline: Option<String>,
     /// How long what is under way may take to end after a stop.
     pub grace: Option<String>,
+    /// The name with which a person confirms in advance that a failure is undone.
+    pub undo: Option<String>,
 }
 
 impl Manner {

@@ -27,6 +27,7 @@ pub mod status;
 pub mod stop;
 mod store;
 pub mod takeover;
+mod undo;
 pub mod validate;
 pub mod verify;
 mod world;

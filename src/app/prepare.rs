@@ -6,6 +6,7 @@ use super::{Answer, Desk, Exit, gate};
 use crate::base::ReplicaName;
 use crate::diag::{Code, Finding, Span};
 use crate::document::check::nearest;
+use crate::domain::OnFailure;
 use crate::inventory::Inventory;
 use crate::model::{Desired, Key, Kind, Workspace};
 use crate::plan::{Plan, Purpose, Refused};
@@ -34,6 +35,8 @@ pub struct Asked {
     pub desired: Vec<Desired>,
     /// Whether a person said that manual switchovers shall be done now.
     pub switchover_now: bool,
+    /// What is done where the run ends with a failure.
+    pub on_failure: OnFailure,
     /// Which part of it; `None` where it is the whole.
     pub slice: Option<Selected>,
 }
@@ -54,6 +57,7 @@ pub fn runbook(loaded: &Loaded, name: &str) -> Result<Asked, Box<Answer>> {
         purpose: Purpose::Runbook(name.clone()),
         desired: runbook.desired.clone(),
         switchover_now: false,
+        on_failure: runbook.on_failure,
         slice: None,
     })
 }
@@ -93,7 +97,7 @@ pub fn planned(
     asked: &Asked,
 ) -> Result<Prepared, Box<Answer>> {
     let plan = match draft(&loaded.workspace, &inventory, asked) {
-        Ok(plan) => plan,
+        Ok(plan) => Plan { on_failure: asked.on_failure, ..plan },
         Err(refused) => {
             let places = InDocuments { loaded: &loaded, purpose: &asked.purpose };
             let findings = refused::findings(&refused, &loaded.workspace, &places, &inventory);

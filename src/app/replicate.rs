@@ -9,7 +9,7 @@ use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::ReplicaName;
 use crate::diag::{Code, Finding, Sources};
 use crate::document::check::nearest;
-use crate::domain::State;
+use crate::domain::{OnFailure, State};
 use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via};
 use crate::plan::{Purpose, Unchanged};
 use crate::report::refused::not_replicated;
@@ -45,6 +45,7 @@ pub async fn replicate(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said 
             failback: FailbackTerms::default(),
         }],
         switchover_now: false,
+        on_failure: OnFailure::Hold,
         slice: None,
     };
     let prepared = prepare(desk, loaded, &asked).await?;

@@ -2,7 +2,7 @@
 
 use super::carry::{Manner, Ready, carry, refused};
 use super::hold::{Held, hold};
-use super::{Answer, Desk, Exit, Said, Screen};
+use super::{Answer, Desk, Exit, Said, Screen, undo};
 use crate::base::{RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
@@ -29,6 +29,8 @@ pub async fn resume(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let id = which(desk, ask.run.as_deref())?;
     let Held { world, active, found, mut journal } = hold(desk, &id)?;
     ask.manner.check(&world)?;
+    undo::agreed(&found.frozen.plan, ask.manner.undo.as_deref())?;
+    let (on_failure, word) = (found.frozen.plan.on_failure, ask.manner.undo.clone());
     if found.torn {
         screen.line("the last record was cut off by the kill; it never counted and is taken away");
     }
@@ -55,7 +57,10 @@ pub async fn resume(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
             progress.apply(event, *at).map_err(|e| super::runs::illegal(&id, &e))?;
         }
     }
-    carry(desk, &world, Ready { id, active, journal, progress, manner: ask.manner }, screen).await
+    let ready = Ready { id: id.clone(), active, journal, progress, manner: ask.manner };
+    let said = carry(desk, &world, ready, screen).await?;
+    drop(world);
+    undo::after(desk, on_failure, &id, word, said, screen).await
 }
 
 /// A time that a person types; none is now.

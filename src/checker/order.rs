@@ -39,6 +39,10 @@ impl<'a> Reach<'a> {
             if looked > FARTHEST {
                 return false;
             }
+            // Of a meeting point that needs only some of its edges, none is sure.
+            if self.plan.node(at).is_some_and(|n| n.needs.is_some()) {
+                continue;
+            }
             for edge in self.adjacency.incoming(at).iter().filter_map(|e| self.plan.edges.get(*e as usize)) {
                 let strong = edge.on == On::Done && edge.if_failed != IfFailed::Continue;
                 if strong && edge.from == early {

@@ -129,16 +129,19 @@ fn carried(plan: &Plan, adjacency: &Adjacency, marks: &[NodeId], how: Carry) -> 
     let mut passed = vec![0u64; plan.nodes.len()];
     for node in plan.node_ids() {
         let incoming = adjacency.incoming(node).iter().filter_map(|e| plan.edges.get(*e as usize));
-        let mut mask = 0;
+        // Of a meeting point that needs only some of its edges, what all of them bring along is sure.
+        let some = how == Carry::Surely && plan.node(node).is_some_and(|n| n.needs.is_some());
+        let mut mask = if some { u64::MAX } else { 0 };
         for edge in incoming {
             let before = passed.get(edge.from.index()).copied().unwrap_or(0);
             let itself = own.get(&edge.from).copied().unwrap_or(0);
-            mask |= match (how, edge.on, edge.if_failed) {
+            let brings = match (how, edge.on, edge.if_failed) {
                 (Carry::Surely, _, IfFailed::Continue) | (Carry::Surely, On::Failed, _) => 0,
                 (Carry::Surely, On::Started, IfFailed::Block | IfFailed::Stop) => before,
                 (Carry::Surely, On::Done, IfFailed::Block | IfFailed::Stop) => before | itself,
                 (Carry::Somehow, _, _) => before | itself,
             };
+            mask = if some { mask & brings } else { mask | brings };
         }
         if let Some(cell) = passed.get_mut(node.index()) {
             *cell = mask;

@@ -89,6 +89,10 @@ fn legs(plan: &Plan, found: &mut Found) {
         found.unless(plan.placements.contains_key(&leg.replica), || {
             format!("the machines of {} are not named", leg.replica)
         });
+        let quorum = leg.quorum.map(|q| plan.node(q).is_some_and(|n| n.needs.is_some()));
+        found.unless(quorum != Some(false), || {
+            format!("leg {} of {} has no meeting point", id.0, leg.replica)
+        });
         for slot in &leg.slots {
             slot_use(plan, leg, *slot, found);
         }
@@ -107,9 +111,17 @@ fn slot_use(plan: &Plan, leg: &Leg, slot: SlotUse, found: &mut Found) {
 }
 
 fn nodes(plan: &Plan, found: &mut Found) {
-    for (id, Node { work, leg, typical: _, limit: _, attempts }) in plan.node_ids().zip(&plan.nodes) {
+    let adjacency = Adjacency::new(plan.nodes.len(), &plan.edges);
+    for (id, Node { work, leg, typical: _, limit: _, attempts, pause: _, needs }) in
+        plan.node_ids().zip(&plan.nodes)
+    {
         let own = leg.map(|l| plan.leg(l));
         found.unless(own != Some(None), || format!("{id} belongs to a leg that is not there"));
+        if let Some(needs) = needs {
+            let has = adjacency.incoming(id).len();
+            let fits = *work == Work::Join && (1..=has).contains(&(*needs as usize));
+            found.unless(fits, || format!("{id} needs {needs} of {has} edges"));
+        }
         if let Work::Act(step) = work {
             let replica = own.flatten().map(|l| &l.replica);
             found.unless(replica == Some(&step.replica), || {

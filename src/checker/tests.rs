@@ -3,9 +3,9 @@
 use super::check;
 use crate::base::{Duration, ReplicaName, Timestamp, VmName};
 use crate::domain::{
-    Action, Condition, Facts, FailbackTarget, IfFailed, Link, Loss, LossKind, Operation, PointKind, Power,
-    Readiness, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, State, Step, Switchover, Unmet,
-    VmFacts, VmRef, Wait,
+    Action, Condition, Facts, FailbackTarget, IfFailed, Link, Loss, LossKind, OnFailure, Operation, Pause,
+    PointKind, Power, Readiness, Relation, ReplicaDisk, Replication, RestorePoint, Role, Sight, State, Step,
+    Switchover, Unmet, VmFacts, VmRef, Wait,
 };
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::plan::{
@@ -180,6 +180,7 @@ impl Build {
         let plan = Plan {
             purpose: Purpose::Replicate,
             slice: None,
+            on_failure: OnFailure::Hold,
             observed_at: Timestamp::default(),
             sites: Vec::new(),
             members: vec![member],
@@ -199,7 +200,15 @@ impl Build {
     fn push(&mut self, work: Work, leg: LegId) -> NodeId {
         let id = NodeId(u32::try_from(self.plan.nodes.len()).unwrap());
         let (typical, limit) = (Duration::ZERO, Duration::from_mins(1));
-        self.plan.nodes.push(Node { work, leg: Some(leg), typical, limit, attempts: 1 });
+        self.plan.nodes.push(Node {
+            work,
+            leg: Some(leg),
+            typical,
+            limit,
+            attempts: 1,
+            pause: Pause::default(),
+            needs: None,
+        });
         if let Some(last) = self.last.replace(id) {
             self.plan.edges.push(Edge::done(last, id));
         }
@@ -238,6 +247,8 @@ impl Build {
             last,
             slots: Vec::new(),
             only_on_failure: on_failure,
+            optional: false,
+            quorum: None,
         });
         self.plan.members[0].legs.push(id);
         last

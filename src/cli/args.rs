@@ -143,6 +143,9 @@ pub enum Command {
         /// Confirm with the runbook's name instead of being asked.
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
+        /// Where the runbook says `onFailure: undo`: confirm with its name that the way back is carried out too.
+        #[arg(long, value_name = "NAME")]
+        confirm_undo: Option<String>,
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
@@ -166,6 +169,9 @@ pub enum Command {
         /// Switch over at another time than the run waits for: `now`, or a time as 2026-11-22T03:00:00Z.
         #[arg(long, value_name = "TIME")]
         switchover: Option<String>,
+        /// Where the runbook says `onFailure: undo`: confirm with its name that the way back is carried out too.
+        #[arg(long, value_name = "NAME")]
+        confirm_undo: Option<String>,
         /// Show every step.
         #[arg(long)]
         steps: bool,

@@ -140,13 +140,14 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let chance = app::rehearse::Chance { seed, draws };
             wait(app::rehearse::rehearse(desk, &app::rehearse::Ask { runbook, chance, strict, switchover }))
         }
-        Command::Apply { what, confirm, switchover, part, steps, stopping, .. } => {
-            let (slice, manner) = (slice(part), manner(steps, stopping));
+        Command::Apply { what, confirm, confirm_undo: undo, switchover, part, steps, stopping, .. } => {
+            let (slice, manner) = (slice(part), Manner { undo, ..manner(steps, stopping) });
             let ask = app::apply::Ask { what, confirm, switchover, slice, manner };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
-        Command::Resume { run, switchover, steps, stopping } => {
-            let ask = app::resume::Ask { run, switchover, manner: manner(steps, stopping) };
+        Command::Resume { run, switchover, confirm_undo: undo, steps, stopping } => {
+            let ask =
+                app::resume::Ask { run, switchover, manner: Manner { undo, ..manner(steps, stopping) } };
             wait(app::resume::resume(desk, ask, &mut screen))
         }
         Command::Stop { run, because } => app::stop::stop(desk, &run, because),
@@ -187,7 +188,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
 }
 
 fn manner(steps: bool, stopping: Stopping) -> Manner {
-    Manner { steps, deadline: stopping.deadline, grace: stopping.grace }
+    Manner { steps, deadline: stopping.deadline, grace: stopping.grace, undo: None }
 }
 
 fn slice(part: Part) -> app::slice::Ask {

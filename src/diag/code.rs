@@ -90,6 +90,7 @@ codes! {
     TermWithoutUse "LB0411" Error "a term does not fit the state that is asked for";
     IrreversibleUnsaid "LB0412" Error "a permanent failover is not marked irreversible";
     NeverSo "LB0413" Error "what a replica must be to be ready can never be so";
+    FailureUnfit "LB0414" Error "what is said of failures does not fit together";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
     Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";

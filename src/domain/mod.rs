@@ -49,4 +49,4 @@ pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};
 pub use transition::{Refusal, transition};
-pub use wait::{Answer, Ask, AtEnd, Check, Heard, IfFailed, Is, Readiness, Standing, Wait};
+pub use wait::{Answer, Ask, AtEnd, Check, Heard, IfFailed, Is, OnFailure, Pause, Readiness, Standing, Wait};

@@ -277,6 +277,46 @@ pub enum IfFailed {
     Stop,
 }
 
+/// What is done where a run ends with a failure.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OnFailure {
+    /// Everything stays where it is, and a person decides.
+    #[default]
+    Hold,
+    /// The way back is planned and shown; it is carried out where a person gave the word for it in advance.
+    Undo,
+}
+
+/// How long it is waited before something is tried again: the first pause, and how much longer each one is than the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// The first pause.
+    pub every: Duration,
+    /// How many times as long each further one is.
+    pub factor: u32,
+}
+
+impl Default for Pause {
+    /// 2 s, 4 s, 8 s …
+    fn default() -> Self {
+        Self { every: Duration::from_secs(2), factor: 2 }
+    }
+}
+
+impl Pause {
+    /// No pause grows beyond this; one that is said to be longer stays as it is.
+    const LONGEST: Duration = Duration::from_mins(10);
+
+    /// The pause after so many attempts, of which the first is 1.
+    #[must_use]
+    pub fn after(self, attempts: u32) -> Duration {
+        let times = u64::from(self.factor.max(1)).saturating_pow(attempts.saturating_sub(1));
+        let grown = Duration::from_millis(self.every.as_millis().saturating_mul(times));
+        grown.min(Self::LONGEST.max(self.every))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,5 +398,14 @@ mod tests {
         assert_eq!(Ask::Any(vec![check(3), check(9)]).steady(), Duration::from_secs(3));
         let some = Ask::AtLeast { count: 2, of: vec![check(8), check(1), check(4)] };
         assert_eq!(some.steady(), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn pauses_grow_by_their_factor_up_to_ten_minutes() {
+        let seconds = |pause: Pause| [1, 2, 3, 4, 99].map(|n| pause.after(n).as_millis() / 1000);
+        assert_eq!(seconds(Pause::default()), [2, 4, 8, 16, 600]);
+        assert_eq!(seconds(Pause { every: Duration::from_secs(30), factor: 1 }), [30; 5]);
+        assert_eq!(seconds(Pause { every: Duration::from_secs(200), factor: 4 }), [200, 600, 600, 600, 600]);
+        assert_eq!(seconds(Pause { every: Duration::from_mins(20), factor: 2 }), [1200; 5]);
     }
 }

@@ -1,7 +1,7 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::{AtEnd, Heard, Moving, Wait};
+use crate::domain::{AtEnd, Heard, Moving, Pause, Wait};
 use crate::engine::StopSignal;
 use crate::engine::report::{Message, Report, Teller};
 use crate::engine::settle::{self, Verdict};
@@ -9,9 +9,7 @@ use crate::engine::wait::{Waited, wait};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
-use crate::run::{
-    Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome, pause,
-};
+use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -499,9 +497,10 @@ impl Driver<'_> {
             Verdict::Failed(Failure::Refused(unmet)) => Event::Failed { node, why: FailedWhy::Unmet(*unmet) },
             Verdict::Failed(failure) => {
                 let attempts = self.run.progress.attempts(node);
-                let allowed = self.run.progress.plan().node(node).map_or(1, |n| n.attempts);
+                let node_of = self.run.progress.plan().node(node);
+                let (allowed, pause) = node_of.map_or((1, Pause::default()), |n| (n.attempts, n.pause));
                 if attempts < allowed {
-                    let at = self.run.clock.now().after(pause(attempts));
+                    let at = self.run.clock.now().after(pause.after(attempts));
                     Event::Retrying { node, failure: failure.clone(), at }
                 } else {
                     Event::Failed { node, why: FailedWhy::Action(failure.clone()) }

@@ -1,7 +1,7 @@
 //! A failover plan: which replicas, in which order, with which waits and limits.
 
 use crate::base::{Duration, EntryName, PlanName, ReplicaName};
-use crate::domain::{IfFailed, Is};
+use crate::domain::{IfFailed, Is, Pause};
 use serde::{Deserialize, Serialize};
 
 /// A failover plan.
@@ -75,6 +75,23 @@ pub struct Entry {
     pub after: Option<Vec<After>>,
     /// What happens to what waits for this entry where it fails, unless the edge says otherwise.
     pub on_failure: IfFailed,
+    /// Whether the run fails where it fails.
+    pub required: bool,
+    /// How many of its replicas must come up; all where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<u32>,
+    /// How often its actions are tried again; as usual where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
+}
+
+/// How often an action is tried, and after which pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retries {
+    /// How often it is tried, the first time included.
+    pub attempts: u32,
+    /// How long it is waited before each further time.
+    pub pause: Pause,
 }
 
 /// An edge between entries.

@@ -12,7 +12,7 @@ pub mod site;
 
 pub use crate::document::{Key, Kind};
 pub use crate::domain::Is;
-pub use failover_plan::{After, Entry, FailoverPlan, Slot, SourceTreatment, UndoOrder};
+pub use failover_plan::{After, Entry, FailoverPlan, Retries, Slot, SourceTreatment, UndoOrder};
 pub use origin::Origins;
 pub use policy::{Policy, Rule};
 pub use replica::{AddressRule, Replica};

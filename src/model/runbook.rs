@@ -1,17 +1,20 @@
 //! A runbook: a named desired end state.
 
 use crate::base::{Duration, PlanName, PointId, ReplicaName, RunbookName, Timestamp};
-use crate::domain::{FailbackTarget, State, Switchover};
+use crate::domain::{FailbackTarget, OnFailure, State, Switchover};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A runbook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Runbook {
     /// Its name.
     pub name: RunbookName,
     /// What shall be, on what terms.
     pub desired: Vec<Desired>,
+    /// What is done where a run of it ends with a failure.
+    pub on_failure: OnFailure,
 }
 
 /// A desired end state.

@@ -58,6 +58,12 @@ pub struct Leg {
     /// Whether it runs only where something before it failed (`verify … otherwise: undo`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_on_failure: bool,
+    /// Whether its failure is an exception and no failure of the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// The meeting point of its group, where not all of that are needed: once it is done, a failure of this leg is an exception.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<NodeId>,
 }
 
 /// Why an operation is in the plan.

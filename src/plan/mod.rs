@@ -21,7 +21,7 @@ pub use slice::{Consequence, Follows, Slice};
 pub use violation::Violation;
 
 use crate::base::{ReplicaName, RunbookName, Timestamp};
-use crate::domain::{Action, Wait};
+use crate::domain::{Action, OnFailure, Wait};
 use crate::inventory::FactRead;
 use crate::port::Placement;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct Plan {
     /// Which part of that; `None` where it is the whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<Slice>,
+    /// What is done where it ends with a failure.
+    #[serde(default, skip_serializing_if = "holds")]
+    pub on_failure: OnFailure,
     /// When the facts were read that it was made from.
     pub observed_at: Timestamp,
     /// The sites, whether they answered.
@@ -83,6 +86,11 @@ pub struct Plan {
     pub forecast: Forecast,
     /// The facts that it relied on.
     pub read: Vec<FactRead>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn holds(on_failure: &OnFailure) -> bool {
+    *on_failure == OnFailure::Hold
 }
 
 /// A warning of the planner; its sentence is in `report`.

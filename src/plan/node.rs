@@ -1,7 +1,7 @@
 //! A node: one action, one wait, or a meeting point of edges.
 
 use crate::base::{Duration, PlanName, SiteName};
-use crate::domain::{Step, Wait};
+use crate::domain::{Pause, Step, Wait};
 use crate::plan::member::LegId;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,16 @@ pub struct Node {
     pub limit: Duration,
     /// How often it is tried at most.
     pub attempts: u32,
+    /// How long it is waited before it is tried again.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub pause: Pause,
+    /// How many of its edges must be met, where that is not all of them; of a meeting point only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<u32>,
+}
+
+fn is_usual(pause: &Pause) -> bool {
+    *pause == Pause::default()
 }
 
 /// How many things may be under way at once.

@@ -5,7 +5,7 @@ use super::route::{self, Blocked, Hop, Interrupted, Terms};
 use crate::base::EntryName;
 use crate::domain::{Condition, Facts, FailbackTarget, Operation, OperationKind, State};
 use crate::inventory::{Inventory, Observed};
-use crate::model::{Desired, FailoverPlan, PointChoice, Replica, Via};
+use crate::model::{Desired, Entry, FailoverPlan, PointChoice, Replica, Via};
 use crate::plan::{Refused, RefusedWhy, RouteOffer, Untouched};
 use crate::port::Placement;
 
@@ -54,8 +54,12 @@ impl<'a> Case<'a> {
 
     /// The entry's name.
     pub fn entry_name(&self) -> Option<EntryName> {
-        let plan = self.plan?;
-        plan.sequence.get(self.entry?).map(|e| e.name.clone())
+        self.sequence_entry().map(|e| e.name.clone())
+    }
+
+    /// Its entry in the failover plan.
+    pub fn sequence_entry(&self) -> Option<&'a Entry> {
+        self.plan?.sequence.get(self.entry?)
     }
 
     /// Where a failback of this replica goes to.

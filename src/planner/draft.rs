@@ -1,7 +1,7 @@
 //! A plan while it is being put together: nodes in any order, numbered anew at the end.
 
 use crate::base::Duration;
-use crate::domain::IfFailed;
+use crate::domain::{IfFailed, Pause};
 use crate::inventory::Typical;
 use crate::plan::{Edge, Leg, LegId, Limit, LimitKind, Node, NodeId, On, SlotUse, Work};
 use std::cmp::Reverse;
@@ -82,7 +82,7 @@ impl Draft {
         let id = NodeId(count(self.nodes.len()));
         let (typical, limit) = super::estimate::times(&work, typical);
         let attempts = if matches!(work, Work::Act(_)) { super::estimate::ATTEMPTS } else { 1 };
-        self.nodes.push(Node { work, leg, typical, limit, attempts });
+        self.nodes.push(Node { work, leg, typical, limit, attempts, pause: Pause::default(), needs: None });
         id
     }
 
@@ -100,15 +100,57 @@ impl Draft {
     /// Lets all of the later nodes wait for all of the earlier ones. Many to many goes through a join, so that the number of
     /// edges stays linear.
     pub fn wire(&mut self, from: &[NodeId], to: &[NodeId], wire: Wire) {
+        let from: Vec<(NodeId, IfFailed)> = from.iter().map(|f| (*f, wire.if_failed)).collect();
+        self.wire_each(&from, to, wire);
+    }
+
+    /// The same between replicas that do not depend on each other and only meet: what may fail holds nobody up there.
+    pub fn meet(&mut self, from: &[NodeId], to: &[NodeId], wire: Wire) {
+        let mut quorums: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+        let mut all: Vec<(NodeId, IfFailed)> = Vec::with_capacity(from.len());
+        for node in from.iter().copied() {
+            let leg = self.leg_of(node);
+            let quorum = leg.and_then(|l| l.quorum);
+            let may_fail = quorum.is_some() || leg.is_some_and(|l| l.optional);
+            all.push((node, if may_fail { IfFailed::Continue } else { wire.if_failed }));
+            if let Some(quorum) = quorum {
+                quorums.entry(quorum).or_default().push(node);
+            }
+        }
+        // All of a group are waited for, and so many must have come well through.
+        for (quorum, members) in quorums {
+            let needs = self.nodes.get(quorum.index()).and_then(|n| n.needs).unwrap_or(1);
+            all.push((self.quorum(&members, wire.on, needs), wire.if_failed));
+        }
+        self.wire_each(&all, to, wire);
+    }
+
+    /// A meeting point that is done once so many of the earlier nodes are.
+    pub fn quorum(&mut self, from: &[NodeId], on: On, needs: u32) -> NodeId {
+        let join = self.node(Work::Join, None, &Typical::default());
+        if let Some(node) = self.nodes.get_mut(join.index()) {
+            node.needs = Some(needs.clamp(1, count(from.len()).max(1)));
+        }
+        for from in from {
+            self.edge(*from, join, Wire { on, ..Wire::DONE });
+        }
+        join
+    }
+
+    fn leg_of(&self, node: NodeId) -> Option<&Leg> {
+        self.legs.get(self.nodes.get(node.index())?.leg?.index())
+    }
+
+    fn wire_each(&mut self, from: &[(NodeId, IfFailed)], to: &[NodeId], wire: Wire) {
         if from.len() < 2 || to.len() < 2 {
-            for (from, to) in from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t))) {
-                self.edge(from, to, wire);
+            for ((from, if_failed), to) in from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t))) {
+                self.edge(from, to, Wire { if_failed, ..wire });
             }
             return;
         }
         let join = self.node(Work::Join, None, &Typical::default());
-        for from in from {
-            self.edge(*from, join, Wire { plus: Duration::ZERO, ..wire });
+        for (from, if_failed) in from {
+            self.edge(*from, join, Wire { plus: Duration::ZERO, if_failed: *if_failed, ..wire });
         }
         for to in to {
             self.edge(join, *to, Wire { on: On::Done, plus: wire.plus, if_failed: IfFailed::Block });
@@ -175,6 +217,7 @@ impl Draft {
             leg.first = new(leg.first);
             leg.concluded = new(leg.concluded);
             leg.last = new(leg.last);
+            leg.quorum = leg.quorum.map(new);
             for slot in &mut leg.slots {
                 slot.first = new(slot.first);
                 slot.last = new(slot.last);

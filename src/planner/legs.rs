@@ -7,7 +7,7 @@ use super::recipe;
 use crate::base::Duration;
 use crate::domain::{AtEnd, FailbackTarget, Operation, OperationKind, Role, Step, Wait};
 use crate::inventory::Typical;
-use crate::model::Otherwise;
+use crate::model::{Otherwise, Retries};
 use crate::plan::{Leg, LegId, NodeId, On, Work};
 
 /// The legs of a replica in the plan being put together.
@@ -114,7 +114,14 @@ impl<'a, 'b> Placer<'a, 'b> {
     }
 
     fn push(&mut self, work: Work) -> NodeId {
+        let acts = matches!(work, Work::Act(_));
         let node = self.draft.node(work, Some(self.id), &self.typical);
+        let retries = self.case.sequence_entry().and_then(|e| e.retries).filter(|_| acts);
+        if let (Some(Retries { attempts, pause }), Some(node)) =
+            (retries, self.draft.nodes.get_mut(node.index()))
+        {
+            (node.attempts, node.pause) = (attempts, pause);
+        }
         if let Some(before) = self.before {
             self.draft.edge(before, node, Wire::DONE);
         }
@@ -168,6 +175,8 @@ impl<'a, 'b> Placer<'a, 'b> {
             last,
             slots: Vec::new(),
             only_on_failure,
+            optional: self.case.sequence_entry().is_some_and(|e| !e.required),
+            quorum: None,
         });
         Placed { leg: self.id, first, before_stop, stop, start, before_start, concluded, last }
     }

@@ -17,7 +17,7 @@ mod tests;
 mod wiring;
 
 use crate::base::{Duration, PlanName, ReplicaName};
-use crate::domain::Condition;
+use crate::domain::{Condition, OnFailure};
 use crate::inventory::{FactName, FactRead, Inventory, Observed, read};
 use crate::model::{Desired, FailoverPlan, Subject, Workspace};
 use crate::plan::{
@@ -76,7 +76,7 @@ pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan
         traveller.placement = legs::place(&mut draft, &traveller.case, &traveller.itinerary);
         limits::limit(&mut draft, request.workspace, &traveller.case, &traveller.placement);
     }
-    wire_groups(&mut draft, &mut travellers);
+    wire_groups(&mut draft, &mut travellers, &unchanged);
     draft.number();
     let slice = selected.map(|Selected { said: (only, without), .. }| Slice {
         only: only.clone(),
@@ -164,13 +164,21 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
 }
 
 /// Draws the edges between the replicas of each failover plan, and reads the waves off them.
-fn wire_groups(draft: &mut Draft, travellers: &mut [Traveller<'_>]) {
+fn wire_groups(draft: &mut Draft, travellers: &mut [Traveller<'_>], unchanged: &[Unchanged]) {
+    let resting = unchanged.iter().filter(|u| u.why == Untouched::AlreadyThere);
+    let resting: BTreeSet<&ReplicaName> = resting.map(|u| &u.replica).collect();
+    let there = |entry: &crate::model::Entry| {
+        let count = entry.replicas.iter().filter(|r| resting.contains(r)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
     let mut groups: BTreeMap<usize, Group<'_>> = BTreeMap::new();
     for traveller in travellers.iter() {
         let (Some(plan), Some(entry)) = (traveller.case.plan, traveller.case.entry) else { continue };
-        let group = groups
-            .entry(traveller.case.position)
-            .or_insert_with(|| Group { plan, entries: vec![Vec::new(); plan.sequence.len()] });
+        let group = groups.entry(traveller.case.position).or_insert_with(|| Group {
+            plan,
+            entries: vec![Vec::new(); plan.sequence.len()],
+            there: plan.sequence.iter().map(there).collect(),
+        });
         if let Some(entry) = group.entries.get_mut(entry) {
             entry.push(traveller.placement.clone());
         }
@@ -219,6 +227,7 @@ fn finish(
     Plan {
         purpose: request.purpose.clone(),
         slice: None,
+        on_failure: OnFailure::Hold,
         observed_at: request.inventory.at,
         sites: sites(request.inventory),
         warnings: warnings(&travellers, &forecast),

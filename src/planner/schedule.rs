@@ -19,6 +19,8 @@ enum Moment {
     Free { limit: u32, by: NodeId },
     /// A node's edges are met.
     Due(NodeId),
+    /// One of the edges of a meeting point is met that needs only some of them.
+    Met { join: NodeId, by: NodeId },
 }
 
 struct Place {
@@ -65,6 +67,7 @@ pub fn walk(nodes: &[Node], edges: &[Edge], limits: &[Limit], legs: &[Leg]) -> S
         match moment {
             Moment::Free { limit, by } => walk.free(at, limit, by),
             Moment::Due(node) => walk.due(at, node),
+            Moment::Met { join, by } => walk.met(at, join, by),
         }
     }
     walk.schedule
@@ -83,7 +86,8 @@ impl Walk<'_> {
         for (position, _) in (0u32..).zip(self.nodes) {
             let node = NodeId(position);
             let incoming = self.adjacency.incoming(node);
-            self.missing.push(u32::try_from(incoming.len()).unwrap_or(u32::MAX));
+            let all = u32::try_from(incoming.len()).unwrap_or(u32::MAX);
+            self.missing.push(self.needs(node).unwrap_or(all));
             if incoming.is_empty() {
                 self.moments.push(Reverse((0, Moment::Due(node))));
             }
@@ -152,6 +156,10 @@ impl Walk<'_> {
                 On::Done => end + edge.plus.as_millis(),
                 On::Failed => continue,
             };
+            if self.needs(edge.to).is_some() {
+                self.moments.push(Reverse((met, Moment::Met { join: edge.to, by: node })));
+                continue;
+            }
             let (Some(missing), Some(earliest)) =
                 (self.missing.get_mut(edge.to.index()), self.earliest.get_mut(edge.to.index()))
             else {
@@ -163,6 +171,26 @@ impl Walk<'_> {
             *missing -= 1;
             if *missing == 0 {
                 self.moments.push(Reverse((earliest.0, Moment::Due(edge.to))));
+            }
+        }
+    }
+
+    fn needs(&self, node: NodeId) -> Option<u32> {
+        self.nodes.get(node.index()).and_then(|n| n.needs)
+    }
+
+    /// The last edge that a meeting point needs starts it; those that come later change nothing.
+    fn met(&mut self, at: u64, join: NodeId, by: NodeId) {
+        let (Some(missing), Some(earliest)) =
+            (self.missing.get_mut(join.index()), self.earliest.get_mut(join.index()))
+        else {
+            return;
+        };
+        if *missing > 0 {
+            *missing -= 1;
+            *earliest = (at, Some(by));
+            if *missing == 0 {
+                self.due(at, join);
             }
         }
     }

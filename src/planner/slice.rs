@@ -155,17 +155,19 @@ impl Slicer<'_, '_> {
                 if !sequence.of(dependency.entry).iter().any(left) {
                     continue;
                 }
+                let present =
+                    sequence.of(dependency.entry).iter().filter(|c| self.out.get(**c) == Some(&None));
+                let enough = sequence.plan.sequence.get(dependency.entry).and_then(|e| e.at_least);
+                let goes_on = enough.is_some_and(|n| present.count() >= n as usize)
+                    || dependency.if_failed == IfFailed::Continue;
                 let moving: Vec<usize> =
                     sequence.of(entry).iter().copied().filter(|c| self.moves(*c)).collect();
                 for case in moving {
-                    match dependency.if_failed {
-                        IfFailed::Continue => {
-                            self.follow(sequence, case, dependency.entry, Consequence::GoesOn)
-                        }
-                        IfFailed::Block | IfFailed::Stop => {
-                            self.follow(sequence, case, dependency.entry, Consequence::LeftOut);
-                            self.leave(case, Untouched::NeedsLeftOut);
-                        }
+                    if goes_on {
+                        self.follow(sequence, case, dependency.entry, Consequence::GoesOn);
+                    } else {
+                        self.follow(sequence, case, dependency.entry, Consequence::LeftOut);
+                        self.leave(case, Untouched::NeedsLeftOut);
                     }
                 }
             }

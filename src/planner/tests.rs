@@ -97,6 +97,9 @@ fn workspace() -> Workspace {
         delay: Duration::from_secs(60),
         after: None,
         on_failure: crate::domain::IfFailed::Block,
+        required: true,
+        at_least: None,
+        retries: None,
     };
     let plan = FailoverPlan {
         name: "shop".parse().unwrap(),

@@ -45,6 +45,8 @@ pub struct Group<'a> {
     pub plan: &'a FailoverPlan,
     /// For each entry of its sequence the replicas that change.
     pub entries: Vec<Vec<Placement>>,
+    /// For each entry how many replicas are what they shall be already.
+    pub there: Vec<u32>,
 }
 
 impl Group<'_> {
@@ -56,11 +58,37 @@ impl Group<'_> {
 
     /// Draws all edges between the replicas.
     pub fn wire(&self, draft: &mut Draft) {
+        self.quorums(draft);
         for class in Class::ALL {
             self.wire_class(draft, class);
         }
         self.wire_commits(draft);
         self.barriers(draft);
+    }
+
+    /// How many of an entry's replicas that change must come well through, where that is not all of them.
+    fn needs(&self, entry: usize) -> Option<u32> {
+        let at_least = self.plan.sequence.get(entry)?.at_least?;
+        let there = self.there.get(entry).copied().unwrap_or(0);
+        let changing = u32::try_from(self.entries.get(entry)?.len()).unwrap_or(u32::MAX);
+        let needs = at_least.saturating_sub(there);
+        (needs < changing).then_some(needs)
+    }
+
+    /// Groups of which not all are needed get a meeting point over their whole ways. Where enough are there already, all may fail.
+    fn quorums(&self, draft: &mut Draft) {
+        for (entry, placements) in self.entries.iter().enumerate() {
+            let Some(needs) = self.needs(entry) else { continue };
+            let ends: Vec<NodeId> =
+                placements.iter().filter_map(|p| p.legs.last()).map(|(_, p)| p.last).collect();
+            let quorum = (needs > 0).then(|| draft.quorum(&ends, On::Done, needs));
+            for (_, placed) in placements.iter().flat_map(|p| &p.legs) {
+                if let Some(leg) = draft.legs.get_mut(placed.leg.index()) {
+                    leg.quorum = quorum;
+                    leg.optional |= quorum.is_none();
+                }
+            }
+        }
     }
 
     fn legs(&self, entry: usize, class: Class) -> Vec<Placed> {
@@ -81,10 +109,10 @@ impl Group<'_> {
                 let (Some(earlier), Some(later)) = (legs.get(dependency.entry), legs.get(entry)) else {
                     continue;
                 };
-                forward(draft, class, earlier, later, dependency);
+                forward(draft, class, (earlier, self.needs(dependency.entry)), later, dependency);
                 if list_undo {
                     let firsts = |legs: &[Placed]| legs.iter().map(|p| p.first).collect::<Vec<_>>();
-                    draft.wire(&firsts(earlier), &firsts(later), Wire { on: On::Started, ..Wire::DONE });
+                    draft.meet(&firsts(earlier), &firsts(later), Wire { on: On::Started, ..Wire::DONE });
                 } else {
                     backward(draft, class, earlier, later);
                 }
@@ -117,7 +145,7 @@ impl Group<'_> {
         let of = |kind: OperationKind| all().flat_map(|p| &p.legs).filter(move |(k, _)| *k == kind);
         let pair = |from: Vec<NodeId>, to: Vec<NodeId>, draft: &mut Draft| {
             if from.len() > 1 {
-                draft.wire(&from, &to, Wire::DONE);
+                draft.meet(&from, &to, Wire::DONE);
             }
         };
         let planned = || of(OperationKind::PlannedFailover).filter(|(_, p)| p.stop.is_some());
@@ -149,7 +177,7 @@ impl Group<'_> {
             commits.extend(final_leg(placement).map(|(first, _)| first));
         }
         if verified.len() > 1 {
-            draft.wire(&verified, &commits, Wire::DONE);
+            draft.meet(&verified, &commits, Wire::DONE);
         }
     }
 }
@@ -164,7 +192,13 @@ fn final_leg(placement: &Placement) -> Option<(NodeId, NodeId)> {
 }
 
 /// The machines that serve from now on start in the plan's order.
-fn forward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed], dependency: Dependency) {
+fn forward(
+    draft: &mut Draft,
+    class: Class,
+    (earlier, needs): (&[Placed], Option<u32>),
+    later: &[Placed],
+    dependency: Dependency,
+) {
     let starts = |legs: &[Placed]| legs.iter().filter_map(|p| p.start).collect::<Vec<_>>();
     let ends =
         |of: fn(&Placed) -> NodeId| earlier.iter().filter(|p| p.start.is_some()).map(of).collect::<Vec<_>>();
@@ -179,7 +213,18 @@ fn forward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed]
         // Its quiet time counts from the commit.
         (_, After::Committed(_)) => (ends(ready), On::Done, Duration::ZERO),
     };
-    draft.wire(&from, &starts(later), Wire { on, plus, if_failed: dependency.if_failed });
+    let wire = Wire { on, plus, if_failed: dependency.if_failed };
+    match needs {
+        None => draft.wire(&from, &starts(later), wire),
+        // Enough of them are there already.
+        Some(0) => {}
+        // As soon as so many are, the others are not waited for.
+        Some(needs) if !from.is_empty() => {
+            let quorum = draft.quorum(&from, on, needs);
+            draft.wire(&[quorum], &starts(later), Wire { on: On::Done, ..wire });
+        }
+        Some(_) => {}
+    }
 }
 
 /// The machines that served until now stop against the plan's order: what depends on another one goes first.
@@ -191,5 +236,5 @@ fn backward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed
     };
     let from: Vec<NodeId> = later.iter().filter_map(|p| p.stop).collect();
     let to: Vec<NodeId> = earlier.iter().filter_map(stops).collect();
-    draft.wire(&from, &to, Wire { if_failed: IfFailed::Block, ..Wire::DONE });
+    draft.meet(&from, &to, Wire { if_failed: IfFailed::Block, ..Wire::DONE });
 }

@@ -6,7 +6,7 @@ use crate::domain::{AtEnd, Wait};
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::rehearsal::times::waited;
-use crate::run::{Event, FailedWhy, How, IllegalEvent, Progress, Runner, Status, StopWhy, outcome, pause};
+use crate::run::{Event, FailedWhy, How, IllegalEvent, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -152,8 +152,10 @@ impl Walk<'_> {
             (None, false) => {
                 let failure = Failure::Failed("as rehearsed".to_owned());
                 let attempts = self.progress.attempts(node);
-                if attempts < found.map_or(1, |n| n.attempts) {
-                    Event::Retrying { node, failure, at: self.now.after(pause(attempts)) }
+                let (allowed, pause) =
+                    found.map_or((1, Duration::ZERO), |n| (n.attempts, n.pause.after(attempts)));
+                if attempts < allowed {
+                    Event::Retrying { node, failure, at: self.now.after(pause) }
                 } else {
                     Event::Failed { node, why: FailedWhy::Action(failure) }
                 }

@@ -42,7 +42,7 @@ pub fn plan(plan: &Plan) -> Value {
         .map(|u| json!({ "replica": u.replica, "now": condition(&u.now), "why": u.why, "text": words::untouched(u.why) }))
         .collect();
     json!({
-        "format": FORMAT, "type": "plan", "purpose": plan.purpose.to_string(), "slice": plan.slice, "observedAt": plan.observed_at,
+        "format": FORMAT, "type": "plan", "purpose": plan.purpose.to_string(), "slice": plan.slice, "onFailure": plan.on_failure, "observedAt": plan.observed_at,
         "sites": plan.sites, "changes": !plan.is_empty(), "members": members, "unchanged": unchanged,
         "steps": plan.node_ids().map(|id| step(plan, id)).collect::<Vec<_>>(),
         "edges": plan.edges, "limits": plan.limits, "warnings": plan.warnings, "forecast": plan.forecast,
@@ -54,13 +54,13 @@ fn step(plan: &Plan, id: NodeId) -> Value {
     let (kind, text) = match &node.work {
         Work::Act(step) => ("action", words::action(&step.action)),
         Work::Wait(wait) => ("wait", words::wait(wait)),
-        Work::Join => ("join", "all of these".to_owned()),
+        Work::Join => ("join", words::join(node.needs)),
     };
     let leg = node.leg.and_then(|l| plan.leg(l));
     json!({
         "id": id.0, "name": plan.node_name(id), "kind": kind, "text": text,
         "replica": leg.map(|l| &l.replica), "operation": leg.map(|l| l.operation.kind().name()),
-        "typical": node.typical, "limit": node.limit, "attempts": node.attempts,
+        "typical": node.typical, "limit": node.limit, "attempts": node.attempts, "pause": node.pause,
         "irreversible": matches!(&node.work, Work::Act(s) if s.action.irreversible()),
     })
 }

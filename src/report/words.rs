@@ -348,6 +348,12 @@ pub fn purpose(plan: &Plan) -> String {
     format!("{}{part}", plan.purpose)
 }
 
+/// A meeting point.
+#[must_use]
+pub fn join(needs: Option<u32>) -> String {
+    needs.map_or_else(|| "all of these".to_owned(), |n| format!("{n} of these"))
+}
+
 /// A slice as it was asked for: `only web-*, without web-02`.
 #[must_use]
 pub fn slice(slice: &Slice) -> String {

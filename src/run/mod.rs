@@ -4,7 +4,6 @@ pub mod event;
 pub mod outcome;
 mod places;
 pub mod progress;
-pub mod retry;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
@@ -13,4 +12,3 @@ mod tests;
 pub use event::{Event, FailedWhy, How, IllegalEvent, Runner, StopWhy, Wish};
 pub use outcome::{NotRun, Outcome, Summary, outcome};
 pub use progress::{Next, Progress, Status};
-pub use retry::pause;

@@ -1,5 +1,7 @@
 //! The fold: from the events of a run to what is done, what may start now, and what will not run any more.
 
+mod answers;
+
 use crate::base::{Duration, Timestamp};
 use crate::domain::IfFailed;
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
@@ -8,8 +10,6 @@ use crate::run::outcome::Outcome;
 use crate::run::places::Places;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-mod answers;
 
 /// What has become of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct Progress {
     went_on: BTreeSet<NodeId>,
     /// Derived from the above: how many edges each node still waits for, from when on it may start, and who could start.
     missing: Vec<u32>,
+    /// How many edges of a meeting point may still fail.
+    spare: Vec<u32>,
     not_before: Vec<Timestamp>,
     due: BTreeSet<NodeId>,
     passed_over: BTreeSet<NodeId>,
@@ -95,6 +97,7 @@ impl Progress {
             by_hand: BTreeSet::new(),
             went_on: BTreeSet::new(),
             missing: Vec::new(),
+            spare: Vec::new(),
             not_before: Vec::new(),
             due: BTreeSet::new(),
             passed_over: BTreeSet::new(),
@@ -372,8 +375,10 @@ impl Progress {
         self.must_stop = None;
         self.not_before = vec![Timestamp::from_millis(i64::MIN); plan.nodes.len()];
         let adjacency = Arc::clone(&self.adjacency);
-        self.missing =
-            plan.node_ids().map(|n| u32::try_from(adjacency.incoming(n).len()).unwrap_or(u32::MAX)).collect();
+        let has = |n: NodeId| u32::try_from(adjacency.incoming(n).len()).unwrap_or(u32::MAX);
+        let needs = |n: NodeId| plan.node(n).and_then(|node| node.needs).unwrap_or_else(|| has(n));
+        self.missing = plan.node_ids().map(needs).collect();
+        self.spare = plan.node_ids().map(|n| has(n).saturating_sub(needs(n))).collect();
         for (status, node) in self.status.iter_mut().zip(&plan.nodes) {
             if matches!(status, Status::Blocked(_) | Status::NotNeeded) || node.work == Work::Join {
                 *status = Status::Pending;
@@ -490,7 +495,9 @@ impl Progress {
                         if if_failed == IfFailed::Stop && !self.known.contains(&root) {
                             self.must_stop.get_or_insert(root);
                         }
-                        if self.status(edge.to) == Status::Pending {
+                        if self.spares(edge.to) {
+                            self.passed_over.insert(root);
+                        } else if self.status(edge.to) == Status::Pending {
                             self.due.remove(&edge.to);
                             self.set(edge.to, Status::Blocked(root));
                             open.push(edge.to);
@@ -498,6 +505,17 @@ impl Progress {
                     }
                 }
             }
+        }
+    }
+
+    /// Whether a meeting point can do without one edge more.
+    fn spares(&mut self, node: NodeId) -> bool {
+        match self.spare.get_mut(node.index()) {
+            Some(spare) if *spare > 0 => {
+                *spare -= 1;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Plans built by hand, for the tests of run, journal and engine.
 
 use crate::base::{Duration, ReplicaName, Timestamp};
-use crate::domain::{Action, IfFailed, Operation, Role, State, Step, VmRef, Wait};
+use crate::domain::{Action, IfFailed, OnFailure, Operation, Pause, Role, State, Step, VmRef, Wait};
 use crate::plan::{
     Edge, Forecast, Leg, LegId, Limit, LimitKind, Node, NodeId, On, Plan, Purpose, SlotUse, Why, Work,
 };
@@ -26,6 +26,8 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
         typical: Duration::from_secs(1),
         limit: Duration::from_secs(60),
         attempts: 3,
+        pause: Pause::default(),
+        needs: None,
     });
     let nodes: Vec<Node> = nodes.collect();
     let leg = |i: usize| {
@@ -41,6 +43,8 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
             last: node,
             slots: Vec::new(),
             only_on_failure: false,
+            optional: false,
+            quorum: None,
         }
     };
     let vm =
@@ -50,6 +54,7 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
     Plan {
         purpose: Purpose::Replicate,
         slice: None,
+        on_failure: OnFailure::Hold,
         observed_at: Timestamp::from_millis(0),
         sites: Vec::new(),
         members: Vec::new(),

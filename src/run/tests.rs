@@ -264,6 +264,72 @@ fn nothing_happens_in_a_run_that_is_over() {
     assert_eq!(may_start(&stopped, 9), [0], "a run that was stopped is not over");
 }
 
+/// Three replicas of which two are needed, something that waits for them, and a meeting point over their whole ways.
+fn two_of_three(if_failed: IfFailed) -> Plan {
+    let works = vec![act(0), act(1), act(2), Work::Join, act(4)];
+    let mut three = plan(works, vec![done(0, 3), done(1, 3), done(2, 3), edge(3, 4, On::Done, if_failed)]);
+    three.nodes[3].needs = Some(2);
+    for leg in &mut three.legs[..3] {
+        leg.quorum = Some(NodeId(3));
+    }
+    three
+}
+
+#[test]
+fn what_waits_for_some_of_a_group_goes_on_as_soon_as_so_many_are_there() {
+    let block = || two_of_three(IfFailed::Block);
+    assert!(may_start(&fold(block(), &[intended(0), intended(1), intended(2), settled(2)]), 99).is_empty());
+    let two = [intended(0), intended(1), intended(2), settled(2), settled(0)];
+    assert_eq!(may_start(&fold(block(), &two), 99), [4], "the third one is not waited for");
+    assert_eq!(may_start(&fold(block(), &[&two[..], &[taken()]].concat()), 99), [4], "nor after a resume");
+    let late = fold(block(), &[&two[..], &[intended(4), settled(4), failed(1)]].concat());
+    assert_eq!(outcome(&late, false), Outcome::CompletedWithExceptions);
+    assert_eq!(late.summary().exceptions, [NodeId(1)]);
+    let early = [intended(0), intended(1), intended(2), failed(1), settled(0), settled(2)];
+    assert_eq!(may_start(&fold(block(), &early), 99), [4], "one may fail");
+    let all = [&early[..], &[intended(4), settled(4)]].concat();
+    assert_eq!(outcome(&fold(block(), &all), false), Outcome::CompletedWithExceptions);
+}
+
+#[test]
+fn too_few_of_a_group_are_what_its_edges_say_of_a_failure() {
+    let events = [intended(0), intended(1), intended(2), failed(1), settled(0), failed(2)];
+    let blocked = fold(two_of_three(IfFailed::Block), &events);
+    assert_eq!(blocked.status(NodeId(4)), Status::Blocked(NodeId(2)));
+    assert_eq!(outcome(&blocked, false), Outcome::Failed);
+    let again = fold(
+        two_of_three(IfFailed::Block),
+        &[&events[..], &[taken(), reopened(2), intended(2), settled(2)]].concat(),
+    );
+    assert_eq!(may_start(&again, 99), [4], "what failed and was tried again counts");
+    let goes_on = fold(two_of_three(IfFailed::Continue), &events);
+    assert_eq!(may_start(&goes_on, 99), [4]);
+    assert_eq!(outcome(&goes_on, false), Outcome::Failed, "the group is not there all the same");
+    let stops = fold(two_of_three(IfFailed::Stop), &events);
+    assert_eq!(stops.must_stop(), Some(NodeId(2)));
+}
+
+#[test]
+fn what_may_fail_is_an_exception_unless_something_required_did_not_run_because_of_it() {
+    let optional = |edges| {
+        let mut plan = plan(acts(3), edges);
+        plan.legs[0].optional = true;
+        plan
+    };
+    let events = [intended(0), failed(0), intended(2), settled(2)];
+    let goes_on = || vec![edge(0, 1, On::Done, IfFailed::Continue)];
+    let on = fold(optional(goes_on()), &[&events[..], &[intended(1), settled(1)]].concat());
+    assert_eq!(outcome(&on, false), Outcome::CompletedWithExceptions);
+    assert_eq!(on.summary().exceptions, [NodeId(0)]);
+    let held = fold(optional(vec![done(0, 1)]), &events);
+    assert_eq!(outcome(&held, false), Outcome::Failed, "node 1 is required and did not run");
+    let mut both = optional(vec![done(0, 1)]);
+    both.legs[1].optional = true;
+    assert_eq!(outcome(&fold(both, &events), false), Outcome::CompletedWithExceptions);
+    let doubt = fold(optional(goes_on()), &[intended(0), doubt(0)]);
+    assert_eq!(outcome(&doubt, false), Outcome::InDoubt, "nobody knows what it is");
+}
+
 /// What becomes of a node that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {

@@ -103,3 +103,29 @@ fn what_init_writes_runs_at_once() {
     let again = place.run(&["init", "ours", "--format", "json"]).ends(1);
     assert_eq!(again.codes(), ["LB0813"]);
 }
+
+#[test]
+fn the_guarded_shop_opens_with_what_it_needs_and_goes_back_where_it_cannot() {
+    let place = Place::example("guarded");
+    let fails = |replica: &str, action: &str| {
+        place.run(&["sim", "fault", "fails", "--replica", replica, "--action", action]).ends(0);
+    };
+    let said = place.run(&["plan", "evacuate"]).ends(0);
+    assert!(said.err.contains("warning[LB0605]: between web-02"), "{}", said.err);
+    assert!(said.out.contains("  ? may fail, which is an exception then: cache-01\n"), "{}", said.out);
+    place.run(&["apply", "evacuate", "--only", "app-01", "--confirm", "evacuate"]).ends(0);
+    let up = |state: &str| place.states().into_iter().filter(|(_, s)| s == state).count();
+    assert_eq!(up("Failover"), 2, "app-01 and the database that it needs");
+    place.apply("return");
+    fails("cache-01", "create-point");
+    fails("app-02", "power-on");
+    place.run(&["apply", "evacuate", "--confirm", "evacuate"]).ends(10);
+    assert_eq!(up("Failover"), 4, "one app is enough, and the cache may fail");
+    place.run(&["sim", "heal"]).ends(0);
+    place.apply("evacuate");
+    place.all_are("Failover");
+    place.apply("return");
+    fails("web-01", "hold");
+    place.run(&["apply", "evacuate", "--confirm", "evacuate", "--confirm-undo", "evacuate"]).ends(3);
+    place.all_are("Ready");
+}

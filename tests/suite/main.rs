@@ -6,6 +6,7 @@ mod back;
 mod commands;
 mod crash;
 mod examples;
+mod failure;
 mod faults;
 mod import;
 mod over;

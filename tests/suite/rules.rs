@@ -92,6 +92,7 @@ fn an_edge_that_waits_for_less_or_goes_on_gives_no_order() {
         ("is: started", 1, "`web` waits only until `app-01` is started"),
         ("is: ready, ifFailed: continue", 1, "`web` goes on where `app-01` fails"),
         ("is: ready, ifFailed: stop", 0, ""),
+        ("is: ready, plus: 5s", 0, ""),
     ] {
         let place = ruled(&rule);
         place.edit("plan.yaml", "{ replica: app-01, is: ready }", &format!("{{ replica: app-01, {edge} }}"));
@@ -154,13 +155,21 @@ fn what_goes_down_together_is_counted_in_every_moment_that_the_plan_allows() {
 
 #[test]
 fn an_order_between_outages_keeps_them_apart() {
+    let group = "    - group: web\n      replicas: { labels: { tier: web } }\n      after: [{ replica: app-01, is: ready }]";
+    for (edge, code) in [("is: ready", 0), ("is: started", 9), ("is: ready, ifFailed: continue", 9)] {
+        let place = ruled(&most(1, ""));
+        let two = format!(
+            "    - {{ replica: web-01 }}\n    - {{ replica: web-02, after: [{{ replica: web-01, {edge} }}] }}"
+        );
+        place.edit("plan.yaml", group, &two);
+        place.edit("plan.yaml", "  sequence:", "  source: power-off\n  sequence:");
+        // Each source is powered off when it is its replica's turn.
+        place.run(&["plan", "disaster-shop"]).ends(code);
+    }
     let place = ruled(&most(1, ""));
-    // The second one is undone as soon as the first one is back: an undo stops against the order, so each is down by itself.
-    place.edit("plan.yaml", "    - group: web\n      replicas: { labels: { tier: web } }\n      after: [{ replica: app-01, is: ready }]", "    - { replica: web-01 }\n    - { replica: web-02, after: [{ replica: web-01, is: ready }] }");
-    // An unplanned failover stops nothing, so nothing is down that was not.
-    place.apply("disaster-shop");
-    let all = found(&place.run(&["plan", "undo-shop", "--format", "json"]).ends(9));
-    assert!(all[0].1.contains("2 of 2 replicas may be down"), "{all:?}");
+    place.edit("plan.yaml", "  sequence:", "  source: power-off\n  sequence:");
+    let all = found(&place.run(&["plan", "disaster-shop", "--format", "json"]).ends(9));
+    assert!(all[0].1.ends_with("2 of 2 replicas may be down; 1 is allowed"), "{all:?}");
 }
 
 #[test]
@@ -267,4 +276,23 @@ fn a_rule_that_cannot_be_read_or_selects_nothing_is_an_error_at_its_place() {
     }
     let all = validated(&ruled(&(whole.clone() + &whole)), 1);
     assert_eq!(all[0].0, "LB0607");
+}
+
+#[test]
+fn a_group_of_which_some_are_enough_keeps_nobody_back_for_the_others() {
+    let place = ruled(&before("{ names: [web-*] }", "{ names: [app-01] }", "ready"));
+    let sequence = |more: &str| {
+        let head = "apiVersion: lifeboat/v1\nkind: FailoverPlan\nmetadata: { name: shop }\nspec:\n  objectives: { rto: 10m }\n  sequence:\n";
+        let web = format!("    - {{ group: web, replicas: {{ names: [web-*] }}{more} }}\n");
+        let rest = "    - { replica: app-01, after: [{ group: web }] }\n    - { replica: db-01 }\n    - { replica: cache-01 }\n";
+        place.write("plan.yaml", &format!("{head}{web}{rest}"));
+    };
+    for enough in ["", ", atLeast: 2"] {
+        sequence(enough);
+        assert_eq!(validated(&place, 0), []);
+        place.run(&["plan", "evacuate-shop"]).ends(0);
+    }
+    sequence(", atLeast: 1");
+    let all = validated(&place, 1);
+    assert!(all[0].1.ends_with("`app-01` goes on once 1 of `web` are there"), "{all:?}");
 }

@@ -51,7 +51,11 @@ fn a_slice_is_carried_out_named_in_its_record_and_followed_by_the_rest() {
     let place = shop();
     let said = place.run(&["plan", "evacuate-shop", "--only", "app-*"]).ends(0);
     assert!(said.out.starts_with("Runbook evacuate-shop, only app-*"), "{}", said.out);
-    assert!(said.out.contains("  ~ web-01 stays where it is, and it waits for web"), "{}", said.out);
+    assert!(
+        said.out.contains("  ~ web-01 stays where it is, and it waits for app-01, which moves"),
+        "{}",
+        said.out
+    );
     assert!(said.out.ends_with("Next: lifeboat apply evacuate-shop --only 'app-*'\n"), "{}", said.out);
     let said =
         place.run(&["apply", "evacuate-shop", "--only", "app-*", "--confirm", "evacuate-shop"]).ends(0);

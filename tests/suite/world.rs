@@ -95,6 +95,9 @@ pub fn workspace() -> Workspace {
         delay: Duration::from_secs(60),
         after: None,
         on_failure: IfFailed::Block,
+        required: true,
+        at_least: None,
+        retries: None,
     };
     let plan = FailoverPlan {
         name: "shop".parse().unwrap(),

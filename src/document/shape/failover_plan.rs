@@ -1,6 +1,7 @@
 //! `kind: FailoverPlan`.
 
 use super::Selection;
+use super::bounds::Bounded;
 use super::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,6 +23,8 @@ pub struct FailoverPlanSpec {
     pub undo_order: Option<UndoOrderWord>,
     /// What happens to a running source in an unplanned failover. Default leave.
     pub source: Option<SourceWord>,
+    /// How often an action is tried again, for all entries. Default twice, after 2s and 4s.
+    pub retries: Option<Retries>,
     /// The entries. Each follows the one before it, its delay after that one's start, unless it says `after`.
     pub sequence: Vec<Entry>,
 }
@@ -62,6 +65,24 @@ pub struct Entry {
     pub after: Option<Vec<After>>,
     /// What happens to what waits for this entry where it fails. Default block.
     pub on_failure: Option<IfFailedWord>,
+    /// Whether the run fails where it fails. Without it, its failure is an exception, and what waits for it goes on. Default true.
+    pub required: Option<bool>,
+    /// Of a group: how many must come up. Once so many are, what waits for the group goes on. Default all.
+    pub at_least: Option<NonZeroU32>,
+    /// How often an action of it is tried again. Default what the plan says.
+    pub retries: Option<Retries>,
+}
+
+/// How often an action is tried again that failed without an effect.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retries {
+    /// How often at most.
+    pub count: Bounded<0, 20>,
+    /// How long it is waited before the first time. Default 2s.
+    pub every: Option<String>,
+    /// How many times as long each further pause is, up to 10m. Default 2.
+    pub factor: Option<Bounded<1, 10>>,
 }
 
 /// An entry that is waited for: exactly one of `replica` and `group`.

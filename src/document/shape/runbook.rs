@@ -2,16 +2,18 @@
 
 use super::Selection;
 use super::bounds::NonEmpty;
-use super::words::{KeepWord, OtherwiseWord, StateWord, ViaWord};
+use super::words::{KeepWord, OnFailureWord, OtherwiseWord, StateWord, ViaWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A named desired end state.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RunbookSpec {
     /// What shall be, on what terms.
     pub desired: Vec<Desired>,
+    /// What is done where a run of it ends with a failure. Default hold.
+    pub on_failure: Option<OnFailureWord>,
 }
 
 /// A desired state of exactly one of `plan`, `replica` and `replicas`.

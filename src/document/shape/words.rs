@@ -53,6 +53,13 @@ words! {
         /// Nothing new starts in the whole run.
         Stop,
     }
+    /// What is done where a run ends with a failure.
+    OnFailureWord "camelCase" {
+        /// Everything stays where it is, and a person decides.
+        Hold,
+        /// The way back is shown, and carried out where that was confirmed in advance.
+        Undo,
+    }
     /// How bad it is where a rule is broken.
     SeverityWord "camelCase" {
         /// The plan is refused.

@@ -93,6 +93,8 @@ struct Edge {
     /// What is waited for; `None` for the start alone, by the order of the list.
     is: Option<Is>,
     if_failed: IfFailed,
+    /// How many of `from` are enough, where that is not all of them.
+    enough: Option<u32>,
     /// Its position in `after`.
     after: Option<usize>,
 }
@@ -104,7 +106,12 @@ impl Edge {
             (Some(Is::Ready | Is::Committed), _) | (Some(Is::Started), Is::Started) => true,
             (Some(Is::Started), Is::Ready | Is::Committed) | (None, _) => false,
         };
-        far && self.holds()
+        far && self.holds() && self.enough.is_none()
+    }
+
+    /// Whether it would keep `to` back if all of `from` were needed.
+    fn keeps_once_whole(&self, is: Is) -> bool {
+        self.enough.is_some() && Self { enough: None, ..*self }.keeps(is)
     }
 
     /// Whether `to` stays where it is when `from` does not come up.
@@ -119,17 +126,22 @@ impl Edge {
 /// The edges of a plan, by the entry that they leave.
 fn edges(plan: &FailoverPlan) -> BTreeMap<usize, Vec<Edge>> {
     let mut found = Vec::new();
+    let enough = |from: usize| {
+        let entry = plan.sequence.get(from)?;
+        entry.at_least.filter(|n| (*n as usize) < entry.replicas.len())
+    };
     for (to, entry) in plan.sequence.iter().enumerate() {
         match &entry.after {
             None => found.extend(to.checked_sub(1).and_then(|from| {
                 let if_failed = plan.sequence.get(from)?.on_failure;
-                Some(Edge { from, to, is: None, if_failed, after: None })
+                Some(Edge { from, to, is: None, if_failed, enough: enough(from), after: None })
             })),
             Some(after) => found.extend(after.iter().enumerate().map(|(i, a)| Edge {
                 from: a.entry,
                 to,
                 is: Some(a.is),
                 if_failed: a.if_failed,
+                enough: enough(a.entry),
                 after: Some(i),
             })),
         }
@@ -244,6 +256,10 @@ fn gap(
         None => entry.to_vec(),
     };
     let (text, label) = match (weak.holds(), weak.is) {
+        (true, Some(_)) if weak.keeps_once_whole(is) => {
+            let enough = weak.enough.unwrap_or(0);
+            (format!("`{later}` goes on once {enough} of `{earlier}` are there"), "it waits for some of them")
+        }
         (false, _) => (format!("`{later}` goes on where `{earlier}` fails"), "it goes on all the same"),
         (true, None) => (
             format!("`{later}` follows `{earlier}` by the list alone, a delay after its start"),

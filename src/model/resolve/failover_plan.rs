@@ -7,10 +7,11 @@ use crate::diag::{Code, Finding};
 use crate::document::Key;
 use crate::document::check::nearest;
 use crate::document::shape::FailoverPlanDocument;
+use crate::document::shape::bounds::Bounded;
 use crate::document::shape::failover_plan as raw;
 use crate::document::shape::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
-use crate::domain::IfFailed;
-use crate::model::{After, Entry, FailoverPlan, Is, Slot, SourceTreatment, UndoOrder};
+use crate::domain::{IfFailed, Pause};
+use crate::model::{After, Entry, FailoverPlan, Is, Retries, Slot, SourceTreatment, UndoOrder};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -39,8 +40,10 @@ pub fn resolve(
         reader.find(finding.at(Some(reader.at(&SEQUENCE)), "nothing to fail over"));
     }
     let mut sequence = Vec::with_capacity(spec.sequence.len());
+    let all = spec.retries.as_ref().map(|r| retries(reader, r, &[Key::Name("spec"), Key::Name("retries")]));
     for (position, raw) in spec.sequence.iter().enumerate() {
-        sequence.push(entry(reader, raw, position, labels));
+        let entry = entry(reader, raw, position, labels);
+        sequence.push(entry.map(|entry| Entry { retries: entry.retries.or(all), ..entry }));
     }
     last_delay(reader, &spec.sequence);
     twice(reader, &sequence);
@@ -104,8 +107,46 @@ fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &La
         }
     };
     let name: Option<EntryName> = reader.name(text, &key(which));
-    let on_failure = raw.on_failure.map_or(IfFailed::Block, if_failed);
-    Some(Entry { name: name?, replicas, delay, after: None, on_failure })
+    let required = raw.required.unwrap_or(true);
+    // What may fail holds nobody up.
+    let usual = if required { IfFailed::Block } else { IfFailed::Continue };
+    let on_failure = raw.on_failure.map_or(usual, if_failed);
+    if !required && on_failure != IfFailed::Continue {
+        let place = |name| Some(reader.at(&[&here[..], &[Key::KeyOf(name)]].concat()));
+        let finding = Finding::new(
+            Code::FailureUnfit,
+            format!("`{text}` may fail, and its failure holds others up"),
+        )
+        .at(place("onFailure"), "what waits for it does not start")
+        .at(place("required"), "and it may fail")
+        .help("take one of the two out; an edge that cannot go on without it says `ifFailed: block` itself");
+        reader.find(finding);
+    }
+    let at_least = at_least(reader, raw, replicas.len(), &here);
+    let retries = raw.retries.as_ref().map(|r| retries(reader, r, &key("retries")));
+    Some(Entry { name: name?, replicas, delay, after: None, on_failure, required, at_least, retries })
+}
+
+/// How many of a group are needed.
+fn at_least(reader: &mut Reader<'_>, raw: &raw::Entry, count: usize, here: &[Key<'_>]) -> Option<u32> {
+    let needed = raw.at_least?.get();
+    let message = match raw.group {
+        None => "`atLeast` says something of a group, and this entry is one replica".to_owned(),
+        // Of a group whose replicas are not known another finding tells.
+        Some(_) if count == 0 || needed as usize <= count => return Some(needed),
+        Some(_) => format!("at least {needed} of a group of {count} can never come up"),
+    };
+    let place = reader.at(&[here, &[Key::KeyOf("atLeast")]].concat());
+    reader.find(Finding::new(Code::FailureUnfit, message).at(Some(place), "here"));
+    None
+}
+
+/// How often an action is tried.
+fn retries(reader: &mut Reader<'_>, raw: &raw::Retries, path: &[Key<'_>]) -> Retries {
+    let usual = Pause::default();
+    let every = reader.duration(raw.every.as_deref(), usual.every, &[path, &[Key::Name("every")]].concat());
+    let factor = raw.factor.map_or(usual.factor, Bounded::get);
+    Retries { attempts: raw.count.get() + 1, pause: Pause { every, factor } }
 }
 
 /// What is waited for; ready where nothing is said.

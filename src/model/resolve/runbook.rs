@@ -6,9 +6,9 @@ use crate::base::{Duration, PointId, ReplicaName};
 use crate::diag::{Code, Finding};
 use crate::document::shape::RunbookDocument;
 use crate::document::shape::runbook::{self as raw, Failback, PointWord, SwitchoverWord, TargetWord};
-use crate::document::shape::words::{KeepWord, OtherwiseWord, StateWord, ViaWord};
+use crate::document::shape::words::{KeepWord, OnFailureWord, OtherwiseWord, StateWord, ViaWord};
 use crate::document::{Key, Kind};
-use crate::domain::{FailbackTarget, State, Switchover};
+use crate::domain::{FailbackTarget, OnFailure, State, Switchover};
 use crate::model::{
     Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via, Workspace,
 };
@@ -33,7 +33,11 @@ pub fn resolve(
         desired.extend(one(reader, raw, &path, labels));
     }
     twice(reader, &desired, workspace);
-    let runbook = Runbook { name: name?, desired };
+    let on_failure = match raw.spec.on_failure {
+        None | Some(OnFailureWord::Hold) => OnFailure::Hold,
+        Some(OnFailureWord::Undo) => OnFailure::Undo,
+    };
+    let runbook = Runbook { name: name?, desired, on_failure };
     reader.sound().then_some(runbook)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Options, steps};
 use crate::base::{Duration, ReplicaName};
-use crate::domain::{Condition, Loss, LossKind, OperationKind, State, Wait};
+use crate::domain::{Condition, Loss, LossKind, OnFailure, OperationKind, State, Wait};
 use crate::plan::{
     Consequence, Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work,
 };
@@ -317,6 +317,17 @@ fn marks(plan: &Plan, text: &mut String) {
             "  > at {at}, before {before}, until a person gives the word for the switchover: {}{more}\n",
             first.replica
         ));
+    }
+    let optional: BTreeSet<&str> =
+        plan.legs.iter().filter(|l| l.optional).map(|l| l.replica.as_str()).collect();
+    if !optional.is_empty() {
+        let more = optional.len().checked_sub(LOSSES).filter(|n| *n > 0);
+        let more = more.map_or_else(String::new, |n| format!(" and {n} more"));
+        let names: Vec<&str> = optional.into_iter().take(LOSSES).collect();
+        text.push_str(&format!("  ? may fail, which is an exception then: {}{more}\n", names.join(", ")));
+    }
+    if plan.on_failure == OnFailure::Undo {
+        text.push_str("  < where it fails, the way back is shown; --confirm-undo has it carried out\n");
     }
     match plan.forecast.no_return.and_then(|node| Some((node, plan.node(node)?))) {
         Some((id, node)) => text.push_str(&format!("  ^ {}\n", no_return(plan, id, node))),

@@ -26,7 +26,7 @@ pub fn list(plan: &Plan, room: Option<usize>) -> String {
         let what = match &node.work {
             Work::Act(step) => format!("{}: {}", step.replica, words::action(&step.action)),
             Work::Wait(wait) => format!("wait: {}", words::wait(wait)),
-            Work::Join => "all of these".to_owned(),
+            Work::Join => words::join(node.needs),
         };
         let irreversible = matches!(&node.work, Work::Act(step) if step.action.irreversible());
         let mark = if irreversible { '^' } else { ' ' };

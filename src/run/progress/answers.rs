@@ -1,8 +1,9 @@
-//! Failures and what answers them: what the plan goes on in spite of, what may be tried again; and the numbers of it all.
+//! Failures and what answers them: what the plan goes on in spite of, what may fail, what may be tried again; and the numbers of it all.
 
 use super::{Progress, Status};
 use crate::plan::{NodeId, On, Work};
 use crate::run::outcome::{NotRun, Summary};
+use std::collections::BTreeSet;
 
 impl Progress {
     /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
@@ -10,6 +11,18 @@ impl Progress {
     pub fn is_answered(&self, node: NodeId) -> bool {
         self.edges(node).iter().any(|e| e.on == On::Failed)
             || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
+            || self.may_fail(node)
+    }
+
+    /// Whether a node belongs to what may fail, and nothing that is required did not run because of it.
+    fn may_fail(&self, node: NodeId) -> bool {
+        let mut blocked = self.nodes(|s| s == Status::Blocked(node));
+        self.is_optional(node) && blocked.all(|n| self.is_join(n) || self.is_optional(n))
+    }
+
+    fn is_optional(&self, node: NodeId) -> bool {
+        let leg = self.plan.node(node).and_then(|n| n.leg).and_then(|l| self.plan.leg(l));
+        leg.is_some_and(|l| l.optional || l.quorum.is_some_and(|q| self.status(q) == Status::Done))
     }
 
     /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
@@ -45,7 +58,10 @@ impl Progress {
                 }
             }
         }
-        summary.exceptions = (&(&self.by_hand | &self.passed_over) | &self.went_on).into_iter().collect();
+        let excused = summary.failed.iter().copied().filter(|n| self.may_fail(*n));
+        let exceptions: BTreeSet<NodeId> =
+            (&(&self.by_hand | &self.passed_over) | &self.went_on).into_iter().chain(excused).collect();
+        summary.exceptions = exceptions.into_iter().collect();
         summary
     }
 }

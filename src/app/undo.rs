@@ -1,0 +1,87 @@
+//! `onFailure: undo`: what becomes of a run that ended with a failure. The way back is a plan of its own, made from what is observed
+//! then; it is shown in any case, and carried out only where a person gave the word for it before the run began.
+
+use super::abort::{Ask, abort, shown};
+use super::{Answer, Desk, Exit, Said, Screen};
+use crate::base::RunId;
+use crate::diag::{Code, Finding};
+use crate::domain::OnFailure;
+use crate::plan::Plan;
+
+/// Looks at the word that was given in advance.
+///
+/// # Errors
+/// A word for another plan, or for one that stays where it is.
+pub fn agreed(plan: &Plan, word: Option<&str>) -> Result<(), Box<Answer>> {
+    let Some(word) = word.map(str::trim) else { return Ok(()) };
+    let name = plan.purpose.to_string();
+    let (message, help) = match plan.on_failure {
+        OnFailure::Hold => (
+            format!("the way back of {name} is not asked for, so there is nothing to confirm"),
+            "say `onFailure: undo` in the runbook, or leave `--confirm-undo` out; nothing was changed"
+                .to_owned(),
+        ),
+        OnFailure::Undo if word != name => (
+            format!("`{word}` is not the name of what would be undone, `{name}`"),
+            format!("say `--confirm-undo {name}`; nothing was changed"),
+        ),
+        OnFailure::Undo => return Ok(()),
+    };
+    Err(Answer::stop(Exit::Gated, Finding::new(Code::ConfirmMismatch, message).help(help)))
+}
+
+/// What is done after a run that ended so. The exit code stays that of the failure where the way back was gone to its end: what was asked for is not there.
+pub async fn after(
+    desk: &Desk,
+    on_failure: OnFailure,
+    run: &RunId,
+    word: Option<String>,
+    mut said: Answer,
+    screen: &mut dyn Screen,
+) -> Said {
+    if said.exit != Exit::Failed || on_failure == OnFailure::Hold {
+        return Ok(said);
+    }
+    let name = run.to_string();
+    let back = match word {
+        None => shown(desk, run).await,
+        Some(_) => {
+            screen.line(&format!(
+                "the run has failed, and its way back was confirmed in advance: abort-{name}"
+            ));
+            let ask = Ask { run: name.clone(), confirm: Some(format!("abort-{name}")), close: None };
+            // A way back is a run as well, and it asks for no way back of its own.
+            let back = Box::pin(abort(desk, &ask, screen)).await;
+            if let Ok(back) = &back {
+                told(&mut said, back, &name);
+            }
+            back
+        }
+    };
+    match back {
+        Ok(back) => {
+            said.human.push_str(&format!("\n{}", back.human));
+            if let Some(json) = said.json.as_object_mut() {
+                json.insert("back".to_owned(), back.json);
+            }
+            said.findings.extend(back.findings);
+        }
+        Err(early) => {
+            // Why there is no way back, or why it ended early, beside what had failed.
+            said.exit = early.exit;
+            said.findings.extend(early.findings);
+            said.sources = early.sources;
+        }
+    }
+    Ok(said)
+}
+
+/// After the way back the run is closed: what its findings advise is past.
+fn told(said: &mut Answer, back: &Answer, run: &str) {
+    for finding in &mut said.findings {
+        finding.help = vec![format!("the way back of run {run} was begun; it is told below")];
+    }
+    if back.exit != Exit::Ok {
+        said.exit = back.exit;
+    }
+}
