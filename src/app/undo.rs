@@ -64,6 +64,9 @@ pub async fn after(
             if let Some(json) = said.json.as_object_mut() {
                 json.insert("back".to_owned(), back.json);
             }
+            if !back.findings.is_empty() {
+                said.sources = back.sources;
+            }
             said.findings.extend(back.findings);
         }
         Err(early) => {

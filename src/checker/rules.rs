@@ -6,7 +6,7 @@
 
 use super::{Track, tracks};
 use crate::base::ReplicaName;
-use crate::domain::{Action, Demand, Facts, IfFailed, Is, Role, Wait, effect};
+use crate::domain::{Action, Demand, Facts, IfFailed, Is, OperationKind, Role, Wait, effect};
 use crate::inventory::Inventory;
 use crate::plan::{Adjacency, Breach, Gap, NodeId, On, Plan, Work};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,13 +55,20 @@ fn ups(plan: &Plan, track: &Track<'_>) -> Vec<Up> {
                 match found.iter_mut().rev().find(|u| u.role == *vm) {
                     Some(up) => drop(up.ready.get_or_insert(id)),
                     // It runs already, and whether it is ready is still waited for.
-                    None => found.push(Up { role: *vm, start: None, ready: Some(id) }),
+                    None if !commits(plan, id) => found.push(Up { role: *vm, start: None, ready: Some(id) }),
+                    None => {}
                 }
             }
             Some(Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join) | None => {}
         }
     }
     found
+}
+
+/// Whether a wait is asked before a commit: the machine came up in an earlier plan, and was ready then.
+fn commits(plan: &Plan, node: NodeId) -> bool {
+    let leg = plan.node(node).and_then(|n| n.leg).and_then(|l| plan.leg(l));
+    leg.is_some_and(|l| l.operation.kind() == OperationKind::CommitFailback)
 }
 
 fn before(plan: &Plan, (first, then): (&[ReplicaName], &[ReplicaName]), is: Is) -> Option<Breach> {
