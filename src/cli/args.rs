@@ -143,9 +143,6 @@ pub enum Command {
         /// Confirm with the runbook's name instead of being asked.
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
-        /// Where the runbook says `onFailure: undo`: confirm with its name that the way back is carried out too.
-        #[arg(long, value_name = "NAME")]
-        confirm_undo: Option<String>,
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
@@ -169,9 +166,6 @@ pub enum Command {
         /// Switch over at another time than the run waits for: `now`, or a time as 2026-11-22T03:00:00Z.
         #[arg(long, value_name = "TIME")]
         switchover: Option<String>,
-        /// Where the runbook says `onFailure: undo`: confirm with its name that the way back is carried out too.
-        #[arg(long, value_name = "NAME")]
-        confirm_undo: Option<String>,
         /// Show every step.
         #[arg(long)]
         steps: bool,
@@ -295,7 +289,7 @@ fn words(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("say in words why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
-/// When a run stops by itself, and how.
+/// How a run ends before its goal: when it stops by itself, and what is done where it fails.
 #[derive(Debug, ClapArgs)]
 pub struct Stopping {
     /// Stop at this time, or after so long: nothing new starts then.
@@ -304,6 +298,9 @@ pub struct Stopping {
     /// How long what is under way may take to end after a stop; a minute where nothing is said.
     #[arg(long, value_name = "LENGTH")]
     pub grace: Option<String>,
+    /// Where the runbook says `onFailure: undo`: confirm with its name that the way back is carried out too.
+    #[arg(long, value_name = "NAME")]
+    pub confirm_undo: Option<String>,
 }
 
 /// Which part of a runbook.

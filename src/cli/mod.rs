@@ -140,14 +140,13 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let chance = app::rehearse::Chance { seed, draws };
             wait(app::rehearse::rehearse(desk, &app::rehearse::Ask { runbook, chance, strict, switchover }))
         }
-        Command::Apply { what, confirm, confirm_undo: undo, switchover, part, steps, stopping, .. } => {
-            let (slice, manner) = (slice(part), Manner { undo, ..manner(steps, stopping) });
+        Command::Apply { what, confirm, switchover, part, steps, stopping, .. } => {
+            let (slice, manner) = (slice(part), manner(steps, stopping));
             let ask = app::apply::Ask { what, confirm, switchover, slice, manner };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
-        Command::Resume { run, switchover, confirm_undo: undo, steps, stopping } => {
-            let ask =
-                app::resume::Ask { run, switchover, manner: Manner { undo, ..manner(steps, stopping) } };
+        Command::Resume { run, switchover, steps, stopping } => {
+            let ask = app::resume::Ask { run, switchover, manner: manner(steps, stopping) };
             wait(app::resume::resume(desk, ask, &mut screen))
         }
         Command::Stop { run, because } => app::stop::stop(desk, &run, because),
@@ -159,12 +158,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             wait(app::abort::abort(desk, &app::abort::Ask { run, confirm, close }, &mut screen))
         }
         Command::Settle { run, step, verdict, because } => {
-            let word = match verdict {
-                Verdict::Done => Word::Done,
-                Verdict::Retry => Word::Retry,
-                Verdict::Failed => Word::Failed,
-            };
-            app::settle::settle(desk, &app::settle::Ask { run, step, word, because })
+            app::settle::settle(desk, &app::settle::Ask { run, step, word: word(verdict), because })
         }
         Command::Replicate { names, plan, labels, all } => {
             let ask = app::replicate::Ask { names, plan, labels, all };
@@ -188,7 +182,16 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
 }
 
 fn manner(steps: bool, stopping: Stopping) -> Manner {
-    Manner { steps, deadline: stopping.deadline, grace: stopping.grace, undo: None }
+    let Stopping { deadline, grace, confirm_undo: undo } = stopping;
+    Manner { steps, deadline, grace, undo }
+}
+
+const fn word(verdict: Verdict) -> Word {
+    match verdict {
+        Verdict::Done => Word::Done,
+        Verdict::Retry => Word::Retry,
+        Verdict::Failed => Word::Failed,
+    }
 }
 
 fn slice(part: Part) -> app::slice::Ask {

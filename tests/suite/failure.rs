@@ -5,6 +5,7 @@ use crate::program::{Place, Said};
 fn shop() -> Place {
     let place = Place::example("shop");
     place.edit("sites.yaml", "clock: { speed: 40 }", "clock: virtual");
+    place.edit("plan.yaml", ", after: [{ replica: db-01, is: started }]", "");
     place
 }
 
@@ -34,7 +35,7 @@ fn what_may_fail_holds_nobody_up_wherever_it_fails() {
         let place = shop();
         place.edit("plan.yaml", CACHE, "{ replica: cache-01, required: false }");
         // The edge from it says nothing of failures, and takes what the entry says.
-        place.edit("plan.yaml", ", plus: 5s, ifFailed: continue", "");
+        place.edit("plan.yaml", ", ifFailed: continue", "");
         fails(&place, "cache-01", action, "");
         let said = evacuated(&place, 10, &[]);
         assert!(said.out.contains("Completed with exceptions"), "{action}: {}", said.out);
@@ -90,20 +91,12 @@ fn an_action_is_tried_again_as_often_and_as_late_as_the_documents_say() {
     // What an entry says counts for it alone.
     let place = shop();
     retries(&place, "{ count: 3 }");
-    place.edit(
-        "plan.yaml",
-        "{ replica: db-01, delay: 10s }",
-        "{ replica: db-01, delay: 10s, retries: { count: 0 } }",
-    );
+    place.edit("plan.yaml", "{ replica: db-01 }", "{ replica: db-01, retries: { count: 0 } }");
     fails(&place, "web-01", "hold", "3");
     place.run(&["plan", "evacuate-shop"]).ends(0);
     evacuated(&place, 0, &[]);
     let place = shop();
-    place.edit(
-        "plan.yaml",
-        "{ replica: db-01, delay: 10s }",
-        "{ replica: db-01, delay: 10s, retries: { count: 0 } }",
-    );
+    place.edit("plan.yaml", "{ replica: db-01 }", "{ replica: db-01, retries: { count: 0 } }");
     fails(&place, "db-01", "hold", "1");
     evacuated(&place, 3, &[]);
 }
@@ -164,14 +157,14 @@ fn too_few_of_a_group_are_a_failure_and_do_what_the_edge_says() {
 #[test]
 fn what_waits_for_some_of_a_group_does_not_wait_for_the_slow_ones() {
     let place = web_first("");
-    place.run(&["sim", "fault", "slow", "30m", "--replica", "web-02", "--action", "revert"]).ends(0);
+    place.run(&["sim", "fault", "slow", "4m", "--replica", "web-02", "--action", "revert"]).ends(0);
     let said = json(&evacuated(&place, 0, &["--format", "json"]));
     let when = |step: &str| {
         let settled = |e: &&serde_json::Value| e["event"]["type"] == "settled" && e["step"] == step;
         time(&said["events"].as_array().unwrap().iter().find(settled).unwrap()["at"])
     };
     let (app, slow) = (when("app-01/planned-failover/power-on"), when("web-02/planned-failover/power-on"));
-    assert!(app + 1200 < slow, "{app} s and {slow} s");
+    assert!(app + 120 < slow, "{app} s and {slow} s");
     // Before anything is stopped everything is synchronised, also what may fail then.
     let (stopped, synced) =
         (when("db-01/planned-failover/shut-down-source"), when("web-02/planned-failover/begin"));

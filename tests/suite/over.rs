@@ -71,6 +71,8 @@ fn stop_holds_in_the_order_of_the_list_as_well() {
     let head = &text[..text.find("  sequence:").unwrap()];
     let sequence = "  sequence:\n    - { replica: db-01, delay: 20s, onFailure: stop }\n    - { replica: cache-01 }\n    - { replica: app-01 }\n    - { replica: web-01 }\n    - { replica: web-02 }\n";
     std::fs::write(&path, format!("{head}{sequence}")).unwrap();
+    let text = std::fs::read_to_string(place.path().join("runbooks.yaml")).unwrap();
+    place.write("runbooks.yaml", text.split("  rules:\n").next().unwrap());
     let runbook = "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: lost }\nspec: { desired: [{ plan: shop, state: Failover, via: unplanned }] }\n";
     place.write("lost.yaml", runbook);
     place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "db-01"]).ends(0);

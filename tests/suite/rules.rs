@@ -6,6 +6,7 @@ use crate::program::{Place, Said};
 fn ruled(rules: &str) -> Place {
     let place = Place::example("shop");
     place.edit("sites.yaml", "clock: { speed: 40 }", "clock: virtual");
+    place.edit("plan.yaml", ", after: [{ replica: db-01, is: started }]", "");
     // Its own rules would be said as well.
     let text = std::fs::read_to_string(place.path().join("runbooks.yaml")).unwrap();
     place.write("runbooks.yaml", text.split("  rules:\n").next().unwrap());
