@@ -159,7 +159,7 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
     let said =
         carry(desk, &world, Ready { id: id.clone(), active, journal, progress, manner }, screen).await?;
     drop(world);
-    undo::after(desk, on_failure, &id, word, said, screen).await
+    undo::after(desk, undo::Terms { on_failure, run: &id, word }, said, screen).await
 }
 
 /// Whether the facts that the plan relied on are still what they were.

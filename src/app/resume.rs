@@ -60,7 +60,7 @@ pub async fn resume(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let ready = Ready { id: id.clone(), active, journal, progress, manner: ask.manner };
     let said = carry(desk, &world, ready, screen).await?;
     drop(world);
-    undo::after(desk, on_failure, &id, word, said, screen).await
+    undo::after(desk, undo::Terms { on_failure, run: &id, word }, said, screen).await
 }
 
 /// A time that a person types; none is now.

@@ -30,15 +30,19 @@ pub fn agreed(plan: &Plan, word: Option<&str>) -> Result<(), Box<Answer>> {
     Err(Answer::stop(Exit::Gated, Finding::new(Code::ConfirmMismatch, message).help(help)))
 }
 
+/// What was said of the failure of a run.
+pub struct Terms<'a> {
+    /// What the runbook asks for.
+    pub on_failure: OnFailure,
+    /// The run.
+    pub run: &'a RunId,
+    /// The word that a person gave in advance.
+    pub word: Option<String>,
+}
+
 /// What is done after a run that ended so. The exit code stays that of the failure where the way back was gone to its end: what was asked for is not there.
-pub async fn after(
-    desk: &Desk,
-    on_failure: OnFailure,
-    run: &RunId,
-    word: Option<String>,
-    mut said: Answer,
-    screen: &mut dyn Screen,
-) -> Said {
+pub async fn after(desk: &Desk, terms: Terms<'_>, mut said: Answer, screen: &mut dyn Screen) -> Said {
+    let Terms { on_failure, run, word } = terms;
     if said.exit != Exit::Failed || on_failure == OnFailure::Hold {
         return Ok(said);
     }

@@ -86,11 +86,11 @@ pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan
     Ok(Plan { slice, ..finish(request, draft, travellers, unchanged) })
 }
 
+/// Who moves, who does not, and what a slice means for others.
+type Sorted<'a> = (Vec<Traveller<'a>>, Vec<Unchanged>, Vec<Follows>);
+
 /// Decides for every replica that is named; the others are left alone.
-fn sort_out<'a>(
-    request: &Request<'a>,
-    selected: Option<&Selected>,
-) -> Result<(Vec<Traveller<'a>>, Vec<Unchanged>, Vec<Follows>), Vec<Refused>> {
+fn sort_out<'a>(request: &Request<'a>, selected: Option<&Selected>) -> Result<Sorted<'a>, Vec<Refused>> {
     let (mut travellers, mut unchanged, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let cases = cases(request);
     let named: BTreeSet<&ReplicaName> = cases.iter().map(|c| &c.replica.name).collect();
