@@ -23,7 +23,8 @@ const FLOORS: [(&str, &[&str]); 19] = [
     // It walks runs in time, many of them, on the fold alone.
     ("rehearsal", &["base", "domain", "plan", "port", "run"]),
     ("provider", &["base", "domain", "inventory", "port"]),
-    ("journal", &["base", "inventory", "plan", "run"]),
+    // It carries people's answers to the runner.
+    ("journal", &["base", "domain", "inventory", "plan", "run"]),
     ("engine", &["base", "domain", "inventory", "plan", "port", "run", "journal"]),
     // It words the provider's own `Failure`.
     ("report", &["base", "diag", "domain", "inventory", "model", "plan", "port", "rehearsal", "run"]),

@@ -22,7 +22,7 @@ mod proxy;
 mod servers;
 
 use lifeboat::base::{Duration as Span, RunId, Timestamp};
-use lifeboat::engine::{Run, drive, stop_signal};
+use lifeboat::engine::{Aids, Run, drive, stop_signal};
 use lifeboat::journal::{
     Access, Claim, Frozen, Journal, JournalError, Lease, Place, Store, Way, record::VERSION,
 };
@@ -107,6 +107,7 @@ fn driven(store: &dyn Store, shape: Shape, name: &str) -> Driven {
         progress,
         journal: &mut journal,
         provider: Arc::new(Free),
+        aids: Aids::default(),
         clock: Arc::new(SystemClock),
         stop,
         deadline: None,

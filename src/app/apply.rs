@@ -4,7 +4,7 @@ use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, preflight, seal, slice, undo};
+use super::{Answer, Desk, Exit, Said, Screen, gate, hooks, preflight, seal, slice, undo};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
 use crate::inventory::{Inventory, changed};
@@ -56,7 +56,7 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     }
     ask.manner.check(&prepared.world)?;
     free(desk, &prepared.plan)?;
-    let (prepared, found) = super::plan::looked_at(prepared).await?;
+    let (prepared, found) = super::plan::looked_at(desk, prepared).await?;
     screen.show(&shown.human);
     worded(desk, &found, &prepared.loaded.sources, screen);
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
@@ -187,6 +187,7 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     let (warned, sources) = allowed(desk, &aged, &inventory)?;
     free(desk, &sealed.plan)?;
     let mut found = preflight::of_plan(&world, &sealed.plan, None).await;
+    found.extend(hooks::of_plan(desk, &sealed.plan).await);
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, Sources::default())));
     }

@@ -1,5 +1,6 @@
 //! Carrying a run out: claim, journal, engine, and what is seen of it meanwhile.
 
+use super::people::aids;
 use super::stop::{deadline, grace, time};
 use super::world::World;
 use super::{Answer, Desk, Exit, Screen, Words};
@@ -160,12 +161,14 @@ pub async fn carry(
     wishes.spawn(watch_signals(stopper.clone()));
     wishes.spawn(watch_word(stopper, runs, id.clone()));
     let plan = Arc::clone(progress.plan());
+    let aids = aids(desk, &plan, world.clock(), screen)?;
     let ended = drive(Run {
         id: id.clone(),
         runner: desk.runner(),
         progress,
         journal: journal.as_mut(),
         provider: world.provider(),
+        aids,
         clock: world.clock(),
         stop,
         grace,

@@ -1,15 +1,18 @@
 //! Floor 8: one file per command; each builds the parts and walks the road.
 
 pub mod abort;
+pub mod answer;
 pub mod apply;
 pub mod carry;
 pub mod evidence;
 mod gate;
 mod hold;
+mod hooks;
 pub mod import;
 pub mod init;
 mod load;
 pub mod lock;
+mod people;
 pub mod plan;
 mod preflight;
 mod prepare;
@@ -40,6 +43,7 @@ use crate::journal::{Claim, JournalError};
 use crate::provider::sim::SimError;
 use crate::report::text::Options;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use store::Asked;
@@ -149,6 +153,8 @@ pub struct Desk {
     pub host: String,
     /// Where runs are kept, as far as that was said.
     pub store: Asked,
+    /// The environment, for the programs that are run for a plan.
+    pub environment: Arc<BTreeMap<String, String>>,
     /// How views are shown.
     pub view: Options,
     /// Whether the answer is for a machine. Forms for machines are large and are made only then.
@@ -195,6 +201,8 @@ pub trait Screen: Send {
     fn show(&mut self, text: &str);
     /// A question; `None` where nobody can answer.
     fn ask(&mut self, question: &str) -> Option<String>;
+    /// The lines that are typed from now on; `None` where nobody can type. There are no questions of [`Screen::ask`] after that.
+    fn hears(&mut self) -> Option<tokio::sync::broadcast::Sender<String>>;
 }
 
 /// A path as the user would write it.

@@ -1,7 +1,7 @@
 //! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
 
 use super::prepare::{Prepared, documents, prepare, runbook};
-use super::{Answer, Desk, Exit, Said, preflight, seal, slice};
+use super::{Answer, Desk, Exit, Said, hooks, preflight, seal, slice};
 use crate::diag::{Finding, Severity};
 use crate::report::words::typed;
 use crate::report::{json, text};
@@ -31,7 +31,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
     let prepared = prepare(desk, loaded, &asked).await?;
-    let (prepared, found) = looked_at(prepared).await?;
+    let (prepared, found) = looked_at(desk, prepared).await?;
     let next = ask.out.as_deref().map(|path| format!("lifeboat apply {}", super::shown(path)));
     let mut answer = shown_next(desk, &prepared, next.or_else(|| with_switchover(&prepared, ask.switchover)));
     if let Some(path) = &ask.out {
@@ -53,9 +53,10 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     Ok(answer)
 }
 
-/// Asks the sites what would stand in the way of a plan; ends where something must be mended first.
-pub async fn looked_at(prepared: Prepared) -> Result<(Prepared, Vec<Finding>), Box<Answer>> {
+/// Asks the sites and the hooks what would stand in the way of a plan; ends where something must be mended first.
+pub async fn looked_at(desk: &Desk, prepared: Prepared) -> Result<(Prepared, Vec<Finding>), Box<Answer>> {
     let mut found = preflight::of_plan(&prepared.world, &prepared.plan, Some(&prepared.loaded.origins)).await;
+    found.extend(hooks::of_plan(desk, &prepared.plan).await);
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, prepared.loaded.sources)));
     }

@@ -7,7 +7,7 @@ use super::{Answer, Desk, Exit, Said};
 use crate::base::{Duration, PlanName, RunId, Timestamp};
 use crate::diag::{Code, Finding, Severity};
 use crate::domain::Wait;
-use crate::engine::{EngineError, Run, Seen, drive, stop_signal};
+use crate::engine::{Aids, EngineError, Run, Seen, drive, stop_signal};
 use crate::journal::{Journal, JournalError};
 use crate::model::{Key, Kind};
 use crate::plan::{NodeId, Plan, Work};
@@ -177,6 +177,7 @@ async fn driven(
         },
         progress: Progress::new(Arc::clone(plan)),
         journal: &mut Unwritten,
+        aids: Aids { scripts: Arc::clone(&dry) as _, answers: Arc::clone(&dry) as _ },
         provider: Arc::clone(&dry) as Arc<dyn Provider>,
         clock,
         stop,

@@ -4,12 +4,13 @@ use super::load::Loaded;
 use super::prepare::documents;
 use super::world::{World, subjects};
 use super::{Answer, Desk, Exit, Said};
-use crate::base::{Duration, ReplicaName};
+use crate::base::{Duration, ReplicaName, RunId};
 use crate::diag::{Code, Finding};
 use crate::domain::{Condition, State};
 use crate::inventory::Inventory;
 use crate::journal::Claim;
 use crate::model::{Key, Kind, Replica};
+use crate::report::text::run::{Story, open_gates};
 use crate::report::text::status::lag;
 use crate::report::{json, text, words};
 use serde_json::json;
@@ -44,6 +45,9 @@ fn with_runs(desk: &Desk, mut answer: Answer) -> Answer {
         Ok(claims) => {
             for (claim, held) in &claims {
                 answer.human.push_str(&line(claim, *held));
+                if *held {
+                    answer.human.push_str(&asked(desk, &claim.run).unwrap_or_default());
+                }
             }
             if let Some(json) = answer.json.as_object_mut() {
                 let one = |(claim, held): &(Claim, bool)| json!({ "run": claim.run, "purpose": claim.purpose, "carriedOn": held });
@@ -102,6 +106,14 @@ fn behind(replica: &Replica, inventory: &Inventory, loaded: &Loaded) -> Option<F
 
 fn too_old(name: &ReplicaName, is: Duration, rpo: Duration) -> String {
     format!("the latest restore point of `{name}` is {} old; its objective is {rpo}", words::span(is))
+}
+
+/// What a run under way asks people.
+fn asked(desk: &Desk, run: &RunId) -> Result<String, Box<Answer>> {
+    let found = desk.store()?.read(run)?;
+    let events: Vec<_> = found.records.iter().map(|r| (r.at, r.event.clone())).collect();
+    let story = Story { run, progress: &found.progress, events: &events };
+    Ok(open_gates(story, found.progress.plan()).into_iter().map(|line| format!("  {line}\n")).collect())
 }
 
 /// The replicas of these names, each once.

@@ -7,6 +7,7 @@
 //!    waits for another replica while holding a place that this one may need.
 //! 3. [`walk`]: over the observed facts, action by action: what each needs, what must never be, what is lost, where it ends.
 
+mod beside;
 mod losses;
 mod order;
 mod places;
@@ -31,7 +32,10 @@ pub fn check(plan: &Plan, inventory: &Inventory) -> Vec<Violation> {
     let mut found = places::violations(plan);
     let ordered = || {
         let mut reach = order::Reach::new(plan, Adjacency::new(plan.nodes.len(), &plan.edges));
-        tracks.iter().flat_map(|track| order::violations(plan, track, &mut reach)).collect()
+        let mut found: Vec<Violation> =
+            tracks.iter().flat_map(|track| order::violations(plan, track, &mut reach)).collect();
+        found.extend(beside::violations(plan, &mut reach));
+        found
     };
     let walked = || tracks.par_iter().flat_map_iter(|t| walk::violations(plan, inventory, t)).collect();
     let (one, other): (Vec<Violation>, Vec<Violation>) = rayon::join(ordered, walked);

@@ -27,7 +27,7 @@ impl<'a> Reach<'a> {
     }
 
     /// Whether `early` is done before `late` starts.
-    fn surely(&mut self, early: NodeId, late: NodeId) -> bool {
+    pub(super) fn surely(&mut self, early: NodeId, late: NodeId) -> bool {
         if early == late {
             return true;
         }
@@ -99,7 +99,7 @@ fn too_early(plan: &Plan, nodes: &[NodeId], reach: &mut Reach<'_>, found: &mut V
                 let missed = gates.iter().copied().chain(first).find(|before| !reach.surely(*before, id));
                 found.extend(missed.map(|before| Violation::TooEarly { node: id, before }));
             }
-            Work::Act(_) | Work::Join => {}
+            Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {}
         }
     }
 }

@@ -59,7 +59,13 @@ fn ups(plan: &Plan, track: &Track<'_>) -> Vec<Up> {
                     None => {}
                 }
             }
-            Some(Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join) | None => {}
+            Some(
+                Work::Wait(Wait::Until { .. } | Wait::Quiet { .. })
+                | Work::Hook(_)
+                | Work::Gate(_)
+                | Work::Join,
+            )
+            | None => {}
         }
     }
     found

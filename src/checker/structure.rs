@@ -122,6 +122,12 @@ fn nodes(plan: &Plan, found: &mut Found) {
             let fits = *work == Work::Join && (1..=has).contains(&(*needs as usize));
             found.unless(fits, || format!("{id} needs {needs} of {has} edges"));
         }
+        if let Work::Hook(hook) = work {
+            let all = hook.legs.iter().all(|leg| plan.leg(*leg).is_some());
+            found.unless(all && !hook.legs.is_empty(), || format!("{id} is about a leg that is not there"));
+            found.unless(!hook.script.run.is_empty(), || format!("{id} runs no program"));
+            found.unless(*attempts > 0, || format!("{id} is never tried"));
+        }
         if let Work::Act(step) = work {
             let replica = own.flatten().map(|l| &l.replica);
             found.unless(replica == Some(&step.replica), || {

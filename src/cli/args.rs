@@ -173,6 +173,18 @@ pub enum Command {
         #[command(flatten)]
         stopping: Stopping,
     },
+    /// Answer a question that a run asks, also one that another machine carries on.
+    Answer {
+        /// The run, or `latest`.
+        run: String,
+        /// The gate, as `shop/open-to-customers` or `open-to-customers`.
+        gate: String,
+        /// The answer.
+        answer: YesNo,
+        /// Why.
+        #[arg(long, value_name = "TEXT", value_parser = words)]
+        because: String,
+    },
     /// Ask a run to start nothing new, also one that another machine carries on.
     Stop {
         /// The run.
@@ -323,6 +335,15 @@ pub enum Verdict {
     Retry,
     /// Its effect is not there and shall not be.
     Failed,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    /// It goes on.
+    Yes,
+    /// It does not.
+    No,
 }
 
 /// On or off.

@@ -65,6 +65,12 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
+/// All of it, for the programs that are run for a plan.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn whole_environment() -> std::collections::BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+}
+
 /// What is said of the store outside of the documents.
 fn store(args: &Args) -> Result<Asked, Box<Answer>> {
     let said = args.store.clone().map(|url| (url, "--store"));
@@ -108,6 +114,7 @@ fn desk(args: &Args, output: &Output) -> Result<Desk, Box<Answer>> {
             .unwrap_or_else(|| "unknown".to_owned()),
         host: host.ok().filter(|h| !h.is_empty()).unwrap_or_else(|| "unknown".to_owned()),
         store: store(args)?,
+        environment: std::sync::Arc::new(whole_environment()),
         view: output.view(args),
         machine: output.machine(),
     })
@@ -148,6 +155,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Resume { run, switchover, steps, stopping } => {
             let ask = app::resume::Ask { run, switchover, manner: manner(steps, stopping) };
             wait(app::resume::resume(desk, ask, &mut screen))
+        }
+        Command::Answer { run, gate, answer, because } => {
+            let yes = answer == args::YesNo::Yes;
+            app::answer::answer(desk, app::answer::Ask { run, gate, yes, because })
         }
         Command::Stop { run, because } => app::stop::stop(desk, &run, because),
         Command::Takeover { run, confirm, because } => {

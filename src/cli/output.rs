@@ -220,4 +220,20 @@ impl Screen for Terminal {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line).ok().filter(|n| *n > 0).map(|_| line)
     }
+
+    fn hears(&mut self) -> Option<tokio::sync::broadcast::Sender<String>> {
+        if !self.output.asks {
+            return None;
+        }
+        let (sender, _) = tokio::sync::broadcast::channel(16);
+        let typed = sender.clone();
+        // The thread waits for a line until the process ends.
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+                // Where nothing is asked, nobody listens.
+                drop(typed.send(line));
+            }
+        });
+        Some(sender)
+    }
 }

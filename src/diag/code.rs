@@ -80,6 +80,7 @@ codes! {
     MixedProviders "LB0310" Error "source and replica are at sites of different providers";
     UnknownPolicy "LB0311" Error "no policy has that name";
     MixedWorkspace "LB0312" Error "some sites of a workspace are simulated and some are real";
+    UnknownGroup "LB0313" Error "no group of people has that name";
     // The graph.
     Cycle "LB0401" Error "entries wait for each other in a circle";
     EntryTwice "LB0402" Error "a replica stands twice in a sequence";
@@ -91,6 +92,7 @@ codes! {
     IrreversibleUnsaid "LB0412" Error "a permanent failover is not marked irreversible";
     NeverSo "LB0413" Error "what a replica must be to be ready can never be so";
     FailureUnfit "LB0414" Error "what is said of failures does not fit together";
+    BadHook "LB0415" Error "a hook or a gate cannot be meant so";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
     Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";
@@ -139,6 +141,8 @@ codes! {
     StoreLost "LB0819" Error "the store was lost in the middle of a run";
     LeaseLost "LB0820" Error "the run is not held any more";
     NotVerified "LB0821" Error "the record of a run is not what was written";
+    NotAsked "LB0830" Error "the run asks no such question now";
+    MayNotAnswer "LB0831" Error "a person may not answer a gate";
     NoHosts "LB0816" Error "it is not known which hosts to import from, or to where";
     // The sites.
     SiteSilent "LB0901" Error "a site does not answer";
@@ -155,6 +159,7 @@ codes! {
     ClockOff "LB0912" Warning "the clock of a host is off";
     CannotTell "LB0913" Error "something about a site or a replica cannot be told";
     NotRebuilt "LB0914" Error "a record beside a replica is not rebuilt";
+    HookUnfit "LB0920" Error "a hook cannot be run here, or its check fails";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

@@ -29,6 +29,7 @@ pub mod invariant;
 pub mod loss;
 pub mod operation;
 pub mod probe;
+pub mod script;
 pub mod settled;
 pub mod state;
 pub mod transfer;
@@ -45,6 +46,7 @@ pub use fact::{
 pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};
 pub use probe::{CommandProbe, DnsProbe, Header, HttpProbe, Method, NotSo, Probe, RecordKind, Saying, Tls};
+pub use script::{Question, Reply, Script, Secret, Silence, Spoken, When};
 pub use settled::{Settled, settled};
 pub use state::{Condition, Foreign, State, condition};
 pub use transfer::{Moving, Transfer};

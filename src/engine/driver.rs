@@ -2,10 +2,10 @@
 
 use crate::base::{Duration, RunId, Timestamp};
 use crate::domain::{AtEnd, Heard, Moving, Pause, Wait};
-use crate::engine::StopSignal;
 use crate::engine::report::{Message, Report, Teller};
 use crate::engine::settle::{self, Verdict};
 use crate::engine::wait::{Waited, wait};
+use crate::engine::{Aids, StopSignal, aside};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
@@ -28,6 +28,8 @@ pub struct Run<'a> {
     pub journal: &'a mut dyn Journal,
     /// Who performs.
     pub provider: Arc<dyn Provider>,
+    /// Who runs programs, and who answers.
+    pub aids: Aids,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// How it is asked to stop.
@@ -189,6 +191,10 @@ impl Driver<'_> {
                     let why = "the runner before was cut off".to_owned();
                     Report::Looked(node, settle::look(&order, provider.as_ref(), clock.as_ref(), why).await)
                 });
+            } else if let Some(hook) = aside::hook(self.run.progress.plan(), node) {
+                let verdict = aside::left_over(hook, "the runner before was cut off");
+                self.acting.insert(node);
+                self.spawn(node, async move { Report::Looked(node, verdict) });
             }
         }
     }
@@ -330,10 +336,10 @@ impl Driver<'_> {
             }
             let plan = Arc::clone(self.run.progress.plan());
             let events = next.start.iter().filter_map(|node| match &plan.node(*node)?.work {
-                Work::Act(_) => {
+                Work::Act(_) | Work::Hook(_) => {
                     Some(Event::Intended { node: *node, attempt: self.run.progress.attempts(*node) + 1 })
                 }
-                Work::Wait(_) => Some(Event::Waiting { node: *node }),
+                Work::Wait(_) | Work::Gate(_) => Some(Event::Waiting { node: *node }),
                 Work::Join => None,
             });
             let events: Vec<Event> = events.collect();
@@ -388,6 +394,26 @@ impl Driver<'_> {
                 });
                 self.waits.insert(node, handle);
             }
+            Some(Work::Hook(hook)) => {
+                let call = aside::call(&plan, (node, hook), &self.run.id, self.run.progress.attempts(node));
+                let (scripts, lease) = (Arc::clone(&self.run.aids.scripts), self.run.journal.lease());
+                self.acting.insert(node);
+                self.spawn(node, async move {
+                    if !lease.holds() {
+                        return Report::Barred(node);
+                    }
+                    let (verdict, spoken) = aside::run(&call, scripts.as_ref()).await;
+                    Report::Ran(node, verdict, spoken)
+                });
+            }
+            Some(Work::Gate(_)) => {
+                let Some(asked) = aside::asked(&plan, node, &self.run.id) else { return };
+                let answers = Arc::clone(&self.run.aids.answers);
+                let handle = self.spawn(node, async move {
+                    Report::Answered(node, aside::ask(&asked, answers.as_ref(), clock.as_ref()).await)
+                });
+                self.waits.insert(node, handle);
+            }
             Some(Work::Join) | None => {}
         }
     }
@@ -438,7 +464,12 @@ impl Driver<'_> {
         {
             return Err(EngineError::Crashed);
         }
-        self.note(events)
+        self.note(events)?;
+        // Silence at a gate may have stopped the run.
+        if self.run.progress.stopping().is_some() {
+            self.give_waits_up();
+        }
+        Ok(())
     }
 
     /// What a report means for the run; nothing, where its node was given up before it came.
@@ -462,6 +493,18 @@ impl Driver<'_> {
                 if self.acting.remove(node) {
                     self.effects += 1;
                     events.push(self.verdict(*node, verdict));
+                }
+            }
+            Report::Ran(node, verdict, spoken) => {
+                if self.acting.remove(node) {
+                    self.effects += 1;
+                    events.extend(spoken.clone().map(|spoken| Event::Spoke { node: *node, spoken }));
+                    events.push(self.verdict(*node, verdict));
+                }
+            }
+            Report::Answered(node, reply) => {
+                if self.waits.remove(node).is_some() {
+                    events.extend(aside::answered(self.run.progress.plan(), *node, reply.as_ref()));
                 }
             }
             Report::Looked(node, verdict) => {
@@ -514,7 +557,13 @@ impl Driver<'_> {
         self.workers.abort_all();
         for node in std::mem::take(&mut self.acting) {
             if self.run.progress.status(node) == Status::Running {
-                events.push(Event::InDoubt { node, why: "the grace time is over".to_owned() });
+                let (why, at) = ("the grace time is over", self.run.clock.now());
+                let hook = aside::hook(self.run.progress.plan(), node);
+                events.push(match hook.map(|hook| aside::left_over(hook, why)) {
+                    Some(Verdict::Failed(failure)) => Event::Retrying { node, failure, at },
+                    Some(Verdict::Unknown(why)) => Event::InDoubt { node, why },
+                    Some(Verdict::Done(..)) | None => Event::InDoubt { node, why: why.to_owned() },
+                });
             }
         }
     }

@@ -6,6 +6,7 @@
 //! it names as intended is still carried out.
 //! Before it records a run's end it looks once what has become of the replicas, for the record alone.
 
+mod aside;
 mod driver;
 mod ready;
 mod report;
@@ -15,6 +16,7 @@ mod tests;
 mod wait;
 mod word;
 
+pub use aside::{Aids, trouble};
 pub use driver::{Crash, Ended, EngineError, Run, Seen, drive};
 pub use word::{Word, by_hand};
 

@@ -1,6 +1,6 @@
 //! What workers tell the driver.
 
-use crate::domain::{Heard, Moving};
+use crate::domain::{Heard, Moving, Reply, Spoken};
 use crate::engine::settle::Verdict;
 use crate::engine::wait::Waited;
 use crate::plan::NodeId;
@@ -13,6 +13,10 @@ pub enum Report {
     Acted(NodeId, Verdict),
     /// An action that an earlier runner asked for was looked at.
     Looked(NodeId, Verdict),
+    /// A program ended, and said this.
+    Ran(NodeId, Verdict, Option<Spoken>),
+    /// A question was answered, or nobody did.
+    Answered(NodeId, Option<Reply>),
     /// A wait ended so.
     Waited(NodeId, Waited),
     /// A wait waits still; this was heard so far.
@@ -35,7 +39,9 @@ impl Report {
         match self {
             Self::Acted(node, _)
             | Self::Looked(node, _)
+            | Self::Ran(node, ..)
             | Self::Waited(node, _)
+            | Self::Answered(node, _)
             | Self::Moving(node, _)
             | Self::Heard(node, _)
             | Self::Barred(node)

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+mod aside;
 mod clock;
 mod look;
 mod writes;
@@ -227,6 +228,7 @@ struct Lab {
     /// The write during which somebody does.
     stop_in_write: Option<usize>,
     crash: Option<Crash>,
+    aids: Aids,
 }
 
 impl Lab {
@@ -239,6 +241,7 @@ impl Lab {
             stop_at: None,
             stop_in_write: None,
             crash: None,
+            aids: Aids::default(),
         }
     }
 
@@ -270,6 +273,7 @@ impl Lab {
             progress,
             journal: &mut self.journal,
             provider: Arc::clone(&self.provider) as Arc<dyn Provider>,
+            aids: self.aids.clone(),
             clock: Arc::new(clock.clone()),
             stop,
             grace: self.grace,

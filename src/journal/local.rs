@@ -3,12 +3,11 @@
 
 use crate::base::{Digest, RunId, Timestamp};
 use crate::journal::active::Active;
-use crate::journal::format;
 use crate::journal::record::{Record, VERSION};
 use crate::journal::{
-    Claim, Found, Frozen, Hold, Journal, JournalError, Kept, Raw, Refusal, Store, Tip, Way,
+    Claim, Found, Frozen, Hold, Journal, JournalError, Kept, Raw, Refusal, Store, Tip, Topic, Way,
 };
-use crate::run::{Event, Wish};
+use crate::run::Event;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -160,38 +159,34 @@ impl Runs {
         Ok(Kept { raw: self.raw(run)?, tip })
     }
 
-    /// Leaves word for the runner of a run that it shall stop, wherever it runs that sees this folder.
+    /// Leaves word for the runner of a run, wherever it runs that sees this folder.
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
-        let path = self.word(run);
-        let text = format::write(wish).map_err(|e| JournalError::io(&path)(e.into()))?;
-        write_whole(&path, &text)
+    pub fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError> {
+        write_whole(&self.word_at(run, about), word)
     }
 
     /// The word that was left for the runner of a run. One that tells nothing is a word all the same: somebody left it.
     #[must_use]
-    pub fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
-        let path = self.word(run);
-        let text = std::fs::read(&path).ok()?;
-        Some(format::read(&path, &text).unwrap_or_else(|_| Wish::untold()))
+    pub fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
+        std::fs::read(self.word_at(run, about)).ok()
     }
 
-    /// Takes the word away: it was for the runner before.
+    /// Takes the word away.
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    pub fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
-        let path = self.word(run);
+    pub fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError> {
+        let path = self.word_at(run, about);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(JournalError::io(&path)(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    fn word(&self, run: &RunId) -> PathBuf {
-        self.folder.join(run.as_str()).join("stop.json")
+    fn word_at(&self, run: &RunId, about: Topic) -> PathBuf {
+        self.folder.join(run.as_str()).join(format!("{about}.json"))
     }
 
     /// Opens a run to write on. What a kill cut off at the end is taken away.
@@ -359,16 +354,16 @@ impl Store for Local {
         Ok((found, Box::new(journal)))
     }
 
-    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
-        self.runs.ask_to_stop(run, wish)
+    fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError> {
+        self.runs.leave_word(run, about, word)
     }
 
-    fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
-        self.runs.asked_to_stop(run)
+    fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
+        self.runs.word(run, about)
     }
 
-    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
-        self.runs.forget_stop(run)
+    fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError> {
+        self.runs.forget_word(run, about)
     }
 
     fn claim(&self, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>, Refusal> {

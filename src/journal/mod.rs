@@ -21,7 +21,7 @@ pub use local::{Local, Runs};
 pub use place::{Access, Place};
 pub use raw::{Found, Frozen, Raw};
 pub use record::Record;
-pub use store::{Hold, Journal, Kept, Store};
+pub use store::{Hold, Journal, Kept, Store, Topic};
 pub use tip::Tip;
 
 use crate::base::{Duration, RunId};

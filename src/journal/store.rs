@@ -3,12 +3,38 @@
 //! Its calls wait until the store has answered, also inside of the engine: nothing else may happen before a record is durable.
 
 use crate::base::{Duration, RunId, Timestamp};
+use crate::domain::Reply;
 use crate::journal::claim::{Claim, Refusal, Way};
 use crate::journal::raw::{Found, Frozen, Raw};
-use crate::journal::{JournalError, Tip, lease::Lease};
+use crate::journal::{JournalError, Tip, format, lease::Lease};
+use crate::plan::NodeId;
 use crate::run::{Event, Wish};
+use serde::Serialize;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// What a word for the runner of a run is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// It shall stop.
+    Stop,
+    /// The answer to the question of a node.
+    Answer(NodeId),
+}
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stop => f.write_str("stop"),
+            Self::Answer(node) => write!(f, "answer-{}", node.0),
+        }
+    }
+}
+
+/// A word as it is left. The values are plain ones of our own, so none of them has no form.
+fn json(word: &impl Serialize) -> Vec<u8> {
+    format::write(word).unwrap_or_default()
+}
 
 /// Where runs are kept.
 pub trait Store: Send + Sync + Debug {
@@ -65,20 +91,55 @@ pub trait Store: Send + Sync + Debug {
     /// As [`Store::read`].
     fn open(&self, run: &RunId) -> Result<(Found, Box<dyn Journal>), JournalError>;
 
+    /// Leaves word for the runner of a run, wherever it is.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError>;
+
+    /// The word that was left for the runner of a run. One that cannot be read is none.
+    fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>>;
+
+    /// Takes a word away: it was for the runner before, or for an earlier question.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError>;
+
     /// Leaves word for the runner of a run that it shall stop.
     ///
     /// # Errors
     /// Where it cannot be written.
-    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError>;
+    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
+        self.leave_word(run, Topic::Stop, &json(wish))
+    }
 
-    /// The word that was left for the runner of a run. One that tells nothing is a word all the same: somebody left it.
-    fn asked_to_stop(&self, run: &RunId) -> Option<Wish>;
+    /// The word that the runner of a run shall stop. One that tells nothing is a word all the same: somebody left it.
+    fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
+        let word = self.word(run, Topic::Stop)?;
+        Some(format::read(Path::new("stop"), &word).unwrap_or_else(|_| Wish::untold()))
+    }
 
-    /// Takes the word away: it was for the runner before.
+    /// Takes that word away: it was for the runner before.
     ///
     /// # Errors
     /// Where it cannot be written.
-    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError>;
+    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
+        self.forget_word(run, Topic::Stop)
+    }
+
+    /// Leaves an answer for the runner of a run.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn leave_answer(&self, run: &RunId, node: NodeId, reply: &Reply) -> Result<(), JournalError> {
+        self.leave_word(run, Topic::Answer(node), &json(reply))
+    }
+
+    /// The answer that was left for the runner of a run.
+    fn answer(&self, run: &RunId, node: NodeId) -> Option<Reply> {
+        format::read(Path::new("answer"), &self.word(run, Topic::Answer(node))?).ok()
+    }
 
     /// Claims the replicas of a run, new or resumed. A new run is claimed before it is created: a claim without a run is nothing.
     ///

@@ -333,7 +333,7 @@ fn a_claim_and_a_word_of_tomorrow_are_neither_absent_nor_misread() {
         Err(Refusal::Store(error)) => assert!(version(error)),
         other => panic!("{other:?}"),
     }
-    let (runs, run) = (Runs::new(own), "a".parse().unwrap());
+    let (runs, run) = (Local::new(own), "a".parse().unwrap());
     let wish = crate::run::Wish { person: "bob".to_owned(), host: "there".to_owned(), because: None };
     runs.ask_to_stop(&run, &wish).unwrap();
     assert_eq!(runs.asked_to_stop(&run), Some(wish));

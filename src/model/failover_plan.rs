@@ -1,7 +1,8 @@
 //! A failover plan: which replicas, in which order, with which waits and limits.
 
 use crate::base::{Duration, EntryName, PlanName, ReplicaName};
-use crate::domain::{IfFailed, Is, Pause};
+use crate::domain::{IfFailed, Is, Pause, Question};
+use crate::model::Hooks;
 use serde::{Deserialize, Serialize};
 
 /// A failover plan.
@@ -24,6 +25,9 @@ pub struct FailoverPlan {
     pub undo_order: UndoOrder,
     /// What happens to a running source in an unplanned failover.
     pub source: SourceTreatment,
+    /// Before and after the whole plan.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
     /// The entries in the order of the list.
     pub sequence: Vec<Entry>,
 }
@@ -61,14 +65,20 @@ pub enum SourceTreatment {
     PowerOff,
 }
 
-/// An entry of the sequence: one replica or a group.
+/// An entry of the sequence: one replica, a group, or a gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Its name: the group's, or the replica's.
+    /// Its name: the group's, the replica's, or the gate's.
     pub name: EntryName,
     /// Its replicas, by name; a group's start at once.
     pub replicas: Vec<ReplicaName>,
+    /// What is asked, where it is a gate. It has no replicas then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Question>,
+    /// Before and after its replicas.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
     /// From its start to the start of the next entry in the list (guide: 60 s).
     pub delay: Duration,
     /// What it waits for instead of the order of the list.
@@ -92,6 +102,20 @@ pub struct Retries {
     pub attempts: u32,
     /// How long it is waited before each further time.
     pub pause: Pause,
+}
+
+impl Entry {
+    /// The key under which documents name it.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        if self.gate.is_some() {
+            "gate"
+        } else if self.replicas.iter().any(|r| r.as_str() == self.name.as_str()) {
+            "replica"
+        } else {
+            "group"
+        }
+    }
 }
 
 /// An edge between entries.

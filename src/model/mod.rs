@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod failover_plan;
+pub mod hook;
 pub mod origin;
 pub mod policy;
 pub mod replica;
@@ -13,6 +14,7 @@ pub mod site;
 pub use crate::document::{Key, Kind};
 pub use crate::domain::Is;
 pub use failover_plan::{After, Entry, FailoverPlan, Retries, Slot, SourceTreatment, UndoOrder};
+pub use hook::{Hook, Hooks};
 pub use origin::Origins;
 pub use policy::{Policy, Rule};
 pub use replica::{AddressRule, Replica};

@@ -3,6 +3,7 @@
 use crate::base::{Duration, EntryName, PolicyName};
 use crate::domain::Demand;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A policy. Each rule that is not set asks for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Policy {
     pub enforce_rto: bool,
     /// No plan may do what cannot be undone.
     pub forbid_permanent: bool,
+    /// Groups of people.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// Rules over the order of plans and over what they do on the way, in the order of the document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,

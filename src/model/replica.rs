@@ -2,6 +2,7 @@
 
 use crate::base::{Duration, NetworkName, ReplicaName};
 use crate::domain::{Quiesce, Readiness, VmRef};
+use crate::model::Hooks;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -35,6 +36,9 @@ pub struct Replica {
     /// Whether its guest's file systems are frozen for a restore point.
     #[serde(default)]
     pub quiesce: Quiesce,
+    /// Before and after it is failed over, or brought back.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
     /// Why source and replica may serve at once, where they may.
     pub both_may_run: Option<String>,
 }

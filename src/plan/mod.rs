@@ -1,9 +1,11 @@
 //! Floor 3: the plan, as plain data. It is what a person reviews, what is sealed, and the very thing that is executed.
 
 pub mod breach;
+pub mod context;
 pub mod edge;
 pub mod forecast;
 pub mod graph;
+pub mod hook;
 pub mod member;
 pub mod node;
 pub mod refusal;
@@ -14,6 +16,7 @@ pub use breach::{Breach, Gap};
 pub use edge::{Edge, On};
 pub use forecast::{CriticalStep, Forecast};
 pub use graph::Adjacency;
+pub use hook::{Around, Gate, Hook};
 pub use member::{Leg, LegId, Member, SitesRead, Unchanged, Untouched, Why};
 pub use node::{Limit, LimitKind, Node, NodeId, SlotUse, Work};
 pub use refusal::{Refused, RefusedWhy, RouteOffer};
@@ -21,7 +24,7 @@ pub use slice::{Consequence, Follows, Slice};
 pub use violation::Violation;
 
 use crate::base::{ReplicaName, RunbookName, Timestamp};
-use crate::domain::{Action, OnFailure, Wait};
+use crate::domain::{Action, OnFailure, Question, Wait, When};
 use crate::inventory::FactRead;
 use crate::port::Placement;
 use serde::{Deserialize, Serialize};
@@ -136,7 +139,7 @@ impl Plan {
     pub fn waits_until(&self, id: NodeId) -> Option<Timestamp> {
         match &self.node(id)?.work {
             Work::Wait(Wait::Until { at }) => Some(*at),
-            Work::Wait(_) | Work::Act(_) | Work::Join => None,
+            Work::Wait(_) | Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
         }
     }
 
@@ -146,6 +149,21 @@ impl Plan {
         if let Some(Node { work: Work::Wait(Wait::Until { at }), .. }) = node {
             *at = to;
         }
+    }
+
+    /// The question that is attached to a node.
+    #[must_use]
+    pub fn question(&self, id: NodeId) -> Option<&Question> {
+        match &self.node(id)?.work {
+            Work::Gate(gate) => Some(&gate.question),
+            Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Join => None,
+        }
+    }
+
+    /// Whether a node is a hook that comes after what it is about: nothing hangs on it.
+    #[must_use]
+    pub fn is_afterwards(&self, id: NodeId) -> bool {
+        matches!(self.node(id).map(|n| &n.work), Some(Work::Hook(hook)) if hook.when == When::After)
     }
 
     /// All node ids, in order.
@@ -190,6 +208,8 @@ impl Plan {
             }
             (Work::Wait(_), Some(leg)) => format!("{}/{operation}/wait-{}", leg.replica, id.0),
             (Work::Wait(_), None) => format!("wait-{}", id.0),
+            (Work::Hook(hook), _) => hook.step_name(),
+            (Work::Gate(gate), _) => format!("{}/{}", gate.plan, gate.name),
             (Work::Join, _) => format!("join-{}", id.0),
         }
     }

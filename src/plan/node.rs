@@ -1,7 +1,8 @@
-//! A node: one action, one wait, or a meeting point of edges.
+//! A node: one action, one wait, one hook, one gate, or a meeting point of edges.
 
 use crate::base::{Duration, PlanName, SiteName};
 use crate::domain::{Pause, Step, Wait};
+use crate::plan::hook::{Gate, Hook};
 use crate::plan::member::LegId;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,10 @@ pub enum Work {
     Act(Step),
     /// Wait for something.
     Wait(Wait),
+    /// Run a program.
+    Hook(Hook),
+    /// Ask people.
+    Gate(Gate),
     /// Nothing: done as soon as its edges are met. It keeps "all of these before all of those" linear, and is never journalled.
     Join,
 }

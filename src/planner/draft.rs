@@ -5,7 +5,7 @@ use crate::domain::{IfFailed, Pause};
 use crate::inventory::Typical;
 use crate::plan::{Edge, Leg, LegId, Limit, LimitKind, Node, NodeId, On, SlotUse, Work};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 /// How an edge is drawn between two sets of nodes.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,13 @@ impl Draft {
     pub fn edge(&mut self, from: NodeId, to: NodeId, wire: Wire) {
         let Wire { on, plus, if_failed } = wire;
         self.edges.push(Edge { from, to, on, plus, if_failed });
+    }
+
+    /// Lets a node wait for all that some other ones wait for, in their place.
+    pub fn redirect(&mut self, from: &BTreeSet<NodeId>, to: NodeId) {
+        for edge in self.edges.iter_mut().filter(|e| from.contains(&e.to)) {
+            edge.to = to;
+        }
     }
 
     /// Lets all of the later nodes wait for all of the earlier ones. Many to many goes through a join, so that the number of

@@ -19,6 +19,10 @@ pub fn times(work: &Work, typical: &Typical) -> (Duration, Duration) {
     match work {
         Work::Act(step) => action(&step.action, typical),
         Work::Wait(wait) => waiting(wait, typical),
+        // How long it takes is said where the hook is.
+        Work::Hook(hook) => (Duration::ZERO, hook.script.within),
+        // How long people think about it nobody knows; the prediction is without it.
+        Work::Gate(gate) => (Duration::ZERO, gate.question.within),
         Work::Join => (Duration::ZERO, Duration::ZERO),
     }
 }

@@ -3,6 +3,7 @@
 mod case;
 mod draft;
 mod estimate;
+mod hooks;
 mod itinerary;
 mod legs;
 mod limits;
@@ -185,8 +186,13 @@ fn wire_groups(draft: &mut Draft, travellers: &mut [Traveller<'_>], unchanged: &
     }
     let mut waves = BTreeMap::new();
     for (position, group) in &groups {
-        group.wire(draft);
+        let gates = group.wire(draft);
+        hooks::of_plan(draft, group, &gates);
         waves.insert(*position, group.waves());
+    }
+    for traveller in travellers.iter() {
+        let replica = traveller.case.replica;
+        hooks::of_replica(draft, &replica.hooks, &replica.name, &traveller.placement);
     }
     for traveller in travellers {
         let wave = waves.get(&traveller.case.position).and_then(|w| w.get(traveller.case.entry?));
@@ -208,7 +214,7 @@ fn finish(
         Work::Act(step) if step.action.irreversible() => {
             schedule.start(NodeId(position)).map(|start| (start, NodeId(position)))
         }
-        Work::Act(_) | Work::Wait(_) | Work::Join => None,
+        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
     });
     let forecast = Forecast {
         no_return: irreversible.min().map(|(_, node)| node),

@@ -50,11 +50,15 @@ pub fn dependencies(plan: &FailoverPlan, takes_part: &[bool]) -> Vec<Vec<Depende
 fn declared(plan: &FailoverPlan, position: usize) -> Vec<Dependency> {
     let Some(entry) = plan.sequence.get(position) else { return Vec::new() };
     let Some(after) = &entry.after else {
-        let before = position.checked_sub(1).and_then(|p| plan.sequence.get(p).map(|e| (p, e)));
-        return before
-            .map(|(p, e)| Dependency { entry: p, event: After::Start(e.delay), if_failed: e.on_failure })
-            .into_iter()
-            .collect();
+        // By the order of the list an entry follows the one before it; a gate asks when all entries before it are ready.
+        let from = if entry.gate.is_some() { 0 } else { position.saturating_sub(1) };
+        let before = (0..position).zip(&plan.sequence).skip(from);
+        let follow = |(p, e): (usize, &crate::model::Entry)| {
+            let ready = entry.gate.is_some() || e.gate.is_some();
+            let event = if ready { After::Ready(Duration::ZERO) } else { After::Start(e.delay) };
+            Dependency { entry: p, event, if_failed: e.on_failure }
+        };
+        return before.map(follow).collect();
     };
     after
         .iter()

@@ -10,12 +10,14 @@ use crate::domain::{
 };
 use crate::inventory::{Observed, SiteSight, Typical};
 use crate::model::{
-    After, Entry, FailbackTerms, Is, Keep, Otherwise, PointChoice, Replica, Slot, SourceTreatment, UndoOrder,
-    Verify, Via,
+    After, Entry, FailbackTerms, Hooks, Is, Keep, Otherwise, PointChoice, Replica, Slot, SourceTreatment,
+    UndoOrder, Verify, Via,
 };
 use crate::plan::{On, RefusedWhy};
 
 const NAMES: [&str; 3] = ["db", "app", "web"];
+
+mod beside;
 
 fn name(text: &str) -> ReplicaName {
     ReplicaName::new(text).unwrap()
@@ -87,6 +89,7 @@ fn workspace() -> Workspace {
                 ready_said: false,
                 shutdown: Duration::from_mins(15),
                 quiesce: crate::domain::Quiesce::Auto,
+                hooks: Hooks::default(),
                 both_may_run: None,
             },
         );
@@ -94,6 +97,8 @@ fn workspace() -> Workspace {
     let entry = |n: &&str| Entry {
         name: EntryName::new(n).unwrap(),
         replicas: vec![name(n)],
+        gate: None,
+        hooks: Hooks::default(),
         delay: Duration::from_secs(60),
         after: None,
         on_failure: crate::domain::IfFailed::Block,
@@ -110,6 +115,7 @@ fn workspace() -> Workspace {
         slot: Slot::Done,
         undo_order: UndoOrder::Reverse,
         source: SourceTreatment::Leave,
+        hooks: Hooks::default(),
         sequence: NAMES.iter().map(entry).collect(),
     };
     workspace.plans.insert(plan.name.clone(), plan);

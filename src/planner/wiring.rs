@@ -10,8 +10,9 @@ use super::legs::Placement;
 use super::order::{self, After, Dependency};
 use crate::base::Duration;
 use crate::domain::{IfFailed, OperationKind};
+use crate::inventory::Typical;
 use crate::model::{FailoverPlan, UndoOrder};
-use crate::plan::{NodeId, On};
+use crate::plan::{Gate, NodeId, On, Work};
 
 /// The operations between which one order holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +57,23 @@ impl Group<'_> {
         order::waves(&order::dependencies(self.plan, &present))
     }
 
-    /// Draws all edges between the replicas.
-    pub fn wire(&self, draft: &mut Draft) {
+    /// Draws all edges between the replicas; returns the gates.
+    pub fn wire(&self, draft: &mut Draft) -> Vec<NodeId> {
         self.quorums(draft);
-        for class in Class::ALL {
-            self.wire_class(draft, class);
-        }
+        let gates = Class::ALL.into_iter().flat_map(|class| self.wire_class(draft, class)).collect();
         self.wire_commits(draft);
         self.barriers(draft);
+        gates
+    }
+
+    /// The gates among the machines that start: for each entry its node, where it is one. Whoever goes back is asked nothing.
+    fn gates(&self, draft: &mut Draft, class: Class) -> Vec<Option<NodeId>> {
+        let one = |entry: &crate::model::Entry| {
+            let question = entry.gate.clone().filter(|_| matches!(class, Class::Start | Class::Switch))?;
+            let gate = Gate { plan: self.plan.name.clone(), name: entry.name.clone(), question };
+            Some(draft.node(Work::Gate(gate), None, &Typical::default()))
+        };
+        self.plan.sequence.iter().map(one).collect()
     }
 
     /// How many of an entry's replicas that change must come well through, where that is not all of them.
@@ -97,26 +107,43 @@ impl Group<'_> {
         legs.map(|(_, placed)| *placed).collect()
     }
 
-    fn wire_class(&self, draft: &mut Draft, class: Class) {
+    fn wire_class(&self, draft: &mut Draft, class: Class) -> Vec<NodeId> {
         let legs: Vec<Vec<Placed>> = (0..self.entries.len()).map(|e| self.legs(e, class)).collect();
         let present: Vec<bool> = legs.iter().map(|l| !l.is_empty()).collect();
         if !present.contains(&true) {
-            return;
+            return Vec::new();
         }
-        let list_undo = class == Class::Undo && self.plan.undo_order == UndoOrder::List;
-        for (entry, dependencies) in order::dependencies(self.plan, &present).into_iter().enumerate() {
+        let gates = self.gates(draft, class);
+        let asks = gates.iter().any(Option::is_some);
+        let starting: Vec<bool> = present.iter().zip(&gates).map(|(p, gate)| *p || gate.is_some()).collect();
+        let stopping = order::dependencies(self.plan, &present);
+        let stage = |entry: usize| legs.get(entry).zip(gates.get(entry).copied());
+        for (entry, dependencies) in order::dependencies(self.plan, &starting).into_iter().enumerate() {
             for dependency in dependencies {
-                let (Some(earlier), Some(later)) = (legs.get(dependency.entry), legs.get(entry)) else {
-                    continue;
-                };
+                let (Some(earlier), Some(later)) = (stage(dependency.entry), stage(entry)) else { continue };
                 forward(draft, class, (earlier, self.needs(dependency.entry)), later, dependency);
-                if list_undo {
-                    let firsts = |legs: &[Placed]| legs.iter().map(|p| p.first).collect::<Vec<_>>();
-                    draft.meet(&firsts(earlier), &firsts(later), Wire { on: On::Started, ..Wire::DONE });
-                } else {
-                    backward(draft, class, earlier, later);
+                if !asks {
+                    self.against(draft, class, earlier.0, later.0);
                 }
             }
+        }
+        // Nobody is asked on the way down: there the gates are not there at all.
+        let stopping = stopping.into_iter().enumerate().filter(|_| asks);
+        for (entry, dependency) in stopping.flat_map(|(e, all)| all.into_iter().map(move |d| (e, d))) {
+            if let (Some(earlier), Some(later)) = (legs.get(dependency.entry), legs.get(entry)) {
+                self.against(draft, class, earlier, later);
+            }
+        }
+        gates.into_iter().flatten().collect()
+    }
+
+    /// What stops, stops against the plan's order, unless an undo goes by the list.
+    fn against(&self, draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed]) {
+        if class == Class::Undo && self.plan.undo_order == UndoOrder::List {
+            let firsts = |legs: &[Placed]| legs.iter().map(|p| p.first).collect::<Vec<_>>();
+            draft.wire(&firsts(earlier), &firsts(later), Wire { on: On::Started, ..Wire::DONE });
+        } else {
+            backward(draft, class, earlier, later);
         }
     }
 
@@ -191,17 +218,23 @@ fn final_leg(placement: &Placement) -> Option<(NodeId, NodeId)> {
     Some((NodeId(verified.map_or(leg.first.0, |v| v.0 + 1)), leg.concluded))
 }
 
+/// The legs of an entry, or its gate.
+type Stage<'a> = (&'a Vec<Placed>, Option<NodeId>);
+
 /// The machines that serve from now on start in the plan's order.
 fn forward(
     draft: &mut Draft,
     class: Class,
-    (earlier, needs): (&[Placed], Option<u32>),
-    later: &[Placed],
+    (earlier, needs): (Stage<'_>, Option<u32>),
+    later: Stage<'_>,
     dependency: Dependency,
 ) {
-    let starts = |legs: &[Placed]| legs.iter().filter_map(|p| p.start).collect::<Vec<_>>();
-    let ends =
-        |of: fn(&Placed) -> NodeId| earlier.iter().filter(|p| p.start.is_some()).map(of).collect::<Vec<_>>();
+    let starts =
+        |(legs, gate): Stage<'_>| legs.iter().filter_map(|p| p.start).chain(gate).collect::<Vec<_>>();
+    let (before, gate) = earlier;
+    let ends = |of: fn(&Placed) -> NodeId| {
+        before.iter().filter(|p| p.start.is_some()).map(of).chain(gate).collect::<Vec<_>>()
+    };
     let started: fn(&Placed) -> NodeId = |p| p.concluded;
     let ready: fn(&Placed) -> NodeId = |p| p.last;
     let (from, on, plus) = match (class, dependency.event) {

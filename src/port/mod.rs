@@ -4,6 +4,7 @@ pub mod clock;
 pub mod preflight;
 pub mod provider;
 pub mod rebuild;
+pub mod script;
 pub mod spec;
 pub mod survey;
 
@@ -11,6 +12,7 @@ pub use clock::{Busy, Clock};
 pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Question, Subject};
 pub use rebuild::{Doubt, Rebuilt};
+pub use script::{Answers, Asked, Call, NoScripts, Nobody, Ran, Scripts};
 pub use spec::{
     ClockSpec, DataPath, FaultSpec, LibvirtSpec, ProviderSpec, RunOn, SimPage, SimRecord, SimVm,
     SimulatorSpec, SshSpec,

@@ -1,10 +1,12 @@
-//! A provider without machines: each action takes the time that it is told to, and machines answer when they are told to. It is what a
-//! rehearsal gives to the engine.
+//! A provider without machines: each action takes the time that it is told to, and machines answer when they are told to; no program is run,
+//! and no person is asked. It is what a rehearsal gives to the engine.
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::{NotSo, Settled, VmRef};
+use crate::domain::{NotSo, Reply, Settled, Spoken, VmRef};
 use crate::inventory::Inventory;
-use crate::port::{Clock, Failure, Later, Look, Order, Provider, Question, Subject};
+use crate::port::{
+    Answers, Asked, Busy, Call, Clock, Failure, Later, Look, Order, Provider, Question, Ran, Scripts, Subject,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +35,44 @@ impl Dry {
     }
 }
 
+impl Dry {
+    async fn takes(&self, node: u32) {
+        let takes = self.times.get(node as usize).copied().unwrap_or_default();
+        self.clock.until(self.clock.now().after(takes)).await;
+    }
+}
+
+/// Programs are not run: each takes its time as well.
+impl Scripts for Dry {
+    fn run<'a>(&'a self, call: &'a Call) -> Later<'a, Result<Ran, String>> {
+        Box::pin(async move {
+            if let Some(node) = call.node {
+                self.takes(node).await;
+            }
+            if call.node.is_some() && call.node == self.fails {
+                return Err("as rehearsed".to_owned());
+            }
+            let spoken = Spoken { code: Some(0), text: String::new(), left_out: 0 };
+            Ok(Ran { late: false, spoken })
+        })
+    }
+}
+
+/// Nobody is asked: somebody says yes, unless that is what fails.
+impl Answers for Dry {
+    fn answer<'a>(&'a self, asked: &'a Asked) -> Later<'a, (Reply, Busy)> {
+        Box::pin(async move {
+            if self.fails == Some(asked.node) {
+                return std::future::pending().await;
+            }
+            self.takes(asked.node).await;
+            let somebody = || "rehearsal".to_owned();
+            let reply = Reply { yes: true, person: somebody(), host: somebody(), because: None };
+            (reply, self.clock.busy())
+        })
+    }
+}
+
 impl Provider for Dry {
     fn observe<'a>(&'a self, _subjects: &'a [Subject]) -> Later<'a, Inventory> {
         let inventory = Inventory { at: self.clock.now(), ..Inventory::default() };
@@ -41,9 +81,8 @@ impl Provider for Dry {
 
     fn perform<'a>(&'a self, order: &'a Order) -> Later<'a, Result<(), Failure>> {
         let node = order.key.node;
-        let takes = self.times.get(node as usize).copied().unwrap_or_default();
         Box::pin(async move {
-            self.clock.until(self.clock.now().after(takes)).await;
+            self.takes(node).await;
             if self.fails == Some(node) { Err(Failure::Failed("as rehearsed".to_owned())) } else { Ok(()) }
         })
     }

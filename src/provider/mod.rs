@@ -7,4 +7,5 @@ pub mod exec;
 pub mod libvirt;
 pub mod meter;
 pub mod prober;
+pub mod script;
 pub mod sim;

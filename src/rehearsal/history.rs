@@ -73,6 +73,9 @@ impl History {
                 | Event::Settled { .. }
                 | Event::Retrying { .. }
                 | Event::WentOn { .. }
+                | Event::Spoke { .. }
+                | Event::Answered { .. }
+                | Event::Unanswered { .. }
                 | Event::Failed { .. }
                 | Event::InDoubt { .. }
                 | Event::Reopened { .. }
@@ -128,6 +131,8 @@ fn measured(plan: &Plan, node: NodeId) -> Option<(ReplicaName, Measured)> {
         Work::Wait(Wait::Ready { replica, vm, .. }) => {
             Some((replica.clone(), Measured { operation, what: What::Answer(*vm) }))
         }
+        // How long a program takes is said where it stands, and how long people think nobody knows.
+        Work::Hook(_) | Work::Gate(_) => None,
         Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join => None,
     }
 }

@@ -36,9 +36,10 @@ pub fn expected(plan: &Plan, history: &History) -> Vec<Expected> {
             node.typical.minus(readiness.ask.steady()),
             longest_answer(readiness),
         ),
+        Work::Hook(_) => uncertain(None, node.typical, node.limit),
         Work::Wait(Wait::Quiet { time }) => Expected::fixed(*time),
-        // It ends by the clock.
-        Work::Wait(Wait::Until { .. }) | Work::Join => Expected::fixed(Duration::ZERO),
+        // It ends by the clock; and people answer at once.
+        Work::Wait(Wait::Until { .. }) | Work::Gate(_) | Work::Join => Expected::fixed(Duration::ZERO),
     };
     plan.node_ids().zip(&plan.nodes).map(one).collect()
 }

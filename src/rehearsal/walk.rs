@@ -2,7 +2,7 @@
 //! its tasks, its journal and its provider; a test holds that in both the same nodes start and end at the same times, in the same way.
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::{AtEnd, Wait};
+use crate::domain::{AtEnd, Silence, Wait};
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::rehearsal::times::waited;
@@ -73,7 +73,8 @@ impl Walk<'_> {
             self.now = self.now.max(next);
             self.end_what_is_due()?;
         }
-        let outcome = outcome(&self.progress, false);
+        let stopped = self.progress.stopping().is_some_and(StopWhy::is_wanted);
+        let outcome = outcome(&self.progress, stopped);
         self.apply(&Event::Ended { outcome })?;
         Ok(self.progress)
     }
@@ -85,9 +86,7 @@ impl Walk<'_> {
     fn start_what_may(&mut self) -> Result<Option<Timestamp>, IllegalEvent> {
         if let Some(node) = self.progress.must_stop() {
             self.apply(&Event::Stopping { why: StopWhy::Failure(node) })?;
-            // Nothing follows from what is waited for.
-            let progress = &self.progress;
-            self.ends.retain(|(_, node, _)| progress.status(*node) != Status::Waiting);
+            self.give_waits_up();
         }
         loop {
             let next = self.progress.next(self.now);
@@ -106,7 +105,7 @@ impl Walk<'_> {
         let takes = self.times.get(node.index()).copied().unwrap_or(found.typical);
         let fails = self.fails == Some(node);
         let (event, end) = match &found.work {
-            Work::Act(_) => {
+            Work::Act(_) | Work::Hook(_) => {
                 let attempt = self.progress.attempts(node) + 1;
                 (Event::Intended { node, attempt }, (self.now.after(takes), !fails))
             }
@@ -121,6 +120,10 @@ impl Walk<'_> {
                 };
                 (Event::Waiting { node }, end)
             }
+            Work::Gate(gate) => {
+                let takes = if fails { gate.question.within } else { takes };
+                (Event::Waiting { node }, (self.now.after(takes), !fails))
+            }
             Work::Join => return Ok(()),
         };
         self.ends.insert((end.0, node, end.1));
@@ -131,35 +134,50 @@ impl Walk<'_> {
     fn end_what_is_due(&mut self) -> Result<(), IllegalEvent> {
         while let Some((at, node, well)) = self.ends.first().copied().filter(|(at, ..)| *at <= self.now) {
             self.ends.remove(&(at, node, well));
-            let event = self.ended(node, well);
-            self.apply(&event)?;
+            for event in self.ended(node, well) {
+                self.apply(&event)?;
+            }
+            if self.progress.stopping().is_some() {
+                self.give_waits_up();
+            }
         }
         Ok(())
     }
 
-    fn ended(&self, node: NodeId, well: bool) -> Event {
-        let found = self.progress.plan().node(node);
-        let waits = found.and_then(|n| match &n.work {
-            Work::Wait(Wait::Ready { readiness, .. }) => Some(readiness.otherwise),
-            Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) => Some(AtEnd::Stop),
-            Work::Act(_) | Work::Join => None,
-        });
-        match (waits, well) {
-            (Some(_), true) => Event::Met { node },
-            (Some(AtEnd::Continue), false) => Event::WentOn { node, heard: Vec::new() },
-            (Some(AtEnd::Stop | AtEnd::Ask), false) => Event::Failed { node, why: FailedWhy::NotReady },
-            (None, true) => Event::Settled { node, how: How::Performed, moved: None },
-            (None, false) => {
+    /// Nothing follows from what is waited for.
+    fn give_waits_up(&mut self) {
+        let progress = &self.progress;
+        self.ends.retain(|(_, node, _)| progress.status(*node) != Status::Waiting);
+    }
+
+    fn ended(&self, node: NodeId, well: bool) -> Vec<Event> {
+        let Some(found) = self.progress.plan().node(node) else { return Vec::new() };
+        let failed = |why| Event::Failed { node, why };
+        vec![match (&found.work, well) {
+            (Work::Wait(_) | Work::Gate(_), true) => Event::Met { node },
+            (Work::Wait(Wait::Ready { readiness, .. }), false) if readiness.otherwise == AtEnd::Continue => {
+                Event::WentOn { node, heard: Vec::new() }
+            }
+            (Work::Wait(_), false) => failed(FailedWhy::NotReady),
+            (Work::Gate(gate), false) => {
+                return match gate.question.otherwise {
+                    Silence::Stop => vec![Event::Stopping { why: StopWhy::Unanswered(node) }],
+                    so @ Silence::Continue => vec![Event::Unanswered { node, so }, Event::Met { node }],
+                    so @ Silence::No => vec![Event::Unanswered { node, so }, failed(FailedWhy::Unanswered)],
+                };
+            }
+            (Work::Act(_) | Work::Hook(_) | Work::Join, true) => {
+                Event::Settled { node, how: How::Performed, moved: None }
+            }
+            (Work::Act(_) | Work::Hook(_) | Work::Join, false) => {
                 let failure = Failure::Failed("as rehearsed".to_owned());
                 let attempts = self.progress.attempts(node);
-                let (allowed, pause) =
-                    found.map_or((1, Duration::ZERO), |n| (n.attempts, n.pause.after(attempts)));
-                if attempts < allowed {
-                    Event::Retrying { node, failure, at: self.now.after(pause) }
+                if attempts < found.attempts {
+                    Event::Retrying { node, failure, at: self.now.after(found.pause.after(attempts)) }
                 } else {
-                    Event::Failed { node, why: FailedWhy::Action(failure) }
+                    failed(FailedWhy::Action(failure))
                 }
             }
-        }
+        }]
     }
 }

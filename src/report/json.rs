@@ -54,6 +54,8 @@ fn step(plan: &Plan, id: NodeId) -> Value {
     let (kind, text) = match &node.work {
         Work::Act(step) => ("action", words::action(&step.action)),
         Work::Wait(wait) => ("wait", words::wait(wait)),
+        Work::Hook(hook) => ("hook", words::hook(hook)),
+        Work::Gate(gate) => ("gate", words::gate(gate)),
         Work::Join => ("join", words::join(node.needs)),
     };
     let leg = node.leg.and_then(|l| plan.leg(l));

@@ -4,12 +4,16 @@
 use crate::base::{RunId, Timestamp};
 use crate::domain::{Heard, Moving, Wait};
 use crate::plan::{Leg, LegId, NodeId, Plan, Work};
+use crate::report::text::beside;
 use crate::report::text::run::{failed_words, failure_words, went_on};
 use crate::report::{waits, words};
 use crate::run::{Event, How, Outcome, Progress, Status};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// So many lines of what a program said are shown.
+const HEARD: usize = 20;
 
 /// With more replicas than this, waves are summed up.
 const ONE_BY_ONE: usize = 30;
@@ -24,6 +28,8 @@ pub struct Live {
     waits: BTreeMap<NodeId, Timestamp>,
     waves: BTreeMap<u32, Wave>,
     first: Option<Timestamp>,
+    /// The run, by which questions are answered.
+    run: Option<RunId>,
 }
 
 #[derive(Debug, Default)]
@@ -45,12 +51,13 @@ impl Live {
         }
         let by_wave = plan.members.len() > ONE_BY_ONE && !steps;
         let (begun, waits) = (BTreeMap::new(), BTreeMap::new());
-        Self { plan, steps, by_wave, begun, waits, waves, first: None }
+        Self { plan, steps, by_wave, begun, waits, waves, first: None, run: None }
     }
 
     /// The first line.
     #[must_use]
-    pub fn opening(&self, run: &RunId, at: Timestamp) -> String {
+    pub fn opening(&mut self, run: &RunId, at: Timestamp) -> String {
+        self.run = Some(run.clone());
         let steps = self.plan.nodes.iter().filter(|n| n.work != Work::Join).count();
         format!("{} run {run}  {}  {}", at.clock(), words::purpose(&self.plan), words::count(steps, "step"))
     }
@@ -95,6 +102,22 @@ impl Live {
                     '!',
                     format!("{}: {}", self.plan.node_name(*node), went_on(&self.plan, *node, heard)),
                 )]
+            }
+            Event::Spoke { spoken, .. } if self.steps => {
+                let said = beside::spoken(spoken, HEARD);
+                said.into_iter().map(|text| format!("{}   {text}", at.clock())).collect()
+            }
+            Event::Spoke { .. } => Vec::new(),
+            Event::Answered { node, reply } => {
+                let name = self.plan.node_name(*node);
+                vec![line(
+                    if reply.yes { '+' } else { 'x' },
+                    format!("{:<12} {name}: {}", "gate", words::reply(reply)),
+                )]
+            }
+            Event::Unanswered { node, so } => {
+                let name = self.plan.node_name(*node);
+                vec![line('!', format!("{:<12} {name}: nobody answered; {}", "gate", words::silence(*so)))]
             }
             Event::Reopened { node, person, because } => {
                 let name = self.plan.node_name(*node);
@@ -142,11 +165,17 @@ impl Live {
     fn action(&self, node: NodeId) -> String {
         match self.plan.node(node).map(|n| &n.work) {
             Some(Work::Act(step)) => format!("{:<12} {}", step.replica.as_str(), words::action(&step.action)),
-            Some(Work::Wait(_) | Work::Join) | None => self.plan.node_name(node),
+            Some(Work::Hook(hook)) => format!("{:<12} {}", "hook", words::hook(hook)),
+            Some(Work::Wait(_) | Work::Gate(_) | Work::Join) | None => self.plan.node_name(node),
         }
     }
 
     fn intended(&mut self, node: NodeId, attempt: u32, at: Timestamp) -> Vec<String> {
+        if matches!(self.plan.node(node).map(|n| &n.work), Some(Work::Hook(_))) {
+            self.waits.insert(node, at);
+            let again = if attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+            return vec![format!("{} > {}{again}", at.clock(), self.action(node))];
+        }
         let Some((id, leg)) = self.leg(node) else { return Vec::new() };
         let mut lines = Vec::new();
         if let Entry::Vacant(vacant) = self.begun.entry(id) {
@@ -177,6 +206,10 @@ impl Live {
                 lines.push(format!("{} . {name}: {person} says it is done: {because}", at.clock()));
             }
         }
+        if matches!(self.plan.node(node).map(|n| &n.work), Some(Work::Hook(_))) && *how == How::Performed {
+            let took = self.waits.remove(&node).map(|since| words::span(at.since(since))).unwrap_or_default();
+            lines.push(format!("{} + {:<53} {took}", at.clock(), self.action(node)));
+        }
         let Some((id, leg)) = self.leg(node).filter(|(_, leg)| leg.concluded == node) else { return lines };
         let took = self.begun.get(&id).map(|since| words::span(at.since(*since))).unwrap_or_default();
         let wave = self.waves.values_mut().find(|w| w.of.contains(&id));
@@ -199,6 +232,20 @@ impl Live {
 
     fn waiting(&mut self, node: NodeId, at: Timestamp) -> Vec<String> {
         self.waits.insert(node, at);
+        if let Some(question) = self.plan.question(node) {
+            let (name, run) = (self.plan.node_name(node), self.run.as_ref().map_or("latest", RunId::as_str));
+            let clock = at.clock();
+            return vec![
+                format!("{clock} ? {:<12} {name}: {}", "gate", question.ask),
+                format!(
+                    "{clock}   asked: {}; until {}; {}",
+                    words::who(question),
+                    at.after(question.within),
+                    words::silence(question.otherwise)
+                ),
+                format!("{clock}   lifeboat answer {run} {name} yes|no --because TEXT"),
+            ];
+        }
         if self.by_wave {
             return Vec::new();
         }
@@ -276,13 +323,16 @@ pub struct Waits {
 impl Waits {
     fn of(plan: &Plan, node: NodeId, since: Timestamp) -> Option<Self> {
         let found = plan.node(node)?;
-        let Work::Wait(wait) = &found.work else { return None };
-        let (ends, sooner) = match wait {
-            Wait::Until { at } => (*at, false),
-            Wait::Quiet { time } => (since.after(*time), false),
-            Wait::Ready { .. } => (since.after(found.limit), true),
+        let (what, ends, sooner) = match &found.work {
+            Work::Wait(wait) => match wait {
+                Wait::Until { at } => (words::wait(wait), *at, false),
+                Wait::Quiet { time } => (words::wait(wait), since.after(*time), false),
+                Wait::Ready { .. } => (words::wait(wait), since.after(found.limit), true),
+            },
+            Work::Gate(gate) => (format!("an answer to {}", gate.name), since.after(found.limit), true),
+            Work::Act(_) | Work::Hook(_) | Work::Join => return None,
         };
-        Some(Self { what: words::wait(wait), since, ends, sooner })
+        Some(Self { what, since, ends, sooner })
     }
 }
 

@@ -55,6 +55,8 @@ fn kind(plan: &Plan, node: NodeId) -> &'static str {
     match plan.node(node).map(|n| &n.work) {
         Some(Work::Act(_)) => "action",
         Some(Work::Wait(_)) => "wait",
+        Some(Work::Hook(_)) => "hook",
+        Some(Work::Gate(_)) => "gate",
         Some(Work::Join) | None => "join",
     }
 }

@@ -5,9 +5,9 @@ use crate::base::Timestamp;
 use crate::domain::invariant::Broken;
 use crate::domain::{
     Action, Condition, Consistency, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation,
-    PointKind, Refusal, Role, Switchover, Transfer, Unmet, Wait,
+    PointKind, Question, Refusal, Reply, Role, Silence, Switchover, Transfer, Unmet, Wait,
 };
-use crate::plan::{Consequence, Follows, Leg, Plan, Slice, Untouched, Why};
+use crate::plan::{Around, Consequence, Follows, Gate, Hook, Leg, Plan, Slice, Untouched, Why};
 use crate::report::waits::readiness;
 use crate::run::{Runner, StopWhy, Wish};
 
@@ -109,6 +109,62 @@ pub fn wait(wait: &Wait) -> String {
     }
 }
 
+/// What a hook does.
+#[must_use]
+pub fn hook(hook: &Hook) -> String {
+    let around = match &hook.around {
+        Around::Plan(plan) => plan.to_string(),
+        Around::Entry(plan, entry) => format!("{entry} of {plan}"),
+        Around::Replica(replica) => replica.to_string(),
+    };
+    let operation = hook.operation.map(|kind| format!("{kind} of ")).unwrap_or_default();
+    format!("run {} {} {operation}{around}", script(&hook.script.run), hook.when.word())
+}
+
+/// An argument list as it is read by people: each word that could be misread in quotes.
+#[must_use]
+pub fn script(argv: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    let word = |word: &String| {
+        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("{word:?}") }
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// What is asked.
+#[must_use]
+pub fn gate(gate: &Gate) -> String {
+    format!("ask \"{}\"", gate.question.ask)
+}
+
+/// Who may answer a question.
+#[must_use]
+pub fn who(question: &Question) -> String {
+    if question.who.is_empty() {
+        return "anybody".to_owned();
+    }
+    let names = question.who.join(", ");
+    if question.groups.is_empty() { names } else { format!("{names} ({})", question.groups.join(", ")) }
+}
+
+/// What silence means.
+#[must_use]
+pub const fn silence(silence: Silence) -> &'static str {
+    match silence {
+        Silence::Stop => "silence stops the run",
+        Silence::Continue => "silence lets it go on, as an exception",
+        Silence::No => "silence is a no",
+    }
+}
+
+/// A person's answer.
+#[must_use]
+pub fn reply(reply: &Reply) -> String {
+    let Reply { yes, person, host, because } = reply;
+    let because = because.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    format!("{} says {}, from {host}{because}", person, if *yes { "yes" } else { "no" })
+}
+
 /// How long a wait may take at most, where it has an end of its own.
 #[must_use]
 pub const fn at_most(wait: &Wait) -> Option<crate::base::Duration> {
@@ -184,6 +240,9 @@ pub fn stop(why: &StopWhy, plan: &Plan) -> String {
         }
         StopWhy::Deadline(at) => format!("as its deadline is {at}"),
         StopWhy::Failure(node) => format!("as the plan says, because {} failed", plan.node_name(*node)),
+        StopWhy::Unanswered(node) => {
+            format!("as the plan says, because nobody answered {}", plan.node_name(*node))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens in a run: the journal's records, and all that a report needs.
 
 use crate::base::Timestamp;
-use crate::domain::{Heard, Transfer, Unmet};
+use crate::domain::{Heard, Reply, Silence, Spoken, Transfer, Unmet};
 use crate::inventory::Inventory;
 use crate::plan::NodeId;
 use crate::port::Failure;
@@ -49,6 +49,8 @@ pub enum StopWhy {
     Deadline(Timestamp),
     /// The plan says that this failure stops everything.
     Failure(NodeId),
+    /// Nobody answered this question in its time.
+    Unanswered(NodeId),
 }
 
 impl StopWhy {
@@ -56,7 +58,7 @@ impl StopWhy {
     #[must_use]
     pub const fn is_wanted(&self) -> bool {
         match self {
-            Self::Asked | Self::AskedBy(_) | Self::Deadline(_) => true,
+            Self::Asked | Self::AskedBy(_) | Self::Deadline(_) | Self::Unanswered(_) => true,
             Self::Failure(_) => false,
         }
     }
@@ -167,6 +169,27 @@ pub enum Event {
         /// What was heard last.
         heard: Vec<Heard>,
     },
+    /// A program said something; recorded with how it ended.
+    Spoke {
+        /// The node.
+        node: NodeId,
+        /// What it said.
+        spoken: Spoken,
+    },
+    /// A person answered a question.
+    Answered {
+        /// The node.
+        node: NodeId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Nobody answered a question in its time, and it goes on as its document says.
+    Unanswered {
+        /// The node.
+        node: NodeId,
+        /// What the document says.
+        so: Silence,
+    },
     /// A failed step, or one in doubt, is tried again because a person asked for it.
     Reopened {
         /// The node.
@@ -226,6 +249,16 @@ pub enum FailedWhy {
     NotReady,
     /// It was not ready within its time, and this was heard last.
     Unready(Vec<Heard>),
+    /// A person answered its question with no.
+    SaidNo {
+        /// Who.
+        person: String,
+        /// Why, where that was said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+    /// Nobody answered its question.
+    Unanswered,
     /// A person said so.
     ByHand {
         /// Who.
@@ -264,6 +297,9 @@ impl Event {
             | Self::Waiting { node }
             | Self::Met { node }
             | Self::WentOn { node, .. }
+            | Self::Spoke { node, .. }
+            | Self::Answered { node, .. }
+            | Self::Unanswered { node, .. }
             | Self::Reopened { node, .. }
             | Self::Rescheduled { node, .. } => Some(*node),
             Self::Taken { .. }

@@ -3,7 +3,7 @@
 mod answers;
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::IfFailed;
+use crate::domain::{IfFailed, Silence};
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
 use crate::run::event::{Event, FailedWhy, How, IllegalEvent, StopWhy};
 use crate::run::outcome::Outcome;
@@ -261,6 +261,13 @@ impl Progress {
                 self.end(*node, Status::InDoubt, at);
                 self.follow(before, |s| s.failed(*node, at));
             }
+            Event::Spoke { node, .. } => drop(self.legal(*node, "heard", |s| s == Status::Running)?),
+            Event::Answered { node, .. } | Event::Unanswered { node, .. } => {
+                self.legal(*node, "answered", |s| s == Status::Waiting)?;
+                if matches!(event, Event::Unanswered { so: Silence::Continue, .. }) {
+                    self.by_hand.insert(*node);
+                }
+            }
             Event::Reopened { node, .. } => self.reopened(*node)?,
             Event::Rescheduled { node, at, .. } => {
                 self.legal(*node, "given another time", |s| s != Status::Done)?;
@@ -488,7 +495,10 @@ impl Progress {
                     (On::Failed, _) if node == root && is_failure => self.meet(edge, at),
                     (On::Failed, _) if node != root => self.not_needed(edge.to, at),
                     (On::Started | On::Done, IfFailed::Continue) => {
-                        self.passed_over.insert(root);
+                        // A hook after something that will not run answers no failure: it only holds nothing up.
+                        if node == root || !self.plan.is_afterwards(node) {
+                            self.passed_over.insert(root);
+                        }
                         self.meet(edge, at);
                     }
                     (On::Started | On::Done | On::Failed, if_failed) => {

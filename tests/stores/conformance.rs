@@ -3,7 +3,9 @@
 use crate::estate::{Estate, ran, said};
 use crate::servers::Server;
 use lifeboat::base::{RunId, Timestamp};
-use lifeboat::journal::{Access, Claim, Frozen, JournalError, Place, Refusal, Runs, Store, Way};
+use lifeboat::domain::Reply;
+use lifeboat::journal::{Access, Claim, Frozen, JournalError, Place, Refusal, Runs, Store, Topic, Way};
+use lifeboat::plan::NodeId;
 use lifeboat::run::{Event, Outcome, Runner, StopWhy, Wish};
 use std::path::Path;
 use std::sync::Arc;
@@ -142,4 +144,12 @@ pub fn word(server: &mut dyn Server) {
     assert_eq!(ours.asked_to_stop(&id("r-1")), Some(wish));
     ours.forget_stop(&id("r-1")).unwrap();
     assert_eq!(ours.asked_to_stop(&id("r-1")), None);
+    // An answer to one question is none to another, and no word to stop.
+    let reply = Reply { yes: true, person: "bob".to_owned(), host: "there".to_owned(), because: None };
+    theirs.leave_answer(&id("r-1"), NodeId(1), &reply).unwrap();
+    assert_eq!(ours.answer(&id("r-1"), NodeId(1)), Some(reply));
+    assert_eq!(ours.answer(&id("r-1"), NodeId(12)), None);
+    assert_eq!(ours.asked_to_stop(&id("r-1")), None);
+    ours.forget_word(&id("r-1"), Topic::Answer(NodeId(1))).unwrap();
+    assert_eq!(theirs.answer(&id("r-1"), NodeId(1)), None);
 }

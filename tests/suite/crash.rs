@@ -4,7 +4,7 @@
 use crate::world::{Faults, NAMES, World, desired, name, noon, planned, ready};
 use lifeboat::base::{Duration, ReplicaName, RunId};
 use lifeboat::domain::{Condition, Facts, FailbackTarget, State, condition};
-use lifeboat::engine::{Crash, EngineError, Run, Word, by_hand, drive, stop_signal};
+use lifeboat::engine::{Aids, Crash, EngineError, Run, Word, by_hand, drive, stop_signal};
 use lifeboat::journal::{Frozen, Journal, Runs};
 use lifeboat::model::{Desired, Keep, Via};
 use lifeboat::plan::Plan;
@@ -63,6 +63,7 @@ fn go_on(
         progress: found.progress,
         journal: &mut journal,
         provider,
+        aids: Aids::default(),
         clock,
         stop,
         grace: Duration::from_secs(60),

@@ -3,7 +3,7 @@
 use crate::world::{NAMES, desired, name, vm, workspace};
 use lifeboat::base::{Duration, RunId};
 use lifeboat::domain::{Condition, FailbackTarget, State};
-use lifeboat::engine::{Crash, EngineError, Run, drive, stop_signal};
+use lifeboat::engine::{Aids, Crash, EngineError, Run, drive, stop_signal};
 use lifeboat::inventory::Inventory;
 use lifeboat::journal::{Frozen, Runs};
 use lifeboat::model::{Desired, Keep, Via};
@@ -164,6 +164,7 @@ fn drive_in(
         progress: found.progress,
         journal: &mut journal,
         provider: Arc::clone(sim) as Arc<dyn Provider>,
+        aids: Aids::default(),
         clock: sim.clock(),
         stop,
         grace: Duration::from_secs(60),

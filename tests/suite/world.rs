@@ -8,8 +8,8 @@ use lifeboat::domain::{
 };
 use lifeboat::inventory::{Inventory, Observed, SiteSight, Typical};
 use lifeboat::model::{
-    Desired, Entry, FailbackTerms, FailoverPlan, Keep, PointChoice, Replica, Slot, SourceTreatment, Subject,
-    UndoOrder, Verify, Via, Workspace,
+    Desired, Entry, FailbackTerms, FailoverPlan, Hooks, Keep, PointChoice, Replica, Slot, SourceTreatment,
+    Subject, UndoOrder, Verify, Via, Workspace,
 };
 use lifeboat::plan::{Plan, Purpose, Refused};
 use lifeboat::planner::{Request, plan};
@@ -83,6 +83,7 @@ fn document(replica: &str) -> Replica {
         ready_said: false,
         shutdown: Duration::from_mins(15),
         quiesce: lifeboat::domain::Quiesce::Auto,
+        hooks: Hooks::default(),
         both_may_run: None,
     }
 }
@@ -92,6 +93,8 @@ pub fn workspace() -> Workspace {
     let entry = |n: &&str| Entry {
         name: EntryName::new(n).unwrap(),
         replicas: vec![name(n)],
+        gate: None,
+        hooks: Hooks::default(),
         delay: Duration::from_secs(60),
         after: None,
         on_failure: IfFailed::Block,
@@ -108,6 +111,7 @@ pub fn workspace() -> Workspace {
         slot: Slot::Done,
         undo_order: UndoOrder::Reverse,
         source: SourceTreatment::Leave,
+        hooks: Hooks::default(),
         sequence: NAMES.iter().map(entry).collect(),
     };
     Workspace {

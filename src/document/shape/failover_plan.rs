@@ -2,6 +2,7 @@
 
 use super::Selection;
 use super::bounds::Bounded;
+use super::hooks::{Gate, Hooks};
 use super::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +26,9 @@ pub struct FailoverPlanSpec {
     pub source: Option<SourceWord>,
     /// How often an action is tried again, for all entries. Default twice, after 2s and 4s.
     pub retries: Option<Retries>,
+    /// Programs that are run before and after the whole plan.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// The entries. Each follows the one before it, its delay after that one's start, unless it says `after`.
     pub sequence: Vec<Entry>,
 }
@@ -49,7 +53,7 @@ pub struct Limits {
     pub undo_every: Option<String>,
 }
 
-/// An entry: exactly one of `replica` and `group`.
+/// An entry: exactly one of `replica`, `group` and `gate`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Entry {
@@ -59,6 +63,11 @@ pub struct Entry {
     pub group: Option<String>,
     /// The group's replicas.
     pub replicas: Option<Selection>,
+    /// A question to people. Without `after` it is asked when all entries before it are ready.
+    pub gate: Option<Gate>,
+    /// Programs that are run before and after its replicas.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// From its start to the start of the next entry in the list. Default 60s.
     pub delay: Option<String>,
     /// What it waits for instead of the order of the list; an empty list for nothing.
@@ -85,7 +94,7 @@ pub struct Retries {
     pub factor: Option<Bounded<1, 10>>,
 }
 
-/// An entry that is waited for: exactly one of `replica` and `group`.
+/// An entry that is waited for: exactly one of `replica`, `group` and `gate`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct After {
@@ -93,6 +102,8 @@ pub struct After {
     pub replica: Option<String>,
     /// The entry of a group.
     pub group: Option<String>,
+    /// A gate: it is waited for until it is answered with yes.
+    pub gate: Option<String>,
     /// What it waits for. Default ready.
     pub is: Option<IsWord>,
     /// How long after that. Default 0s.

@@ -5,6 +5,7 @@
 
 pub mod bounds;
 pub mod failover_plan;
+pub mod hooks;
 pub mod libvirt;
 pub mod policy;
 pub mod ready;

@@ -4,6 +4,7 @@ use super::Selection;
 use super::words::{RuleIsWord, SeverityWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What must hold of every plan in the workspace.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -22,6 +23,9 @@ pub struct PolicySpec {
     /// What no plan may do.
     #[serde(default)]
     pub forbid: Forbid,
+    /// Groups of people, by their names, for gates and approvals of the whole workspace.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<String>>,
     /// Rules over the order of plans and over what they do on the way.
     #[serde(default)]
     pub rules: Vec<Rule>,

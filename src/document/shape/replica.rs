@@ -1,6 +1,7 @@
 //! `kind: Replica`.
 
 use super::bounds::Bounded;
+use super::hooks::Hooks;
 use super::ready::Ready;
 use super::words::QuiesceWord;
 use schemars::JsonSchema;
@@ -33,6 +34,9 @@ pub struct ReplicaSpec {
     /// Whether the guest's file systems are frozen for the moment at which a restore point is begun. Default `auto`: where its agent
     /// answers.
     pub quiesce: Option<QuiesceWord>,
+    /// Programs that are run before and after it is failed over, or brought back.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// Source and replica may serve at once.
     pub both_may_run: Option<Because>,
 }

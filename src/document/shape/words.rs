@@ -120,6 +120,36 @@ words! {
         /// A text.
         Txt,
     }
+    /// What it means that nobody answers.
+    SilenceWord "camelCase" {
+        /// Nothing new starts; whoever resumes the run is asked again.
+        Stop,
+        /// As if the answer had been yes; the run ends with an exception.
+        Continue,
+        /// As if the answer had been no.
+        No,
+    }
+    /// An operation that a hook is about.
+    HookOperationWord "kebab-case" {
+        /// A replication run.
+        Replicate,
+        /// Failover to a restore point.
+        Failover,
+        /// Failover after the source was synchronised and shut down.
+        PlannedFailover,
+        /// Back to the source.
+        UndoFailover,
+        /// The replica becomes the production machine for good.
+        PermanentFailover,
+        /// Failback, phase 1.
+        Failback,
+        /// Failback, phase 2.
+        Switchover,
+        /// The failback stands.
+        CommitFailback,
+        /// Back to the replica.
+        UndoFailback,
+    }
     /// A desired state.
     StateWord "PascalCase" {
         /// Standing by.

@@ -6,7 +6,7 @@
 //! - `alive/` the lease of its runner, which is gone when nobody renews it,
 //! - `head/` the position, token and digest of its last record: the run's end, kept outside of its journal,
 //! - `plan/` and `log/` the frozen plan and the records, in pieces,
-//! - `stop/` the word that it shall stop,
+//! - `stop/` the word that it shall stop, and `answer-N/` the answer to the question of its node N,
 //! - and one `gate/`, which changes with every claim, so that of two who look and claim only one finds the world as it was.
 
 mod bridge;
@@ -29,8 +29,7 @@ use crate::journal::claim::{Claim, Refusal, Way, admit};
 use crate::journal::format;
 use crate::journal::raw::{Found, Frozen, Raw};
 use crate::journal::record::VERSION;
-use crate::journal::{Hold, Journal, JournalError, Kept, Store, Tip};
-use crate::run::Wish;
+use crate::journal::{Hold, Journal, JournalError, Kept, Store, Tip, Topic};
 use grant::{Grant, Grants, Origin};
 use journal::SharedJournal;
 use kv::{Kv, KvError, LARGEST, Pair, Version, Write};
@@ -366,19 +365,18 @@ impl Store for Shared {
         Ok((found, Box::new(self.writer(run, head)?)))
     }
 
-    fn ask_to_stop(&self, run: &RunId, wish: &Wish) -> Result<(), JournalError> {
-        let failed = |why: String| JournalError::Unreachable { store: self.kv.place(), why };
-        let text = format::write(wish).map_err(|e| failed(e.to_string()))?;
-        self.ask(|| self.kv.commit(&[], &[Write::Put(key("stop", run), text.clone())])).map(drop)
+    fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError> {
+        let put = [Write::Put(key(&about.to_string(), run), word.to_vec())];
+        self.ask(|| self.kv.commit(&[], &put)).map(drop)
     }
 
-    fn asked_to_stop(&self, run: &RunId) -> Option<Wish> {
-        let found = self.kv.range(&key("stop", run)).ok()?;
-        Some(self.read_value(found.first()?).unwrap_or_else(|_| Wish::untold()))
+    fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
+        let found = self.kv.range(&key(&about.to_string(), run)).ok()?;
+        Some(found.into_iter().next()?.value)
     }
 
-    fn forget_stop(&self, run: &RunId) -> Result<(), JournalError> {
-        self.ask(|| self.kv.commit(&[], &[Write::Delete(key("stop", run))])).map(drop)
+    fn forget_word(&self, run: &RunId, about: Topic) -> Result<(), JournalError> {
+        self.ask(|| self.kv.commit(&[], &[Write::Delete(key(&about.to_string(), run))])).map(drop)
     }
 
     fn claim(&self, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>, Refusal> {

@@ -32,6 +32,10 @@ fn edges(plan: &FailoverPlan) -> Vec<(usize, usize, Option<usize>)> {
     let mut found = Vec::new();
     for (position, entry) in plan.sequence.iter().enumerate() {
         match &entry.after {
+            // A gate waits for all entries before it.
+            None if entry.gate.is_some() => {
+                found.extend((0..position).map(|before| (position, before, None)))
+            }
             None => found.extend(position.checked_sub(1).map(|before| (position, before, None))),
             Some(after) => {
                 found.extend(after.iter().enumerate().map(|(i, a)| (position, a.entry, Some(i))));
@@ -87,8 +91,7 @@ fn finding(plan: &FailoverPlan, origins: &Origins, circle: &[(usize, usize, Opti
     let mut finding = Finding::new(Code::Cycle, message);
     for (number, (from, to, after)) in circle.iter().take(SHOWN).enumerate() {
         let entry = [Key::Name("spec"), Key::Name("sequence"), Key::Index(*from)];
-        let target = plan.sequence.get(*to).map(|e| e.replicas.iter().any(|r| r.as_str() == e.name.as_str()));
-        let key = if target == Some(true) { "replica" } else { "group" };
+        let key = plan.sequence.get(*to).map_or("group", crate::model::Entry::key);
         let path = match after {
             Some(i) => [&entry[..], &[Key::Name("after"), Key::Index(*i), Key::Name(key)]].concat(),
             None => entry.to_vec(),

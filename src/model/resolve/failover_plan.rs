@@ -1,5 +1,6 @@
 //! `kind: FailoverPlan`.
 
+use super::hooks::{Groups, hooks, question};
 use super::reader::Reader;
 use super::{Labels, plan_name};
 use crate::base::{Duration, EntryName, ReplicaName};
@@ -9,9 +10,10 @@ use crate::document::check::nearest;
 use crate::document::shape::FailoverPlanDocument;
 use crate::document::shape::bounds::Bounded;
 use crate::document::shape::failover_plan as raw;
+use crate::document::shape::hooks::Gate;
 use crate::document::shape::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use crate::domain::{IfFailed, Pause};
-use crate::model::{After, Entry, FailoverPlan, Is, Retries, Slot, SourceTreatment, UndoOrder};
+use crate::model::{After, Entry, FailoverPlan, Hooks, Is, Retries, Slot, SourceTreatment, UndoOrder};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -23,7 +25,7 @@ const DELAY: Duration = Duration::from_secs(60);
 pub fn resolve(
     reader: &mut Reader<'_>,
     raw: &FailoverPlanDocument,
-    labels: &Labels<'_>,
+    named: (&Labels<'_>, &Groups<'_>),
 ) -> Option<FailoverPlan> {
     let _: Option<EntryName> = reader.own_name(&raw.metadata);
     let name = plan_name(&raw.metadata.name);
@@ -42,7 +44,7 @@ pub fn resolve(
     let mut sequence = Vec::with_capacity(spec.sequence.len());
     let all = spec.retries.as_ref().map(|r| retries(reader, r, &[Key::Name("spec"), Key::Name("retries")]));
     for (position, raw) in spec.sequence.iter().enumerate() {
-        let entry = entry(reader, raw, position, labels);
+        let entry = entry(reader, raw, position, named);
         sequence.push(entry.map(|entry| Entry { retries: entry.retries.or(all), ..entry }));
     }
     last_delay(reader, &spec.sequence);
@@ -79,16 +81,27 @@ pub fn resolve(
             None | Some(SourceWord::Leave) => SourceTreatment::Leave,
             Some(SourceWord::PowerOff) => SourceTreatment::PowerOff,
         },
+        hooks: hooks(reader, &spec.hooks, &[Key::Name("spec"), Key::Name("hooks")]),
         sequence: resolved,
     };
     reader.sound().then_some(plan)
 }
 
-fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &Labels<'_>) -> Option<Entry> {
+fn entry(
+    reader: &mut Reader<'_>,
+    raw: &raw::Entry,
+    position: usize,
+    named: (&Labels<'_>, &Groups<'_>),
+) -> Option<Entry> {
+    let (labels, groups) = named;
     let here = [&SEQUENCE[..], &[Key::Index(position)]].concat();
     let key = |name: &'static str| [&here[..], &[Key::Name(name)]].concat();
-    let which =
-        reader.one_of(&[("replica", raw.replica.is_some()), ("group", raw.group.is_some())], &here)?;
+    let kinds =
+        [("replica", raw.replica.is_some()), ("group", raw.group.is_some()), ("gate", raw.gate.is_some())];
+    let which = reader.one_of(&kinds, &here)?;
+    if let Some(gate) = &raw.gate {
+        return gate_entry(reader, raw, gate, (&here, groups));
+    }
     let text = raw.replica.as_deref().or(raw.group.as_deref())?;
     let delay = reader.duration(raw.delay.as_deref(), DELAY, &key("delay"));
     let replicas: Vec<ReplicaName> = match (&raw.replicas, which) {
@@ -124,7 +137,9 @@ fn entry(reader: &mut Reader<'_>, raw: &raw::Entry, position: usize, labels: &La
     }
     let at_least = at_least(reader, raw, replicas.len(), &here);
     let retries = raw.retries.as_ref().map(|r| retries(reader, r, &key("retries")));
-    Some(Entry { name: name?, replicas, delay, after: None, on_failure, required, at_least, retries })
+    let hooks = hooks(reader, &raw.hooks, &key("hooks"));
+    let (gate, after) = (None, None);
+    Some(Entry { name: name?, replicas, gate, hooks, delay, after, on_failure, required, at_least, retries })
 }
 
 /// How many of a group are needed.
@@ -156,6 +171,48 @@ const fn is(word: Option<IsWord>) -> Is {
         Some(IsWord::Started) => Is::Started,
         Some(IsWord::Committed) => Is::Committed,
     }
+}
+
+/// A gate: it has no replicas, so nothing of what is said of replicas fits it.
+fn gate_entry(
+    reader: &mut Reader<'_>,
+    raw: &raw::Entry,
+    gate: &Gate,
+    at: (&[Key<'_>], &Groups<'_>),
+) -> Option<Entry> {
+    let (here, groups) = at;
+    let path = [here, &[Key::Name("gate")]].concat();
+    let hooks = !raw.hooks.before.is_empty() || !raw.hooks.after.is_empty();
+    for (key, said) in [
+        ("delay", raw.delay.is_some()),
+        ("replicas", raw.replicas.is_some()),
+        ("hooks", hooks),
+        ("required", raw.required.is_some()),
+        ("atLeast", raw.at_least.is_some()),
+        ("retries", raw.retries.is_some()),
+    ] {
+        if said {
+            let place = reader.at(&[here, &[Key::KeyOf(key)]].concat());
+            let finding = Finding::new(Code::BadHook, format!("`{key}` says nothing for a gate"));
+            reader.find(finding.at(Some(place), "a gate asks people, and starts nothing itself"));
+        }
+    }
+    let name: Option<EntryName> = reader.name(&gate.name, &[&path[..], &[Key::Name("name")]].concat());
+    let gate = Some(question(reader, gate, groups, &path));
+    let on_failure = raw.on_failure.map_or(IfFailed::Block, if_failed);
+    let (replicas, hooks) = (Vec::new(), Hooks::default());
+    Some(Entry {
+        name: name?,
+        replicas,
+        gate,
+        hooks,
+        delay: Duration::ZERO,
+        after: None,
+        on_failure,
+        required: true,
+        at_least: None,
+        retries: None,
+    })
 }
 
 const fn if_failed(word: IfFailedWord) -> IfFailed {
@@ -219,10 +276,20 @@ fn after_edge(
     entries: (&BTreeMap<String, usize>, &[IfFailed]),
 ) -> Option<After> {
     let here = [&SEQUENCE[..], &[Key::Index(at.0), Key::Name("after"), Key::Index(at.1)]].concat();
-    let which =
-        reader.one_of(&[("replica", raw.replica.is_some()), ("group", raw.group.is_some())], &here)?;
+    let kinds =
+        [("replica", raw.replica.is_some()), ("group", raw.group.is_some()), ("gate", raw.gate.is_some())];
+    let which = reader.one_of(&kinds, &here)?;
+    if let ("gate", Some(IsWord::Started)) = (which, raw.is) {
+        let place = reader.at(&[&here[..], &[Key::Name("is")]].concat());
+        let finding = Finding::new(Code::BadHook, "a gate does not start: it is answered, or it is not");
+        reader.find(
+            finding
+                .at(Some(place), "here")
+                .help("leave `is` out: it is waited for until it is answered with yes"),
+        );
+    }
     let place = [&here[..], &[Key::Name(which)]].concat();
-    let name = raw.replica.as_deref().or(raw.group.as_deref())?;
+    let name = raw.replica.as_deref().or(raw.group.as_deref()).or(raw.gate.as_deref())?;
     let plus =
         reader.duration(raw.plus.as_deref(), Duration::ZERO, &[&here[..], &[Key::Name("plus")]].concat());
     let (positions, on_failure) = entries;
@@ -233,7 +300,9 @@ fn after_edge(
         let near = nearest(name, positions.keys().map(String::as_str));
         reader.find(match near {
             Some(near) => finding.help(format!("an entry with a similar name: {near}")),
-            None => finding.help("an edge leads from an entry of the same sequence: a replica or a group"),
+            None => {
+                finding.help("an edge leads from an entry of the same sequence: a replica, a group or a gate")
+            }
         });
         return None;
     };

@@ -4,6 +4,7 @@
 //! mistake is one error.
 
 mod failover_plan;
+mod hooks;
 mod libvirt;
 mod policy;
 mod reader;
@@ -50,14 +51,18 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
         }
     }
     // By far the most documents are replicas, each for itself; the plans are read beside them.
-    let labels = Labels::new(&origins);
+    let (labels, groups) = (Labels::new(&origins), hooks::Groups::new(&origins));
     let one = |document: &Document, findings: &mut Vec<Finding>| {
         let Some(Shape::Replica(raw)) = &document.shape else { return None };
         replica::resolve(&mut Reader::new(document, &origins, sources, findings), raw)
     };
     let plan = |document: &Document, findings: &mut Vec<Finding>| {
         let Some(Shape::FailoverPlan(raw)) = &document.shape else { return None };
-        failover_plan::resolve(&mut Reader::new(document, &origins, sources, findings), raw, &labels)
+        failover_plan::resolve(
+            &mut Reader::new(document, &origins, sources, findings),
+            raw,
+            (&labels, &groups),
+        )
     };
     let (replicas, plans) = rayon::join(
         || apart(each(Kind::Replica).collect(), one),

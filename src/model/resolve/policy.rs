@@ -35,6 +35,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument, labels: &Labels<'_
         enforce_rto: spec.enforce.rto,
         forbid_permanent: spec.forbid.permanent,
         rules,
+        groups: spec.groups.clone(),
     };
     reader.sound().then_some(policy)
 }

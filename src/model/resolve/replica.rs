@@ -1,5 +1,6 @@
 //! `kind: Replica`.
 
+use super::hooks::hooks;
 use super::reader::Reader;
 use super::ready::readiness;
 use crate::base::Duration;
@@ -59,6 +60,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
             Some(QuiesceWord::Never) => Quiesce::Never,
             Some(QuiesceWord::Required) => Quiesce::Required,
         },
+        hooks: hooks(reader, &spec.hooks, &key("hooks")),
         both_may_run: spec.both_may_run.as_ref().map(|b| b.because.clone()),
     };
     reader.sound().then_some(found)

@@ -1,5 +1,6 @@
 //! The views of a person at a terminal: plan, status, run, history. Nothing here is wider than asked for.
 
+pub mod beside;
 pub mod lock;
 pub mod plan;
 pub mod rebuild;

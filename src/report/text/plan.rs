@@ -1,6 +1,6 @@
 //! A plan: what changes, in the order of execution; what is lost against what is allowed; where the way back ends; what to type next.
 
-use super::{Options, steps};
+use super::{Options, beside, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OnFailure, OperationKind, State, Wait};
 use crate::plan::{
@@ -25,6 +25,7 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
     } else {
         text.push('\n');
         changes(plan, options, &mut text);
+        beside::list(plan, options, &mut text);
     }
     unchanged(plan, options, &mut text);
     follows(plan, options, &mut text);
@@ -378,7 +379,9 @@ fn no_return(plan: &Plan, id: NodeId, node: &Node) -> String {
             let word = words::action(&step.action);
             format!("no way back for {} from here on: {word} ({id})", step.replica)
         }
-        Work::Wait(_) | Work::Join => format!("no way back from {} on", plan.node_name(id)),
+        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {
+            format!("no way back from {} on", plan.node_name(id))
+        }
     }
 }
 
@@ -391,7 +394,7 @@ fn numbers(plan: &Plan) -> (usize, usize, usize) {
             Work::Act(_) if on_failure => rescue += 1,
             Work::Act(_) => steps += 1,
             Work::Wait(_) if !on_failure => waits += 1,
-            Work::Wait(_) | Work::Join => {}
+            Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {}
         }
     }
     (steps, waits, rescue)
@@ -410,6 +413,7 @@ fn verdict(plan: &Plan, options: &Options) -> String {
     let (steps, waits, rescue) = numbers(plan);
     let lossy = plan.members.iter().filter(|m| !m.loses.is_empty()).count();
     let mut parts = vec![words::count(steps, "step"), words::count(waits, "wait")];
+    parts.extend(beside::numbers(plan));
     parts.push(words::count(plan.members.len(), "replica"));
     if lossy > 0 {
         parts.push(format!("{lossy} lossy"));

@@ -1,8 +1,8 @@
 //! A run as it went: the outcome first, then each replica, then what failed and what did not run because of whom.
 
-use super::Options;
+use super::{Options, beside};
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
-use crate::domain::{AtEnd, Heard, Transfer, Wait};
+use crate::domain::{AtEnd, Heard, Question, Transfer, Wait};
 use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
 use crate::report::{table, waits, words};
@@ -32,9 +32,12 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
     text.extend(replicas(story, plan, options).into_iter().map(|l| l + "\n"));
     for (title, lines) in [
         ("Steps", if options.steps { steps(story, plan, options) } else { Vec::new() }),
+        ("Asked now", open_gates(story, plan)),
+        ("What hooks said", said(story, plan, options)),
         ("Failed", failures(story, plan, Status::Failed)),
         ("In doubt", failures(story, plan, Status::InDoubt)),
         ("Did not run", not_run(story, plan, options)),
+        ("Answers", answers(story, plan)),
         (special(story), exceptions(story, plan)),
         ("Runners", runners(story)),
     ] {
@@ -203,6 +206,11 @@ pub fn failed_words(plan: &Plan, node: NodeId, why: &FailedWhy) -> String {
         FailedWhy::Unmet(unmet) => format!("not begun: {}", words::unmet(*unmet)),
         FailedWhy::NotReady => not_in_time(plan, node),
         FailedWhy::Unready(heard) => format!("{} ({})", not_in_time(plan, node), waits::heard(heard)),
+        FailedWhy::SaidNo { person, because } => {
+            let because = because.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+            format!("{person} says no{because}")
+        }
+        FailedWhy::Unanswered => "nobody answered in its time".to_owned(),
         FailedWhy::ByHand { person, because } => format!("{person} says that it failed: {because}"),
     }
 }
@@ -291,6 +299,54 @@ fn special(story: Story<'_>) -> &'static str {
     if counted { "Exceptions" } else { "On the way" }
 }
 
+/// The questions that a run under way asks, each with how it is answered.
+#[must_use]
+pub fn open_gates(story: Story<'_>, plan: &Plan) -> Vec<String> {
+    let progress = story.progress;
+    if progress.outcome().is_some() || progress.is_closed() {
+        return Vec::new();
+    }
+    let open = progress.nodes(|s| s == Status::Waiting).filter_map(|n| Some((n, plan.question(n)?)));
+    let one = |(node, question): (NodeId, &Question)| {
+        let (name, run) = (plan.node_name(node), story.run);
+        let asked =
+            story.events.iter().rev().find(|(_, e)| matches!(e, Event::Waiting { node: n } if *n == node));
+        let until = asked.map(|(at, _)| format!(", until {}", at.after(question.within))).unwrap_or_default();
+        [
+            format!("{name}: {}", question.ask),
+            format!("  asked: {}{until}; {}", words::who(question), words::silence(question.otherwise)),
+            format!("  lifeboat answer {run} {name} yes|no --because TEXT"),
+        ]
+    };
+    open.flat_map(one).collect()
+}
+
+/// What people answered.
+fn answers(story: Story<'_>, plan: &Plan) -> Vec<String> {
+    let one = |(at, event): &(Timestamp, Event)| match event {
+        Event::Answered { node, reply } => {
+            Some(format!("{} {}: {}", at.clock(), plan.node_name(*node), words::reply(reply)))
+        }
+        _ => None,
+    };
+    story.events.iter().filter_map(one).collect()
+}
+
+/// What the hooks said, where every step is shown; of those that failed in any case.
+fn said(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, event) in story.events {
+        let Event::Spoke { node, spoken } = event else { continue };
+        if spoken.text.is_empty() || !(options.steps || spoken.code != Some(0)) {
+            continue;
+        }
+        lines.push(format!("{} {}", at.clock(), plan.node_name(*node)));
+        let most = if options.steps { usize::MAX } else { 4 };
+        lines.extend(beside::spoken(spoken, most).into_iter().map(|line| format!("  {line}")));
+    }
+    lines
+}
+
 fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     for (at, event) in story.events {
@@ -306,6 +362,12 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
             }
             Event::Rescheduled { node, at, person } => {
                 format!("{}: {person} had it wait until {at}", plan.node_name(*node))
+            }
+            Event::Unanswered { node, so } => {
+                format!("{}: nobody answered; {}", plan.node_name(*node), words::silence(*so))
+            }
+            Event::Failed { node, why } if plan.is_afterwards(*node) => {
+                format!("{} failed: {}", plan.node_name(*node), failed_words(plan, *node, why))
             }
             Event::Closed { person, because } => format!("{person} closed the run: {because}"),
             Event::TakenOver { runner, from, lives, because } => {

@@ -9,15 +9,18 @@ impl Progress {
     /// Whether the failure of a node has its answer in the plan: there is a way back for it, or everything goes on all the same.
     #[must_use]
     pub fn is_answered(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed)
-            || (self.passed_over.contains(&node) && !self.status.contains(&Status::Blocked(node)))
+        let mut blocked = self.nodes(|s| s == Status::Blocked(node));
+        self.plan.is_afterwards(node)
+            || self.edges(node).iter().any(|e| e.on == On::Failed)
+            || (self.passed_over.contains(&node) && blocked.all(|n| self.plan.is_afterwards(n)))
             || self.may_fail(node)
     }
 
     /// Whether a node belongs to what may fail, and nothing that is required did not run because of it.
     fn may_fail(&self, node: NodeId) -> bool {
         let mut blocked = self.nodes(|s| s == Status::Blocked(node));
-        self.is_optional(node) && blocked.all(|n| self.is_join(n) || self.is_optional(n))
+        self.is_optional(node)
+            && blocked.all(|n| self.is_join(n) || self.is_optional(n) || self.plan.is_afterwards(n))
     }
 
     fn is_optional(&self, node: NodeId) -> bool {

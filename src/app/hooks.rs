@@ -1,0 +1,67 @@
+//! Hooks before anything begins: whether they could be started here, and what their check twins say.
+
+use super::Desk;
+use super::people::scripts;
+use crate::diag::{Code, Finding};
+use crate::engine::trouble;
+use crate::plan::context::{Occasion, context};
+use crate::plan::{Hook, Plan, Work};
+use crate::port::{Call, Scripts};
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// So many checks are run at once.
+const AT_ONCE: usize = 8;
+
+/// Looks at all hooks of a plan; what is found stops it.
+pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
+    let processes = Arc::new(scripts(desk));
+    let mut findings: Vec<(u32, Finding)> = Vec::new();
+    let mut checks = JoinSet::new();
+    let mut ended = |done: Option<Result<(u32, Option<Finding>), _>>| {
+        if let Some(Ok::<_, tokio::task::JoinError>((node, Some(finding)))) = done {
+            findings.push((node, finding));
+        }
+    };
+    for node in plan.node_ids() {
+        let Some(Work::Hook(hook)) = plan.node(node).map(|n| &n.work) else { continue };
+        let name = plan.node_name(node);
+        if let Err(why) = processes.ready(&called(plan, hook, hook.script.run.clone())) {
+            ended(Some(Ok((node.0, Some(unfit(&name, &why))))));
+            continue;
+        }
+        let Some(check) = &hook.script.check else { continue };
+        let (call, processes) = (called(plan, hook, check.clone()), Arc::clone(&processes));
+        if checks.len() >= AT_ONCE {
+            ended(checks.join_next().await);
+        }
+        checks.spawn(async move {
+            let why = match processes.run(&call).await {
+                Ok(ran) => trouble(&call, &ran).map(|why| format!("its check {why}")),
+                Err(why) => Some(format!("its check {why}")),
+            };
+            (node.0, why.map(|why| unfit(&name, &why)))
+        });
+    }
+    while let Some(done) = checks.join_next().await {
+        ended(Some(done));
+    }
+    findings.sort_by_key(|(node, _)| *node);
+    findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn unfit(name: &str, why: &str) -> Finding {
+    Finding::new(Code::HookUnfit, format!("the hook `{name}` would fail: {why}"))
+        .about("on this machine, in the workspace's folder")
+        .help("nothing was begun; mend the program, or take the hook out of the document")
+}
+
+/// The call of a hook at plan time.
+fn called(plan: &Plan, hook: &Hook, argv: Vec<String>) -> Call {
+    let (whole, short) = context(plan, hook, Occasion { run: None, attempt: 1, check: true });
+    let script = &hook.script;
+    let mut env = script.env.clone();
+    env.extend(short);
+    let (secrets, within) = (script.secrets.clone(), script.within);
+    Call { node: None, argv, env, secrets, input: whole.to_string().into_bytes(), within }
+}

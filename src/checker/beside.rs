@@ -1,0 +1,29 @@
+//! A hook before something is surely done before that begins, whatever the order of the plan: it may be what makes it safe.
+
+use super::order::Reach;
+use crate::base::ReplicaName;
+use crate::domain::When;
+use crate::plan::{NodeId, Plan, Violation, Work};
+use std::collections::BTreeMap;
+
+/// The hooks that something they are about does not wait for.
+pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for id in plan.node_ids() {
+        let Some(Work::Hook(hook)) = plan.node(id).map(|n| &n.work) else { continue };
+        // The first leg of each replica and, behind it, the others.
+        let mut firsts: BTreeMap<&ReplicaName, NodeId> = BTreeMap::new();
+        let mut lasts: BTreeMap<&ReplicaName, NodeId> = BTreeMap::new();
+        for leg in hook.legs.iter().filter_map(|leg| plan.leg(*leg)) {
+            firsts.entry(&leg.replica).and_modify(|node| *node = leg.first.min(*node)).or_insert(leg.first);
+            lasts.entry(&leg.replica).and_modify(|node| *node = leg.last.max(*node)).or_insert(leg.last);
+        }
+        let pairs: Vec<(NodeId, NodeId)> = match hook.when {
+            When::Before => firsts.values().map(|first| (id, *first)).collect(),
+            When::After => lasts.values().map(|last| (*last, id)).collect(),
+        };
+        let missed = pairs.into_iter().filter(|(early, late)| !reach.surely(*early, *late));
+        found.extend(missed.map(|(early, late)| Violation::Unordered(early, late)));
+    }
+    found
+}

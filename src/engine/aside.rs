@@ -1,0 +1,126 @@
+//! What a run does beside the machines: it runs people's programs, asks people, and hears what they say of its steps.
+
+use super::settle::Verdict;
+use crate::base::RunId;
+use crate::domain::{Reply, Silence, Spoken};
+use crate::plan::context::{Occasion, context};
+use crate::plan::{Hook, NodeId, Plan, Work};
+use crate::port::{Answers, Asked, Call, Clock, Failure, NoScripts, Nobody, Ran, Scripts};
+use crate::run::{Event, FailedWhy, How, StopWhy};
+use std::sync::Arc;
+
+/// Who helps a run with what is not done by the machines' own sites.
+#[derive(Clone)]
+pub struct Aids {
+    /// Who runs programs.
+    pub scripts: Arc<dyn Scripts>,
+    /// Who answers.
+    pub answers: Arc<dyn Answers>,
+}
+
+impl Default for Aids {
+    fn default() -> Self {
+        Self { scripts: Arc::new(NoScripts), answers: Arc::new(Nobody) }
+    }
+}
+
+/// The call of a hook in a run.
+pub fn call(plan: &Plan, (node, hook): (NodeId, &Hook), run: &RunId, attempt: u32) -> Call {
+    let (whole, short) = context(plan, hook, Occasion { run: Some(run), attempt, check: false });
+    let script = &hook.script;
+    let mut env = script.env.clone();
+    env.extend(short);
+    Call {
+        node: Some(node.0),
+        argv: script.run.clone(),
+        env,
+        secrets: script.secrets.clone(),
+        input: whole.to_string().into_bytes(),
+        within: script.within,
+    }
+}
+
+/// Runs a hook. The clock stands still meanwhile, where it is a virtual one: a program takes real time.
+pub async fn run(call: &Call, scripts: &dyn Scripts) -> (Verdict, Option<Spoken>) {
+    let failed = |why: String| Verdict::Failed(Failure::Failed(why));
+    match scripts.run(call).await {
+        Err(why) => (failed(why), None),
+        Ok(ran) => match trouble(call, &ran) {
+            None => (Verdict::Done(How::Performed, None), Some(ran.spoken)),
+            Some(why) => (failed(why), Some(ran.spoken)),
+        },
+    }
+}
+
+/// So much of a program's last line stands in the reason for its failure.
+const LINE: usize = 160;
+
+/// Why a program failed; `None` where it did not.
+#[must_use]
+pub fn trouble(call: &Call, ran: &Ran) -> Option<String> {
+    let program = call.argv.first().map_or("", String::as_str);
+    let how = match (ran.late, ran.spoken.code) {
+        (true, _) => format!("was not done within {}, and was ended", call.within),
+        (false, Some(0)) => return None,
+        (false, Some(code)) => format!("ended with {code}"),
+        (false, None) => "was ended by a signal".to_owned(),
+    };
+    let last = ran.spoken.text.lines().rev().find(|line| !line.trim().is_empty());
+    let last: Option<String> = last.map(|line| line.trim().chars().take(LINE).collect());
+    Some(last.map_or_else(|| format!("`{program}` {how}"), |last| format!("`{program}` {how}: {last}")))
+}
+
+/// What is known of a hook whose runner was cut off.
+pub fn left_over(hook: &Hook, why: &str) -> Verdict {
+    if hook.script.repeatable {
+        Verdict::Failed(Failure::NoAnswer(why.to_owned()))
+    } else {
+        Verdict::Unknown(format!("{why}, and nobody can see how far the program came"))
+    }
+}
+
+/// The hook of a node.
+pub fn hook(plan: &Plan, node: NodeId) -> Option<&Hook> {
+    match &plan.node(node)?.work {
+        Work::Hook(hook) => Some(hook),
+        Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Join => None,
+    }
+}
+
+/// The question of a node as it is asked.
+pub fn asked(plan: &Plan, node: NodeId, run: &RunId) -> Option<Asked> {
+    let question = plan.question(node)?.clone();
+    Some(Asked { run: run.clone(), node: node.0, name: plan.node_name(node), question })
+}
+
+/// Asks, for as long as the question says. `None` is silence.
+pub async fn ask(asked: &Asked, answers: &dyn Answers, clock: &dyn Clock) -> Option<Reply> {
+    let end = clock.now().after(asked.question.within);
+    let mut guard = clock.until(end);
+    tokio::select! {
+        biased;
+        (reply, promise) = answers.answer(asked) => {
+            // The guard is gone before the promise is: a virtual clock never believes for a moment that nobody works.
+            drop(guard);
+            drop(promise);
+            Some(reply)
+        }
+        () = &mut guard => None,
+    }
+}
+
+/// What an answer means for the run, or that there is none.
+pub fn answered(plan: &Plan, node: NodeId, reply: Option<&Reply>) -> Vec<Event> {
+    let Some(question) = plan.question(node) else { return Vec::new() };
+    let end = |yes: bool, why: FailedWhy| if yes { Event::Met { node } } else { Event::Failed { node, why } };
+    match (reply, question.otherwise) {
+        (Some(reply), _) => {
+            let why = FailedWhy::SaidNo { person: reply.person.clone(), because: reply.because.clone() };
+            vec![Event::Answered { node, reply: reply.clone() }, end(reply.yes, why)]
+        }
+        (None, Silence::Stop) => vec![Event::Stopping { why: StopWhy::Unanswered(node) }],
+        (None, so @ (Silence::Continue | Silence::No)) => {
+            vec![Event::Unanswered { node, so }, end(so == Silence::Continue, FailedWhy::Unanswered)]
+        }
+    }
+}

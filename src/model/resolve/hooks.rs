@@ -1,0 +1,215 @@
+//! Hooks and gates, and the groups of people that policies declare.
+
+use super::reader::Reader;
+use crate::base::{Duration, EntryName};
+use crate::diag::{Code, Finding};
+use crate::document::check::nearest;
+use crate::document::shape::hooks as raw;
+use crate::document::shape::words::{HookOperationWord, SilenceWord};
+use crate::document::{Key, Kind, Shape};
+use crate::domain::{OperationKind, Question, Script, Secret, Silence};
+use crate::model::{Hook, Hooks, Origins};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Guide: a script has ten minutes.
+const WITHIN: Duration = Duration::from_mins(10);
+const TYPICAL: Duration = Duration::from_secs(5);
+/// How long a person is waited for where nothing is said.
+const ANSWER: Duration = Duration::from_mins(60);
+
+/// The groups of people that all policies declare.
+pub(super) struct Groups<'a> {
+    groups: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    unsound: bool,
+}
+
+impl<'a> Groups<'a> {
+    /// Those of the policies that are declared.
+    pub(super) fn new(origins: &'a Origins) -> Self {
+        let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut unsound = origins.may_declare(Kind::Policy);
+        for document in origins.documents().iter().filter(|d| d.kind == Kind::Policy) {
+            match &document.shape {
+                Some(Shape::Policy(policy)) => {
+                    for (name, people) in &policy.spec.groups {
+                        groups.entry(name).or_default().extend(people.iter().map(String::as_str));
+                    }
+                }
+                _ => unsound = true,
+            }
+        }
+        Self { groups, unsound }
+    }
+}
+
+/// Reads the hooks of something.
+pub(super) fn hooks(reader: &mut Reader<'_>, raw: &raw::Hooks, path: &[Key<'_>]) -> Hooks {
+    let mut read = |raw: &[raw::Hook], side: &'static str| {
+        let mut names = BTreeSet::new();
+        let mut found = Vec::new();
+        for (position, one) in raw.iter().enumerate() {
+            let here = [path, &[Key::Name(side), Key::Index(position)]].concat();
+            let Some(hook) = hook(reader, one, position, &here) else { continue };
+            if !names.insert(hook.name.clone()) {
+                let finding =
+                    Finding::new(Code::BadHook, format!("two hooks here are named `{}`", hook.name));
+                reader.find(finding.at(Some(reader.at(&here)), "the second one"));
+            }
+            found.push(hook);
+        }
+        found
+    };
+    Hooks { before: read(&raw.before, "before"), after: read(&raw.after, "after") }
+}
+
+fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'_>]) -> Option<Hook> {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    let number = (position + 1).to_string();
+    let name: Option<EntryName> = reader.name(raw.name.as_deref().unwrap_or(&number), &key("name"));
+    let within = reader.duration(raw.within.as_deref(), WITHIN, &key("within"));
+    let typical = reader.duration(raw.typical.as_deref(), TYPICAL.min(within), &key("typical"));
+    let retries = raw.retries.map_or(0, |r| r.get());
+    sensible(reader, raw, path);
+    let secrets = secrets(reader, raw, path);
+    let script = Script {
+        run: raw.run.to_vec(),
+        check: raw.check.as_ref().map(|words| words.to_vec()),
+        env: raw.env.clone(),
+        secrets,
+        within,
+        repeatable: raw.repeatable.unwrap_or(retries > 0),
+    };
+    let operations: BTreeSet<OperationKind> =
+        raw.operations.iter().flat_map(|list| list.iter()).map(|word| operation(*word)).collect();
+    Some(Hook {
+        name: name?,
+        script,
+        attempts: retries + 1,
+        typical,
+        operations: operations.into_iter().collect(),
+    })
+}
+
+/// Finds what does not go together in a hook, and what no program can be given.
+fn sensible(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    let again = raw.retries.is_some_and(|retries| retries.get() > 0);
+    if raw.repeatable == Some(false) && again {
+        let finding =
+            Finding::new(Code::BadHook, "a hook with `retries` is run again, so it must be repeatable");
+        reader.find(
+            finding.at(Some(reader.at(&key("repeatable"))), "this says that it may not be run twice").help(
+                "leave `retries` out, or make the program so that running it twice equals running it once",
+            ),
+        );
+    }
+    for (what, words) in [("run", Some(&raw.run)), ("check", raw.check.as_ref())] {
+        let nothing = words.and_then(|w| w.first()).is_some_and(|program| program.trim().is_empty());
+        if nothing || words.is_some_and(|w| w.iter().any(|word| word.contains('\0'))) {
+            let finding = Finding::new(
+                Code::BadHook,
+                format!("`{what}` begins with no program, or has a word that none can be given"),
+            );
+            reader.find(
+                finding
+                    .at(Some(reader.at(&key(what))), "here")
+                    .help("write it like [\"./freeze.sh\", \"--all\"]"),
+            );
+        }
+    }
+    for variable in raw.env.keys().chain(raw.secrets.keys()) {
+        let side = if raw.env.contains_key(variable) { "env" } else { "secrets" };
+        let good = !variable.is_empty() && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let what = match (good, variable.starts_with("LIFEBOAT_")) {
+            (true, false) => continue,
+            (true, true) => format!("`{variable}` is a name that Lifeboat itself gives"),
+            (false, _) => format!("`{variable}` is no name of a variable"),
+        };
+        let finding = Finding::new(Code::BadHook, what);
+        reader
+            .find(finding.at(Some(reader.at(&key(side))), "here").help("letters, digits and _ make a name"));
+    }
+}
+
+/// Where the secrets of a hook are.
+fn secrets(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) -> BTreeMap<String, Secret> {
+    let mut secrets = BTreeMap::new();
+    for (variable, secret) in &raw.secrets {
+        let here = [path, &[Key::Name("secrets"), Key::Name(variable)]].concat();
+        let said = reader.one_of(&[("env", secret.env.is_some()), ("file", secret.file.is_some())], &here);
+        let found = match (said, &secret.env, &secret.file) {
+            (Some("env"), Some(name), _) => Secret::Env(name.clone()),
+            (Some(_), _, Some(file)) => Secret::File(file.clone()),
+            _ => continue,
+        };
+        secrets.insert(variable.clone(), found);
+    }
+    secrets
+}
+
+const fn operation(word: HookOperationWord) -> OperationKind {
+    match word {
+        HookOperationWord::Replicate => OperationKind::Replicate,
+        HookOperationWord::Failover => OperationKind::Failover,
+        HookOperationWord::PlannedFailover => OperationKind::PlannedFailover,
+        HookOperationWord::UndoFailover => OperationKind::UndoFailover,
+        HookOperationWord::PermanentFailover => OperationKind::PermanentFailover,
+        HookOperationWord::Failback => OperationKind::Failback,
+        HookOperationWord::Switchover => OperationKind::Switchover,
+        HookOperationWord::CommitFailback => OperationKind::CommitFailback,
+        HookOperationWord::UndoFailback => OperationKind::UndoFailback,
+    }
+}
+
+/// Reads what a gate asks.
+pub(super) fn question(
+    reader: &mut Reader<'_>,
+    raw: &raw::Gate,
+    groups: &Groups<'_>,
+    path: &[Key<'_>],
+) -> Question {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    let within = reader.duration(raw.within.as_deref(), ANSWER, &key("within"));
+    if raw.ask.trim().is_empty() || raw.ask.chars().any(char::is_control) {
+        let finding = Finding::new(Code::BadHook, "a gate asks in one line of words");
+        reader.find(finding.at(Some(reader.at(&key("ask"))), "here"));
+    }
+    let said = raw.who.as_ref();
+    let mut who: BTreeSet<String> = said.iter().flat_map(|w| &w.names).cloned().collect();
+    for (position, name) in said.iter().flat_map(|w| &w.groups).enumerate() {
+        if let Some(people) = groups.groups.get(name.as_str()) {
+            who.extend(people.iter().map(|p| (*p).to_owned()));
+            continue;
+        }
+        let near = nearest(name, groups.groups.keys().copied());
+        if near.is_none() && groups.unsound {
+            continue;
+        }
+        let here = [&key("who")[..], &[Key::Name("groups"), Key::Index(position)]].concat();
+        let finding = Finding::new(Code::UnknownGroup, format!("no group of people is named `{name}`"))
+            .at(Some(reader.at(&here)), "not declared");
+        reader.find(match near {
+            Some(near) => finding.help(format!("a group with a similar name is declared: {near}")),
+            None => finding.help("a policy declares groups: `groups: { on-call: [ann, bob] }`"),
+        });
+    }
+    if said.is_some() && who.is_empty() && reader.sound() {
+        let finding = Finding::new(Code::BadHook, "nobody may answer this gate");
+        reader.find(
+            finding
+                .at(Some(reader.at(&key("who"))), "names nobody")
+                .help("leave `who` out, and anybody may answer"),
+        );
+    }
+    Question {
+        ask: raw.ask.clone(),
+        who: who.into_iter().collect(),
+        groups: said.map(|w| w.groups.clone()).unwrap_or_default(),
+        within,
+        otherwise: match raw.otherwise {
+            None | Some(SilenceWord::Stop) => Silence::Stop,
+            Some(SilenceWord::Continue) => Silence::Continue,
+            Some(SilenceWord::No) => Silence::No,
+        },
+    }
+}

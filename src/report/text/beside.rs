@@ -1,0 +1,61 @@
+//! What a plan does beside the machines: the programs that it runs, and the questions that it asks.
+
+use super::Options;
+use crate::domain::Spoken;
+use crate::plan::{Plan, Work};
+use crate::report::{table, words};
+
+/// So many of them are listed unless everything is asked for.
+const ONE_BY_ONE: usize = 12;
+
+/// How many hooks and gates there are, in words.
+#[must_use]
+pub fn numbers(plan: &Plan) -> Vec<String> {
+    let hooks = plan.nodes.iter().filter(|n| matches!(n.work, Work::Hook(_))).count();
+    let gates = plan.nodes.iter().filter(|n| matches!(n.work, Work::Gate(_))).count();
+    let counted = [(hooks, "hook"), (gates, "gate")];
+    counted.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| words::count(n, what)).collect()
+}
+
+/// The hooks and gates, in the order of the plan.
+pub fn list(plan: &Plan, options: &Options, text: &mut String) {
+    let line = |node: &crate::plan::Node| match &node.work {
+        Work::Hook(hook) => {
+            let checked = if hook.script.check.is_some() { ", checked" } else { "" };
+            Some(format!("hook  {}  ≤ {}{checked}", words::hook(hook), hook.script.within))
+        }
+        Work::Gate(gate) => {
+            let (who, silence) = (words::who(&gate.question), words::silence(gate.question.otherwise));
+            let within = gate.question.within;
+            Some(format!("gate  {}: \"{}\"  {who}, ≤ {within}; {silence}", gate.name, gate.question.ask))
+        }
+        Work::Act(_) | Work::Wait(_) | Work::Join => None,
+    };
+    let lines: Vec<String> = plan.nodes.iter().filter_map(line).collect();
+    let shown = if options.all { lines.len() } else { ONE_BY_ONE };
+    let room = options.room.map(|room| room.saturating_sub(2));
+    for line in lines.iter().take(shown) {
+        text.push_str(&format!("  {}\n", table::fitted(line, room)));
+    }
+    if lines.len() > shown {
+        text.push_str(&format!("  … and {} more hooks and gates (--all shows them)\n", lines.len() - shown));
+    }
+}
+
+/// What a program said, line by line; the last ones where there are too many.
+#[must_use]
+pub fn spoken(spoken: &Spoken, most: usize) -> Vec<String> {
+    let lines: Vec<&str> = spoken.text.lines().collect();
+    let over = lines.len().saturating_sub(most);
+    let left = if spoken.left_out > 0 {
+        format!("{} before, ", words::bytes(spoken.left_out))
+    } else {
+        String::new()
+    };
+    let mut shown = Vec::new();
+    if over > 0 || spoken.left_out > 0 {
+        shown.push(format!("| … {left}{} not shown", words::count(over, "line")));
+    }
+    shown.extend(lines.into_iter().skip(over).map(|line| format!("| {line}")));
+    shown
+}
