@@ -7,7 +7,7 @@ use super::{Answer, Desk, Exit, Screen, Words};
 use crate::base::{Duration, ReplicaName, RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::domain::Moving;
-use crate::engine::{EngineError, Run, Seen, Stopper, drive, stop_signal};
+use crate::engine::{EngineError, Run, Seen, StopSignal, Stopper, drive, stop_signal};
 use crate::journal::claim::free as free_among;
 use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Way};
 use crate::plan::{NodeId, Plan};
@@ -20,7 +20,7 @@ use crate::report::words::count;
 use crate::run::{Event, Outcome, Progress, Status, StopWhy};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::task::JoinSet;
 
 /// How long steps under way may take to end after a stop was asked for, where nothing else is said.
@@ -158,7 +158,7 @@ pub async fn carry(
     let runs = desk.store()?;
     runs.forget_stop(&id)?;
     let mut wishes = JoinSet::new();
-    wishes.spawn(watch_signals(stopper.clone()));
+    wishes.spawn(on_signal(stopper.clone()));
     wishes.spawn(watch_word(stopper, runs, id.clone()));
     let plan = Arc::clone(progress.plan());
     let aids = aids(desk, &plan, world.clock(), screen)?;
@@ -351,6 +351,30 @@ fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> V
             .help(format!("otherwise look there, and say `lifeboat settle {run} {first} done|retry|failed --because TEXT`"))
     });
     failed.chain(doubtful).collect()
+}
+
+/// What signals have asked this process for. It is heard from the first run on until the process ends: also between a run and its way back.
+fn signals() -> StopSignal {
+    static HEARD: OnceLock<StopSignal> = OnceLock::new();
+    let heard = HEARD.get_or_init(|| {
+        let (stopper, stop) = stop_signal();
+        tokio::spawn(watch_signals(stopper));
+        stop
+    });
+    heard.clone()
+}
+
+/// Whether a signal has asked this process to stop.
+#[must_use]
+pub fn is_interrupted() -> bool {
+    signals().why().is_some()
+}
+
+/// Asks a run to stop as soon as a signal asks for it.
+async fn on_signal(stopper: Stopper) {
+    let mut signals = signals();
+    signals.asked().await;
+    stopper.stop(StopWhy::Asked);
 }
 
 /// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt. That the terminal

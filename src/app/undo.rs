@@ -2,11 +2,13 @@
 //! then; it is shown in any case, and carried out only where a person gave the word for it before the run began.
 
 use super::abort::{Ask, abort, shown};
+use super::carry::is_interrupted;
 use super::{Answer, Desk, Exit, Said, Screen};
 use crate::base::RunId;
 use crate::diag::{Code, Finding};
-use crate::domain::OnFailure;
-use crate::plan::Plan;
+use crate::domain::{AtEnd, OnFailure, Wait};
+use crate::plan::{NodeId, Plan, Work};
+use crate::run::{Progress, Status, StopWhy};
 
 /// Looks at the word that was given in advance.
 ///
@@ -47,6 +49,13 @@ pub async fn after(desk: &Desk, terms: Terms<'_>, mut said: Answer, screen: &mut
         return Ok(said);
     }
     let name = run.to_string();
+    let word = match withheld(&desk.store()?.read(run)?.progress).filter(|_| word.is_some()) {
+        Some(why) => {
+            screen.line(&format!("{why}: the way back is shown, and not gone"));
+            None
+        }
+        None => word,
+    };
     let back = match word {
         None => shown(desk, run).await,
         Some(_) => {
@@ -57,7 +66,7 @@ pub async fn after(desk: &Desk, terms: Terms<'_>, mut said: Answer, screen: &mut
             // A way back is a run as well, and it asks for no way back of its own.
             let back = Box::pin(abort(desk, &ask, screen)).await;
             if let Ok(back) = &back {
-                told(&mut said, back, &name);
+                told(desk, &mut said, back, &name);
             }
             back
         }
@@ -74,8 +83,7 @@ pub async fn after(desk: &Desk, terms: Terms<'_>, mut said: Answer, screen: &mut
             said.findings.extend(back.findings);
         }
         Err(early) => {
-            // Why there is no way back, or why it ended early, beside what had failed.
-            said.exit = early.exit;
+            // Why there is no way back, or why it ended early, beside what had failed. What had failed is half done all the same.
             said.findings.extend(early.findings);
             said.sources = early.sources;
         }
@@ -83,12 +91,30 @@ pub async fn after(desk: &Desk, terms: Terms<'_>, mut said: Answer, screen: &mut
     Ok(said)
 }
 
-/// After the way back the run is closed: what its findings advise is past.
-fn told(said: &mut Answer, back: &Answer, run: &str) {
+/// Why a way back is not gone though it was confirmed: somebody wanted the run to stop, or its documents leave it to a person how it goes on.
+fn withheld(progress: &Progress) -> Option<&'static str> {
+    if is_interrupted() || progress.stopping().is_some_and(StopWhy::is_wanted) {
+        return Some("it was asked to stop");
+    }
+    let plan = progress.plan();
+    let asks = |node: NodeId| match plan.node(node).map(|n| &n.work) {
+        Some(Work::Wait(Wait::Ready { readiness, .. })) => readiness.otherwise == AtEnd::Ask,
+        Some(Work::Gate(_)) => true,
+        Some(Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Join) | None => false,
+    };
+    let mut failed = progress.nodes(|status| status == Status::Failed);
+    failed.any(asks).then_some("a person decides how it goes on")
+}
+
+/// After the way back the run is closed: what its report and its findings advised is past. That what was asked for failed stays.
+fn told(desk: &Desk, said: &mut Answer, back: &Answer, run: &str) {
+    if let Ok(report) = super::runs::report(desk, run) {
+        said.human = report.human;
+    }
     for finding in &mut said.findings {
         finding.help = vec![format!("the way back of run {run} was begun; it is told below")];
     }
-    if back.exit != Exit::Ok {
+    if matches!(back.exit, Exit::InDoubt | Exit::Stopped) {
         said.exit = back.exit;
     }
 }

@@ -183,13 +183,15 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Show { kind, name } => app::show::show(desk, kind.as_deref().map(|k| (k, name.as_deref()))),
         Command::Schema => Ok(schema()),
         Command::Explain { code } => explain(code.as_deref()),
-        Command::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "lifeboat", &mut text);
-            Ok(Answer::ok(String::from_utf8_lossy(&text).into_owned(), serde_json::Value::Null))
-        }
+        Command::Completions { shell } => Ok(completions(shell)),
         Command::Sim { command } => app::sim::sim(desk, &simulator(command)),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> Answer {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "lifeboat", &mut text);
+    Answer::ok(String::from_utf8_lossy(&text).into_owned(), serde_json::Value::Null)
 }
 
 fn manner(steps: bool, stopping: Stopping) -> Manner {

@@ -2,7 +2,7 @@
 
 use crate::base::{Duration, RunId, Timestamp};
 use crate::domain::{AtEnd, Heard, Moving, Pause, Wait};
-use crate::engine::report::{Message, Report, Teller};
+use crate::engine::report::{Message, Report, Teller, told};
 use crate::engine::settle::{self, Verdict};
 use crate::engine::wait::{Waited, wait};
 use crate::engine::{Aids, StopSignal, aside};
@@ -11,7 +11,6 @@ use crate::plan::{NodeId, Work};
 use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
 use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -56,9 +55,6 @@ pub enum Seen<'a> {
     /// A wait waits still; this was heard so far. It is not recorded either.
     Heard(NodeId, &'a [Heard]),
 }
-
-/// How often it is told how far an action has come.
-const TOLD: Duration = Duration::from_secs(10);
 
 /// How long the end of a run waits for what has become of its replicas: a little more than a host has to answer a call.
 const LOOK_BACK: Duration = Duration::from_secs(12);
@@ -578,24 +574,6 @@ fn ended(node: NodeId, waited: &Waited) -> Event {
         // A person who is asked answers by resuming the run, or by settling the wait.
         Waited::Over(heard, AtEnd::Stop | AtEnd::Ask) => {
             Event::Failed { node, why: FailedWhy::Unready(heard.clone()) }
-        }
-    }
-}
-
-/// Tells from time to time how far an action has come that moves data.
-async fn told(
-    order: &Order,
-    provider: &dyn Provider,
-    clock: &dyn Clock,
-    to: (&mpsc::UnboundedSender<Message>, Option<Busy>),
-) -> Infallible {
-    let (outbox, promise) = to;
-    let Some(_promise) = promise else { return std::future::pending().await };
-    loop {
-        clock.until(clock.now().after(TOLD)).await;
-        if let Some(moving) = provider.progress(&order.key).filter(|m| m.done < m.of) {
-            // The driver is gone only when the whole run is being dropped.
-            drop(outbox.send((Report::Moving(NodeId(order.key.node), moving), clock.busy())));
         }
     }
 }

@@ -1,11 +1,16 @@
 //! What workers tell the driver.
 
+use crate::base::Duration;
 use crate::domain::{Heard, Moving, Reply, Spoken};
 use crate::engine::settle::Verdict;
 use crate::engine::wait::Waited;
 use crate::plan::NodeId;
-use crate::port::Busy;
+use crate::port::{Busy, Clock, Order, Provider};
+use std::convert::Infallible;
 use tokio::sync::mpsc;
+
+/// How often it is told how far an action has come.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// What the driver is told.
 pub enum Report {
@@ -83,3 +88,21 @@ impl Drop for Teller {
 
 /// A report holds the worker's promise that somebody works, so that a virtual clock stands still until it is dealt with.
 pub type Message = (Report, Busy);
+
+/// Tells from time to time how far an action has come that moves data.
+pub async fn told(
+    order: &Order,
+    provider: &dyn Provider,
+    clock: &dyn Clock,
+    to: (&mpsc::UnboundedSender<Message>, Option<Busy>),
+) -> Infallible {
+    let (outbox, promise) = to;
+    let Some(_promise) = promise else { return std::future::pending().await };
+    loop {
+        clock.until(clock.now().after(TOLD)).await;
+        if let Some(moving) = provider.progress(&order.key).filter(|m| m.done < m.of) {
+            // The driver is gone only when the whole run is being dropped.
+            drop(outbox.send((Report::Moving(NodeId(order.key.node), moving), clock.busy())));
+        }
+    }
+}

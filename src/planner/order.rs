@@ -32,14 +32,23 @@ pub enum After {
 /// For each entry what it waits for among those that take part. One that does not take part hands on what it would have waited
 /// for itself; its own delay is not waited.
 pub fn dependencies(plan: &FailoverPlan, takes_part: &[bool]) -> Vec<Vec<Dependency>> {
+    dependencies_past(plan, takes_part, takes_part)
+}
+
+/// The same where nobody waits for some of those that take part: they hand on what they wait for as well.
+pub fn dependencies_past(
+    plan: &FailoverPlan,
+    takes_part: &[bool],
+    is_waited_for: &[bool],
+) -> Vec<Vec<Dependency>> {
     let declared: Vec<Vec<Dependency>> = (0..plan.sequence.len()).map(|e| declared(plan, e)).collect();
-    if !takes_part.contains(&false) {
+    if !takes_part.contains(&false) && !is_waited_for.contains(&false) {
         return declared;
     }
     (0..plan.sequence.len())
         .map(|entry| {
             if takes_part.get(entry).copied().unwrap_or(false) {
-                resolved(entry, &declared, takes_part)
+                resolved(entry, &declared, is_waited_for)
             } else {
                 Vec::new()
             }

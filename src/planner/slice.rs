@@ -44,7 +44,8 @@ pub fn cut(cases: &[Case<'_>], decided: &[Decided], selected: &Selected) -> Cut 
     let mut slicer = Slicer { cases, there, out: vec![None; cases.len()], follows: Vec::new() };
     let sequences = sequences(cases);
     if let Some(only) = &selected.only {
-        slicer.keep_only(only, &sequences);
+        let only = only.difference(&selected.without).cloned().collect();
+        slicer.keep_only(&only, &sequences);
     }
     for (position, case) in cases.iter().enumerate() {
         if selected.without.contains(&case.replica.name) && slicer.moves(position) {
@@ -64,12 +65,16 @@ fn sequences<'a>(cases: &[Case<'a>]) -> BTreeMap<usize, Sequence<'a>> {
         let (Some(plan), Some(entry)) = (case.plan, case.entry) else { continue };
         let sequence = found.entry(case.position).or_insert_with(|| {
             let count = plan.sequence.len();
-            let dependencies = order::dependencies(plan, &vec![true; count]);
-            Sequence { plan, dependencies, cases: vec![Vec::new(); count] }
+            Sequence { plan, dependencies: Vec::new(), cases: vec![Vec::new(); count] }
         });
         if let Some(cases) = sequence.cases.get_mut(entry) {
             cases.push(position);
         }
+    }
+    for sequence in found.values_mut() {
+        // Gates have no replicas, and hand on what they wait for.
+        let replicas: Vec<bool> = sequence.cases.iter().map(|cases| !cases.is_empty()).collect();
+        sequence.dependencies = order::dependencies(sequence.plan, &replicas);
     }
     found
 }

@@ -117,18 +117,22 @@ impl Group<'_> {
         let asks = gates.iter().any(Option::is_some);
         let starting: Vec<bool> = present.iter().zip(&gates).map(|(p, gate)| *p || gate.is_some()).collect();
         let stopping = order::dependencies(self.plan, &present);
+        let waited = self.waited_for(&starting);
+        let apart = asks || waited != starting;
         let stage = |entry: usize| legs.get(entry).zip(gates.get(entry).copied());
-        for (entry, dependencies) in order::dependencies(self.plan, &starting).into_iter().enumerate() {
+        for (entry, dependencies) in
+            order::dependencies_past(self.plan, &starting, &waited).into_iter().enumerate()
+        {
             for dependency in dependencies {
                 let (Some(earlier), Some(later)) = (stage(dependency.entry), stage(entry)) else { continue };
                 forward(draft, class, (earlier, self.needs(dependency.entry)), later, dependency);
-                if !asks {
+                if !apart {
                     self.against(draft, class, earlier.0, later.0);
                 }
             }
         }
-        // Nobody is asked on the way down: there the gates are not there at all.
-        let stopping = stopping.into_iter().enumerate().filter(|_| asks);
+        // Nobody is asked on the way down: there the gates are not there at all. And a group that counts by what is there already stops in its place.
+        let stopping = stopping.into_iter().enumerate().filter(|_| apart);
         for (entry, dependency) in stopping.flat_map(|(e, all)| all.into_iter().map(move |d| (e, d))) {
             if let (Some(earlier), Some(later)) = (legs.get(dependency.entry), legs.get(entry)) {
                 self.against(draft, class, earlier, later);
@@ -155,15 +159,23 @@ impl Group<'_> {
         if !present.contains(&true) {
             return;
         }
-        for (later, dependencies) in finals.iter().zip(order::dependencies(self.plan, &present)) {
+        let waited = self.waited_for(&present);
+        for (later, dependencies) in finals.iter().zip(order::dependencies_past(self.plan, &present, &waited))
+        {
             for dependency in dependencies {
                 let After::Committed(plus) = dependency.event else { continue };
                 let earlier = finals.get(dependency.entry).map(Vec::as_slice).unwrap_or_default();
                 let from: Vec<NodeId> = earlier.iter().map(|(_, concluded)| *concluded).collect();
                 let to: Vec<NodeId> = later.iter().map(|(first, _)| *first).collect();
-                draft.wire(&from, &to, Wire { plus, if_failed: dependency.if_failed, ..Wire::DONE });
+                let wire = Wire { plus, if_failed: dependency.if_failed, ..Wire::DONE };
+                wait_for(draft, (&from, self.needs(dependency.entry)), &to, wire);
             }
         }
+    }
+
+    /// Which of some entries are waited for: not those of which enough are there already.
+    fn waited_for(&self, entries: &[bool]) -> Vec<bool> {
+        entries.iter().enumerate().map(|(entry, there)| *there && self.needs(entry) != Some(0)).collect()
     }
 
     /// The meeting points between the phases.
@@ -247,14 +259,19 @@ fn forward(
         (_, After::Committed(_)) => (ends(ready), On::Done, Duration::ZERO),
     };
     let wire = Wire { on, plus, if_failed: dependency.if_failed };
+    wait_for(draft, (&from, needs), &starts(later), wire);
+}
+
+/// Draws edges from some nodes, of which all are needed or so many.
+fn wait_for(draft: &mut Draft, (from, needs): (&[NodeId], Option<u32>), to: &[NodeId], wire: Wire) {
     match needs {
-        None => draft.wire(&from, &starts(later), wire),
+        None => draft.wire(from, to, wire),
         // Enough of them are there already.
         Some(0) => {}
         // As soon as so many are, the others are not waited for.
         Some(needs) if !from.is_empty() => {
-            let quorum = draft.quorum(&from, on, needs);
-            draft.wire(&[quorum], &starts(later), Wire { on: On::Done, ..wire });
+            let quorum = draft.quorum(from, wire.on, needs);
+            draft.wire(&[quorum], to, Wire { on: On::Done, ..wire });
         }
         Some(_) => {}
     }

@@ -121,7 +121,7 @@ impl Walk<'_> {
                 (Event::Waiting { node }, end)
             }
             Work::Gate(gate) => {
-                let takes = if fails { gate.question.within } else { takes };
+                let takes = if fails { gate.question.within } else { Duration::ZERO };
                 (Event::Waiting { node }, (self.now.after(takes), !fails))
             }
             Work::Join => return Ok(()),

@@ -67,6 +67,8 @@ impl Live {
     pub fn lines(&mut self, event: &Event, at: Timestamp) -> Vec<String> {
         self.first.get_or_insert(at);
         let line = |mark: char, text: String| format!("{} {mark} {text}", at.clock());
+        let plan = Arc::clone(&self.plan);
+        let name = |node: &NodeId| plan.node_name(*node);
         match event {
             Event::Taken { runner } => {
                 vec![line('.', format!("taken up by {}@{}", runner.person, runner.host))]
@@ -77,31 +79,20 @@ impl Live {
             Event::Intended { node, attempt } => self.intended(*node, *attempt, at),
             Event::Settled { node, how, .. } => self.settled(*node, how, at),
             Event::Retrying { node, failure, at: again } => {
-                let name = self.plan.node_name(*node);
                 let why = failure_words(failure);
-                vec![line('~', format!("{name}: {why}; again at {}", again.clock()))]
+                vec![line('~', format!("{}: {why}; again at {}", name(node), again.clock()))]
             }
             Event::Failed { node, why } => {
-                vec![line(
-                    'x',
-                    format!(
-                        "{} failed: {}",
-                        self.plan.node_name(*node),
-                        failed_words(&self.plan, *node, why)
-                    ),
-                )]
+                vec![line('x', format!("{} failed: {}", name(node), failed_words(&plan, *node, why)))]
             }
             Event::InDoubt { node, why } => {
-                vec![line('?', format!("{} is in doubt: {why}", self.plan.node_name(*node)))]
+                vec![line('?', format!("{} is in doubt: {why}", name(node)))]
             }
             Event::Waiting { node } => self.waiting(*node, at),
             Event::Met { node } => self.met(*node, at),
             Event::WentOn { node, heard } => {
                 self.waits.remove(node);
-                vec![line(
-                    '!',
-                    format!("{}: {}", self.plan.node_name(*node), went_on(&self.plan, *node, heard)),
-                )]
+                vec![line('!', format!("{}: {}", name(node), went_on(&plan, *node, heard)))]
             }
             Event::Spoke { spoken, .. } if self.steps => {
                 let said = beside::spoken(spoken, HEARD);
@@ -109,23 +100,18 @@ impl Live {
             }
             Event::Spoke { .. } => Vec::new(),
             Event::Answered { node, reply } => {
-                let name = self.plan.node_name(*node);
-                vec![line(
-                    if reply.yes { '+' } else { 'x' },
-                    format!("{:<12} {name}: {}", "gate", words::reply(reply)),
-                )]
+                let mark = if reply.yes { '+' } else { 'x' };
+                vec![line(mark, format!("{:<12} {}: {}", "gate", name(node), words::reply(reply)))]
             }
             Event::Unanswered { node, so } => {
-                let name = self.plan.node_name(*node);
-                vec![line('!', format!("{:<12} {name}: nobody answered; {}", "gate", words::silence(*so)))]
+                let so = words::silence(*so);
+                vec![line('!', format!("{:<12} {}: nobody answered; {so}", "gate", name(node)))]
             }
             Event::Reopened { node, person, because } => {
-                let name = self.plan.node_name(*node);
-                vec![line('~', format!("{name}: {person} has it tried again: {because}"))]
+                vec![line('~', format!("{}: {person} has it tried again: {because}", name(node)))]
             }
             Event::Rescheduled { node, at: to, person } => {
-                let name = self.plan.node_name(*node);
-                vec![line('~', format!("{name}: {person} has it wait until {to}"))]
+                vec![line('~', format!("{}: {person} has it wait until {to}", name(node)))]
             }
             Event::Stopping { why } => {
                 vec![line('!', format!("stopping, {}: nothing new starts", words::stop(why, &self.plan)))]

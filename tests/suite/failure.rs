@@ -173,6 +173,63 @@ fn what_waits_for_some_of_a_group_does_not_wait_for_the_slow_ones() {
     assert!(plan["steps"].as_array().unwrap().iter().any(|s| s["text"] == "1 of these"), "{plan}");
 }
 
+/// When the step of a run began or ended, in seconds.
+fn at(said: &serde_json::Value, kind: &str, step: &str) -> i64 {
+    let is = |e: &&serde_json::Value| {
+        e["event"]["type"] == kind && e["step"].as_str().is_some_and(|s| s.starts_with(step))
+    };
+    time(
+        &said["events"].as_array().unwrap().iter().find(is).unwrap_or_else(|| panic!("no {kind} {step}"))["at"],
+    )
+}
+
+#[test]
+fn a_group_of_which_enough_are_there_hands_on_what_it_waits_for() {
+    let place = web_first("");
+    place.edit("plan.yaml", "atLeast: 1 }", "atLeast: 1, after: [{ replica: db-01 }] }");
+    place.write(
+        "one.yaml",
+        "apiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: one }\nspec: { desired: [{ replica: web-01, state: Failover, via: planned }] }\n",
+    );
+    place.apply("one");
+    let said = json(&evacuated(&place, 0, &["--format", "json"]));
+    let ready = at(&said, "met", "db-01/planned-failover/wait");
+    let started = at(&said, "intended", "app-01/planned-failover/power-on");
+    assert!(started >= ready, "app-01 starts at {started} s, db-01 is ready at {ready} s");
+}
+
+#[test]
+fn a_way_back_is_not_gone_where_somebody_wanted_a_stop_or_decides_himself() {
+    let undo = |place: &Place, file: &str, name: &str| {
+        let head = format!("metadata: {{ name: {name} }}\nspec:\n");
+        place.edit(file, &head, &format!("{head}  onFailure: undo\n"));
+    };
+    let place = Place::example("waits");
+    undo(&place, "lifeboat.yaml", "evacuate");
+    place.run(&["sim", "fault", "never-ready", "recovery/web-01_replica"]).ends(0);
+    let words = ["apply", "evacuate", "--confirm", "evacuate", "--confirm-undo", "evacuate"];
+    let said = place.run(&words).ends(3);
+    assert!(said.err.contains("a person decides how it goes on"), "{}", said.err);
+    assert_eq!(over(&place).len(), 6, "nothing was undone");
+    let place = shop();
+    undo(&place, "runbooks.yaml", "evacuate-shop");
+    fails(&place, "cache-01", "power-on", "");
+    place.run(&["sim", "fault", "never-ready", "recovery/db-01_replica"]).ends(0);
+    let said = evacuated(&place, 3, &["--confirm-undo", "evacuate-shop", "--deadline", "4m"]);
+    assert!(said.err.contains("it was asked to stop"), "{}", said.err);
+    assert!(over(&place).contains(&"db-01".to_owned()), "nothing was undone");
+}
+
+#[test]
+fn a_run_that_failed_is_no_success_because_its_way_back_was_one() {
+    let place = Place::example("guarded");
+    fails(&place, "web-01", "start-delta", "");
+    fails(&place, "cache-01", "drop-delta", "");
+    let words = ["apply", "evacuate", "--confirm", "evacuate", "--confirm-undo", "evacuate"];
+    let said = place.run(&words).ends(3);
+    assert!(!said.out.contains("Next: lifeboat resume"), "the run is closed: {}", said.out);
+}
+
 #[test]
 fn a_failed_run_shows_its_way_back_and_goes_it_only_where_that_was_confirmed_in_advance() {
     let undoing = || {

@@ -47,6 +47,24 @@ fn only_takes_what_is_needed_to_come_up_and_nothing_else() {
 }
 
 #[test]
+fn what_is_selected_and_left_out_at_once_brings_nothing_up() {
+    let place = shop();
+    let (members, _, _) = planned(&place, &["--only", "web-01", "--without", "web-01"]);
+    assert!(members.is_empty(), "{members:?}");
+}
+
+#[test]
+fn a_slice_reaches_past_a_gate() {
+    let place = shop();
+    let gate =
+        "    - { gate: { name: go, ask: Is the data good? }, after: [{ replica: db-01, is: ready }] }\n";
+    place.edit("plan.yaml", "    - replica: app-01\n", &format!("{gate}    - replica: app-01\n"));
+    place.edit("plan.yaml", "        - { replica: db-01, is: ready }\n", "        - { gate: go }\n");
+    let (members, _, _) = planned(&place, &["--only", "app-01"]);
+    assert_eq!(members, ["app-01", "db-01"]);
+}
+
+#[test]
 fn a_slice_is_carried_out_named_in_its_record_and_followed_by_the_rest() {
     let place = shop();
     let said = place.run(&["plan", "evacuate-shop", "--only", "app-*"]).ends(0);

@@ -1,15 +1,15 @@
 //! The engine's run and the walk on the fold are one and the same: the same nodes at the same times, with the same end.
 
 use super::*;
-use crate::domain::{Ask, AtEnd, Check, IfFailed, Probe};
-use crate::plan::{Edge, On};
+use crate::domain::{Ask, AtEnd, Check, IfFailed, Probe, Question, Script, Silence, When};
+use crate::plan::{Around, Edge, Gate, Hook, On};
 use crate::run::sample::{act, edge, limited, plan, quiet, ready};
 use proptest::prelude::*;
 
 /// A random plan of actions, waits and joins, with edges of all kinds, a limit, and times without equals.
 fn case() -> impl Strategy<Value = (Plan, Vec<Duration>, Option<NodeId>)> {
     (2usize..14).prop_flat_map(|count| {
-        let kinds = proptest::collection::vec(0u8..8, count);
+        let kinds = proptest::collection::vec(0u8..10, count);
         let pairs = proptest::collection::vec((0..count, 0..count, 0u8..8, 0u64..3), 0..28);
         let times = proptest::collection::vec(0u64..20_000, count);
         let limit = (1u32..4, any::<bool>());
@@ -29,6 +29,8 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
             1 => quiet(times[position] / 1000),
             2 => ready(position, times[position] / 4000, 30),
             3 => asked(position, times[position]),
+            8 => hook(position),
+            9 => gate(position),
             _ => act(position),
         })
         .collect();
@@ -52,11 +54,46 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
         .collect();
     // Two that end in one moment may be heard of one after the other by the engine, and the first takes the place that is free.
     let apart = |(position, millis): (usize, u64)| Duration::from_millis(millis * 16 + position as u64 + 1);
-    let fails = fails.filter(|n| matches!(works[*n], Work::Act(_) | Work::Wait(Wait::Ready { .. })));
+    let fails = fails.filter(|n| match works[*n] {
+        Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Wait(Wait::Ready { .. }) => true,
+        Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join => false,
+    });
     let gap = gap.then_some(Duration::from_secs(7));
     let plan = limited(plan(works, edges.collect()), size, gap, &acting);
     let times = times.into_iter().enumerate().map(apart).map(|t| t.min(Duration::from_secs(60))).collect();
     (plan, times, fails.map(|n| NodeId(id(n))))
+}
+
+/// A program before or after nothing in particular.
+fn hook(position: usize) -> Work {
+    let script = Script {
+        run: vec!["true".to_owned()],
+        check: None,
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        within: Duration::from_mins(5),
+        repeatable: position % 2 == 0,
+    };
+    Work::Hook(Hook {
+        name: "h".parse().unwrap(),
+        when: if position % 4 == 0 { When::After } else { When::Before },
+        around: Around::Plan("p".parse().unwrap()),
+        operation: None,
+        legs: Vec::new(),
+        script,
+    })
+}
+
+/// A question that silence answers in one of its ways.
+fn gate(position: usize) -> Work {
+    let question = Question {
+        ask: "so?".to_owned(),
+        who: Vec::new(),
+        groups: Vec::new(),
+        within: Duration::from_secs(31),
+        otherwise: [Silence::Stop, Silence::Continue, Silence::No][position % 3],
+    };
+    Work::Gate(Gate { plan: "p".parse().unwrap(), name: "g".parse().unwrap(), question })
 }
 
 /// A wait for a machine with several questions, put together in one way or another.

@@ -70,6 +70,8 @@ fn times(reader: &mut Reader<'_>, said: Said<'_>, outer: Times, at: (&[Key<'_>],
         stable: reader.duration(stable.as_deref(), outer.stable, &key("stable")),
         within: reader.duration(within.as_deref(), outer.within, &key("within")),
     };
+    at_least(reader, &key("every"), every.as_ref().map(|_| own.every), OFTEN);
+    at_least(reader, &key("within"), within.as_ref().map(|_| own.within), OFTEN);
     if own.within > outer.within && !outermost {
         let message =
             format!("{} are given to this, and {} to all that it stands in", own.within, outer.within);
@@ -87,6 +89,21 @@ fn times(reader: &mut Reader<'_>, said: Said<'_>, outer: Times, at: (&[Key<'_>],
         );
     }
     own
+}
+
+/// A machine is not asked more often, and given at least so much time.
+const OFTEN: Duration = Duration::from_millis(100);
+
+/// Finds a time that is too short.
+fn at_least(reader: &mut Reader<'_>, key: &[Key<'_>], said: Option<Duration>, least: Duration) {
+    if said.is_some_and(|said| said < least) {
+        let name = match key.last() {
+            Some(Key::Name(name) | Key::KeyOf(name)) => name,
+            Some(Key::Index(_)) | None => "it",
+        };
+        let finding = Finding::new(Code::OutOfRange, format!("`{name}` must be at least {least}"));
+        reader.find(finding.at(Some(reader.at(key)), "too short"));
+    }
 }
 
 /// Parts that are put together in one of three ways.
@@ -262,10 +279,12 @@ fn command(reader: &mut Reader<'_>, raw: &Command, path: &[Key<'_>]) -> Probe {
             reader.find(finding.at(Some(reader.at(&place)), "here").help("letters, digits and _"));
         }
     }
+    let timeout = reader.duration(raw.timeout.as_deref(), Duration::from_secs(10), &key("timeout"));
+    at_least(reader, &key("timeout"), Some(timeout), OFTEN);
     Probe::Command(CommandProbe {
         run: raw.run.to_vec(),
         folder: raw.folder.as_ref().map(AbsolutePath::as_str).map(str::to_owned),
         env: raw.env.clone(),
-        timeout: reader.duration(raw.timeout.as_deref(), Duration::from_secs(10), &key("timeout")),
+        timeout,
     })
 }

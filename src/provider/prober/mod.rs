@@ -9,7 +9,9 @@ mod tls;
 
 use crate::base::ReplicaName;
 use crate::domain::{NotSo, Probe, VmRef};
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 /// How long a port may take to be connected to, and a name server to answer.
@@ -43,17 +45,23 @@ pub async fn ask(probe: &Probe, about: About<'_>) -> Result<(), NotSo> {
     }
 }
 
-/// Whether one of some addresses answers as it should; otherwise what is wrong with the last one.
+/// Whether one of some addresses answers as it should, all asked side by side: one that is dead does not take the others' time. Otherwise what
+/// was wrong with the one that took longest.
 async fn any<F: Future<Output = Result<(), NotSo>>>(
     addresses: &[IpAddr],
     one: impl Fn(IpAddr) -> F,
 ) -> Result<(), NotSo> {
+    let mut open: Vec<_> = addresses.iter().map(|address| Some(Box::pin(one(*address)))).collect();
     let mut wrong = NotSo::NoAddress;
-    for address in addresses {
-        match one(*address).await {
-            Ok(()) => return Ok(()),
-            Err(why) => wrong = why,
+    poll_fn(|context| {
+        for slot in &mut open {
+            match slot.as_mut().map(|asked| asked.as_mut().poll(context)) {
+                Some(Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
+                Some(Poll::Ready(Err(why))) => (wrong, *slot) = (why, None),
+                Some(Poll::Pending) | None => {}
+            }
         }
-    }
-    Err(wrong)
+        if open.iter().any(Option::is_some) { Poll::Pending } else { Poll::Ready(Err(wrong.clone())) }
+    })
+    .await
 }
