@@ -66,7 +66,6 @@ fn environment(name: &str) -> Option<String> {
 }
 
 /// All of it, for the programs that are run for a plan.
-#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 fn whole_environment() -> std::collections::BTreeMap<String, String> {
     std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }

@@ -72,11 +72,11 @@ fn hook(position: usize) -> Work {
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         within: Duration::from_mins(5),
-        repeatable: position % 2 == 0,
+        repeatable: position.is_multiple_of(2),
     };
     Work::Hook(Hook {
         name: "h".parse().unwrap(),
-        when: if position % 4 == 0 { When::After } else { When::Before },
+        when: if position.is_multiple_of(4) { When::After } else { When::Before },
         around: Around::Plan("p".parse().unwrap()),
         operation: None,
         legs: Vec::new(),
