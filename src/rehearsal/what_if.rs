@@ -5,7 +5,7 @@ use crate::domain::Wait;
 use crate::plan::{LegId, Member, NodeId, Plan, Work};
 use crate::rehearsal::timeline::Shape;
 use crate::rehearsal::walk::Stage;
-use crate::run::{IllegalEvent, Outcome, Progress, Status};
+use crate::run::{IllegalEvent, Outcome, Progress, Status, StopWhy};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -101,10 +101,12 @@ pub fn what_if(stage: &Stage, times: &[Duration], node: NodeId) -> Result<WhatIf
     // Where the run goes on without what a wait was for, that is done.
     let came_to = |status| matches!(status, Status::Failed | Status::Done);
     let ended = progress.ended_at(node).filter(|_| came_to(progress.status(node)));
+    // Silence at a gate may stop the run, which asks again when it is resumed.
+    let unanswered = matches!(progress.stopping(), Some(StopWhy::Unanswered(asked)) if *asked == node);
     Ok(WhatIf {
         node,
         replica: own.cloned(),
-        at: ended.map(|at| at.since(stage.began())),
+        at: ended.map(|at| at.since(stage.began())).or_else(|| unanswered.then(|| progress.took())),
         held: of(Fate::Held),
         taken_back: of(Fate::TakenBack),
         through: of(Fate::Through).len(),

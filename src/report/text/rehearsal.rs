@@ -277,7 +277,7 @@ fn failure_row(what: &str, alike: &[&WhatIf], exit: &ExitCode) -> Vec<String> {
         (0, back) => format!("{back} taken back"),
         (held, back) => format!("{held}, {back} taken back"),
     };
-    let then = if first.stops {
+    let then = if first.stops && first.outcome != Outcome::Stopped {
         format!("{}, stopped", first.outcome.word())
     } else {
         first.outcome.word().to_owned()
@@ -297,10 +297,13 @@ fn failure_row(what: &str, alike: &[&WhatIf], exit: &ExitCode) -> Vec<String> {
 fn verdict(plan: &Plan, found: &Rehearsal, options: &Options) -> String {
     let total = plan.members.len();
     let worst = found.failures.first().map(|w| {
-        let who = w.replica.as_ref().map_or_else(String::new, |r| format!(" (at {r})"));
-        let others = total.saturating_sub(1);
         let held = w.held.len();
-        format!("the worst{who} holds up {held} of {others} others")
+        match &w.replica {
+            Some(own) => {
+                format!("the worst (at {own}) holds up {held} of {} others", total.saturating_sub(1))
+            }
+            None => format!("the worst holds up {held} of {total}"),
+        }
     });
     let rehearsed = words::count(found.failures.len(), "failure");
     let missed: Vec<String> = found.plans.iter().filter(|p| p.missed()).map(|p| p.plan.to_string()).collect();

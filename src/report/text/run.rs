@@ -279,7 +279,12 @@ fn not_run(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
             Some(node) => format!("because {} failed", plan.node_name(node)),
             None => "because the run ended before".to_owned(),
         };
-        format!("{} of {} {why}", words::count(n, "step"), some_names(&replicas, story.run, options))
+        let steps = words::count(n, "step");
+        // Hooks and gates are nobody's.
+        if replicas.is_empty() {
+            return format!("{steps} {why}");
+        }
+        format!("{steps} of {} {why}", some_names(&replicas, story.run, options))
     };
     groups.into_iter().map(line).collect()
 }
