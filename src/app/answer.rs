@@ -6,7 +6,7 @@ use super::{Answer, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
 use crate::domain::Reply;
-use crate::journal::{Found, Topic};
+use crate::journal::{Found, Record, Topic};
 use crate::plan::NodeId;
 use crate::report::words;
 use crate::run::{Event, Status};
@@ -49,6 +49,14 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
         return refuse(
             Finding::new(Code::NotAsked, what)
                 .help(format!("`lifeboat report {id}` shows what is asked now")),
+        );
+    }
+    let is_taken = |r: &&Record| matches!(r.event, Event::Taken { .. } | Event::TakenOver { .. });
+    let asks = |r: &Record| matches!(&r.event, Event::Waiting { node: n } if *n == node);
+    if !found.records.iter().rev().take_while(|r| !is_taken(r)).any(asks) {
+        let what = format!("`{name}` is not asked yet: the run was only just taken up");
+        return refuse(
+            Finding::new(Code::NotAsked, what).help("ask again in a moment; nothing was recorded"),
         );
     }
     if !runs.is_held(&id)? {

@@ -9,9 +9,10 @@ use crate::diag::{Code, Finding};
 use crate::domain::Moving;
 use crate::engine::{EngineError, Run, Seen, StopSignal, Stopper, drive, stop_signal};
 use crate::journal::claim::free as free_among;
-use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Way};
-use crate::plan::{NodeId, Plan};
+use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Topic, Way};
+use crate::plan::{NodeId, Plan, Work};
 use crate::port::ActionKey;
+use crate::provider::script::end_all;
 use crate::report::live::{Live, Tally};
 use crate::report::text;
 use crate::report::text::Options;
@@ -156,7 +157,7 @@ pub async fn carry(
     screen.line(&live.opening(&id, world.clock().now()));
     let (stopper, stop) = stop_signal();
     let runs = desk.store()?;
-    runs.forget_stop(&id)?;
+    forget_words(runs.as_ref(), &id, progress.plan())?;
     let mut wishes = JoinSet::new();
     wishes.spawn(on_signal(stopper.clone()));
     wishes.spawn(watch_word(stopper, runs, id.clone()));
@@ -210,6 +211,13 @@ pub async fn carry(
         answer.findings.extend(left.findings);
     }
     Ok(answer)
+}
+
+/// Takes away what was left for the runner before: the word to stop, and answers to an earlier asking. Nobody answers before it is asked again.
+fn forget_words(runs: &dyn Store, id: &RunId, plan: &Plan) -> Result<(), JournalError> {
+    runs.forget_stop(id)?;
+    let gates = plan.node_ids().filter(|node| plan.question(*node).is_some());
+    gates.into_iter().try_for_each(|node| runs.forget_word(id, Topic::Answer(node)))
 }
 
 /// What a stop that somebody wanted waits for, and what a second one does.
@@ -345,10 +353,17 @@ fn trouble(run: &RunId, progress: &Progress, events: &[(Timestamp, Event)]) -> V
     });
     let doubtful = together(&summary.in_doubt).into_iter().map(|(why, nodes)| {
         let (names, first) = named(&nodes);
-        Finding::new(Code::StepInDoubt, format!("whether {names} took effect is not known: {why}"))
-            .about(format!("run {run}"))
+        let finding =
+            Finding::new(Code::StepInDoubt, format!("whether {names} took effect is not known: {why}"))
+                .about(format!("run {run}"));
+        let settle = format!("`lifeboat settle {run} {first} done|retry|failed --because TEXT`");
+        // Nobody can look how far a program came, but whoever wrote it.
+        if nodes.iter().any(|n| matches!(plan.node(*n).map(|n| &n.work), Some(Work::Hook(_)))) {
+            return finding.help(format!("look how far the program came, and say {settle}"));
+        }
+        finding
             .help("once its site answers, `lifeboat resume` looks by itself")
-            .help(format!("otherwise look there, and say `lifeboat settle {run} {first} done|retry|failed --because TEXT`"))
+            .help(format!("otherwise look there, and say {settle}"))
     });
     failed.chain(doubtful).collect()
 }
@@ -401,6 +416,7 @@ async fn watch_signals(stopper: Stopper) {
             }
         };
         if asked {
+            end_all();
             std::process::exit(code);
         }
         asked = true;

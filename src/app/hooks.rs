@@ -5,7 +5,7 @@ use super::people::scripts;
 use crate::diag::{Code, Finding};
 use crate::engine::trouble;
 use crate::plan::context::{Occasion, context};
-use crate::plan::{Hook, Plan, Work};
+use crate::plan::{Hook, Plan, Purpose, Work};
 use crate::port::{Call, Scripts};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -18,16 +18,16 @@ pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
     let processes = Arc::new(scripts(desk));
     let mut findings: Vec<(u32, Finding)> = Vec::new();
     let mut checks = JoinSet::new();
-    let mut ended = |done: Option<Result<(u32, Option<Finding>), _>>| {
-        if let Some(Ok::<_, tokio::task::JoinError>((node, Some(finding)))) = done {
-            findings.push((node, finding));
+    let mut ended = |done: Option<Result<(u32, String, Option<String>), _>>| {
+        if let Some(Ok::<_, tokio::task::JoinError>((node, name, Some(why)))) = done {
+            findings.push((node, unfit(plan, &name, &why)));
         }
     };
     for node in plan.node_ids() {
         let Some(Work::Hook(hook)) = plan.node(node).map(|n| &n.work) else { continue };
         let name = plan.node_name(node);
         if let Err(why) = processes.ready(&called(plan, hook, hook.script.run.clone())) {
-            ended(Some(Ok((node.0, Some(unfit(&name, &why))))));
+            ended(Some(Ok((node.0, name, Some(why)))));
             continue;
         }
         let Some(check) = &hook.script.check else { continue };
@@ -40,7 +40,7 @@ pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
                 Ok(ran) => trouble(&call, &ran).map(|why| format!("its check {why}")),
                 Err(why) => Some(format!("its check {why}")),
             };
-            (node.0, why.map(|why| unfit(&name, &why)))
+            (node.0, name, why)
         });
     }
     while let Some(done) = checks.join_next().await {
@@ -50,10 +50,16 @@ pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
-fn unfit(name: &str, why: &str) -> Finding {
+fn unfit(plan: &Plan, name: &str, why: &str) -> Finding {
+    let mend = "mend the program, or take the hook out of the document";
     Finding::new(Code::HookUnfit, format!("the hook `{name}` would fail: {why}"))
         .about("on this machine, in the workspace's folder")
-        .help("nothing was begun; mend the program, or take the hook out of the document")
+        .help(match &plan.purpose {
+            Purpose::Abort(run) => {
+                format!("the way back was not begun; {mend}, then `lifeboat abort {run}`")
+            }
+            Purpose::Runbook(_) | Purpose::Replicate => format!("nothing was begun; {mend}"),
+        })
 }
 
 /// The call of a hook at plan time.

@@ -55,8 +55,6 @@ impl People {
     /// Returns with the first answer that somebody leaves who may.
     async fn left(&self, asked: &Asked) -> Reply {
         let node = NodeId(asked.node);
-        // What was left before was for an earlier time at which this was asked.
-        self.in_store(asked, move |store, run| drop(store.forget_word(run, Topic::Answer(node)))).await;
         loop {
             let found = self.in_store(asked, move |store, run| store.answer(run, node)).await.flatten();
             match found {

@@ -100,6 +100,29 @@ fn resolved(entry: usize, declared: &[Vec<Dependency>], takes_part: &[bool]) -> 
     found
 }
 
+/// The entries that wait for one, themselves or through others.
+pub fn behind(entry: usize, dependencies: &[Vec<Dependency>]) -> Vec<usize> {
+    let mut later: Vec<Vec<usize>> = vec![Vec::new(); dependencies.len()];
+    for (position, before) in dependencies.iter().enumerate() {
+        for dependency in before {
+            if let Some(later) = later.get_mut(dependency.entry) {
+                later.push(position);
+            }
+        }
+    }
+    let mut found = vec![false; dependencies.len()];
+    let mut open = vec![entry];
+    while let Some(next) = open.pop() {
+        for position in later.get(next).into_iter().flatten() {
+            if let Some(cell) = found.get_mut(*position).filter(|cell| !**cell) {
+                *cell = true;
+                open.push(*position);
+            }
+        }
+    }
+    found.iter().enumerate().filter(|(_, found)| **found).map(|(position, _)| position).collect()
+}
+
 /// The wave of each entry that takes part, from 1: the length of the longest chain before it.
 pub fn waves(dependencies: &[Vec<Dependency>]) -> Vec<u32> {
     let mut missing: Vec<usize> = dependencies.iter().map(Vec::len).collect();

@@ -66,14 +66,50 @@ impl Group<'_> {
         gates
     }
 
-    /// The gates among the machines that start: for each entry its node, where it is one. Whoever goes back is asked nothing.
-    fn gates(&self, draft: &mut Draft, class: Class) -> Vec<Option<NodeId>> {
-        let one = |entry: &crate::model::Entry| {
-            let question = entry.gate.clone().filter(|_| matches!(class, Class::Start | Class::Switch))?;
+    /// The gates among the machines that start: for each entry its node, where it is one. An undo asks nothing, and neither does a gate behind
+    /// which nobody starts though others stand there.
+    fn gates(&self, draft: &mut Draft, class: Class, present: &[bool]) -> Vec<Option<NodeId>> {
+        let asks = matches!(class, Class::Start | Class::Switch)
+            && self.plan.sequence.iter().any(|entry| entry.gate.is_some());
+        let all = if asks { vec![true; self.plan.sequence.len()] } else { Vec::new() };
+        let declared = if asks { order::dependencies(self.plan, &all) } else { Vec::new() };
+        let is_needed = |entry: usize| {
+            let behind = order::behind(entry, &declared);
+            let mut others = behind.iter().filter(|e| !self.is_gate(**e)).peekable();
+            others.peek().is_none() || others.any(|e| present.get(*e) == Some(&true))
+        };
+        let one = |(position, entry): (usize, &crate::model::Entry)| {
+            let question = entry.gate.clone().filter(|_| asks && is_needed(position))?;
             let gate = Gate { plan: self.plan.name.clone(), name: entry.name.clone(), question };
             Some(draft.node(Work::Gate(gate), None, &Typical::default()))
         };
-        self.plan.sequence.iter().map(one).collect()
+        self.plan.sequence.iter().enumerate().map(one).collect()
+    }
+
+    fn is_gate(&self, entry: usize) -> bool {
+        self.plan.sequence.get(entry).is_some_and(|e| e.gate.is_some())
+    }
+
+    /// A gate before which nothing stands is asked before anything behind it begins, also before a source is stopped. What stops, stops
+    /// before anything starts, so that no other gate can stand before that.
+    fn gates_in_front(
+        &self,
+        draft: &mut Draft,
+        gates: &[Option<NodeId>],
+        dependencies: &[Vec<Dependency>],
+        legs: &[Vec<Placed>],
+    ) {
+        for (entry, gate) in gates.iter().enumerate() {
+            let (Some(gate), Some(before)) = (gate, dependencies.get(entry)) else { continue };
+            if !before.is_empty() {
+                continue;
+            }
+            let if_failed = self.plan.sequence.get(entry).map(|e| e.on_failure).unwrap_or_default();
+            let behind = order::behind(entry, dependencies);
+            let firsts: Vec<NodeId> =
+                behind.iter().filter_map(|e| legs.get(*e)).flatten().map(|p| p.first).collect();
+            draft.wire(&[*gate], &firsts, Wire { if_failed, ..Wire::DONE });
+        }
     }
 
     /// How many of an entry's replicas that change must come well through, where that is not all of them.
@@ -113,16 +149,16 @@ impl Group<'_> {
         if !present.contains(&true) {
             return Vec::new();
         }
-        let gates = self.gates(draft, class);
+        let gates = self.gates(draft, class, &present);
         let asks = gates.iter().any(Option::is_some);
         let starting: Vec<bool> = present.iter().zip(&gates).map(|(p, gate)| *p || gate.is_some()).collect();
         let stopping = order::dependencies(self.plan, &present);
         let waited = self.waited_for(&starting);
         let apart = asks || waited != starting;
         let stage = |entry: usize| legs.get(entry).zip(gates.get(entry).copied());
-        for (entry, dependencies) in
-            order::dependencies_past(self.plan, &starting, &waited).into_iter().enumerate()
-        {
+        let starts = order::dependencies_past(self.plan, &starting, &waited);
+        self.gates_in_front(draft, &gates, &starts, &legs);
+        for (entry, dependencies) in starts.into_iter().enumerate() {
             for dependency in dependencies {
                 let (Some(earlier), Some(later)) = (stage(dependency.entry), stage(entry)) else { continue };
                 forward(draft, class, (earlier, self.needs(dependency.entry)), later, dependency);

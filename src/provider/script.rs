@@ -3,12 +3,13 @@
 use crate::base::Duration;
 use crate::domain::{Secret, Spoken};
 use crate::port::{Call, Later, Ran, Scripts};
-use rustix::process::{Pid, Signal, kill_process_group};
-use std::collections::{BTreeMap, VecDeque};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
@@ -21,6 +22,10 @@ const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(200);
 /// A shorter text is not masked: it would blot out half of what is said, and is no secret.
 const SHORTEST_SECRET: usize = 4;
+/// A line of a secret of many lines is masked from this length on: a shorter one may stand anywhere.
+const SHORTEST_LINE: usize = 8;
+/// How often it is looked whether anything of a group is there.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
 /// What stands for a secret.
 const MASK: &str = "***";
 
@@ -125,6 +130,10 @@ impl Processes {
             ended = ear.attend(&mut child, &group, call.within) => ended,
             never = feed => match never {},
         };
+        // Its time was over, and those that it started may tidy up as well.
+        if late {
+            ear.patience(&group).await;
+        }
         // Whatever it started and did not end is ended with it.
         drop(group);
         ear.last_words().await;
@@ -153,9 +162,31 @@ fn runnable(path: &Path) -> Result<(), &'static str> {
 /// The process group of a program. Dropping it ends all that still runs in it.
 struct Group(Option<Pid>);
 
+/// The groups that are there now, for whoever ends this process at once.
+static LIVE: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn live() -> MutexGuard<'static, BTreeSet<i32>> {
+    // Single insertions and removals: it is whole after every one.
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends all programs that run now, with all that they started.
+pub fn end_all() {
+    for pid in live().iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        let _ended_already = kill_process_group(pid, Signal::KILL);
+    }
+}
+
 impl Group {
     fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+        let pid = child.id().and_then(|id| i32::try_from(id).ok());
+        live().extend(pid);
+        Self(pid.and_then(Pid::from_raw))
+    }
+
+    /// Whether anything of it is there.
+    fn lives(&self) -> bool {
+        self.0.is_some_and(|pid| test_kill_process_group(pid).is_ok())
     }
 
     fn send(&self, signal: Signal) {
@@ -170,6 +201,9 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.send(Signal::KILL);
+        if let Some(pid) = self.0 {
+            live().remove(&pid.as_raw_nonzero().get());
+        }
     }
 }
 
@@ -230,6 +264,17 @@ impl Ear {
         }
     }
 
+    /// Listens until nothing of a group is there, for a while.
+    async fn patience(&mut self, group: &Group) {
+        let until = tokio::time::Instant::now() + GRACE;
+        while group.lives() && tokio::time::Instant::now() < until {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                () = self.hear(), if self.pipe.is_some() => {}
+            }
+        }
+    }
+
     async fn last_words(&mut self) {
         let until = tokio::time::Instant::now() + LAST_WORDS;
         while self.pipe.is_some() && tokio::time::timeout_at(until, self.hear()).await.is_ok() {}
@@ -280,8 +325,11 @@ fn hidden<'a>(
     others: impl Iterator<Item = (&'a String, &'a String)>,
 ) -> Vec<String> {
     let named = others.filter(|(name, _)| looks_secret(name)).map(|(_, value)| value);
-    let all = secrets.values().chain(named);
-    let mut found: Vec<String> = all.filter(|v| v.len() >= SHORTEST_SECRET).cloned().collect();
+    let all: Vec<&String> = secrets.values().chain(named).collect();
+    // A program may show a part of a secret of many lines.
+    let lines = all.iter().flat_map(|v| v.lines()).map(str::trim).filter(|l| l.len() >= SHORTEST_LINE);
+    let whole = all.iter().map(|v| v.as_str()).filter(|v| v.len() >= SHORTEST_SECRET);
+    let mut found: Vec<String> = whole.chain(lines).map(str::to_owned).collect();
     found.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     found.dedup();
     found
@@ -363,6 +411,25 @@ mod tests {
         let ran =
             processes.run(&call("trap 'echo cleaned; exit 7' TERM; sleep 60 & wait", 300)).await.unwrap();
         assert_eq!((ran.late, ran.spoken.code, ran.spoken.text.as_str()), (true, Some(7), "cleaned\n"));
+    }
+
+    #[tokio::test]
+    async fn at_its_time_limit_its_children_may_clean_up_as_well() {
+        let (folder, processes) = place();
+        let child = "sh -c 'trap \"sleep 0.3; echo cleaned >log; exit\" TERM; while :; do sleep 0.05; done'";
+        let ran = processes.run(&call(&format!("{child} & wait"), 300)).await.unwrap();
+        assert!(ran.late, "{ran:?}");
+        assert_eq!(std::fs::read_to_string(folder.path().join("log")).unwrap(), "cleaned\n");
+    }
+
+    #[tokio::test]
+    async fn a_line_of_a_secret_is_masked_as_the_whole_is() {
+        let (folder, processes) = place();
+        std::fs::write(folder.path().join("pem"), "-----BEGIN-----\nMIIsecretline\nab\n-----END-----\n")
+            .unwrap();
+        let mut script = call("echo \"$CERT\" | sed -n 2,3p", 5000);
+        script.secrets = [("CERT".to_owned(), Secret::File("pem".to_owned()))].into();
+        assert_eq!(processes.run(&script).await.unwrap().spoken.text, "***\nab\n");
     }
 
     #[tokio::test]

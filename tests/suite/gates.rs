@@ -229,3 +229,56 @@ fn a_hook_that_takes_too_long_is_ended_and_a_replication_run_asks_for_none() {
     let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
     assert!(state.is_empty() || state.contains(") Z "), "{state}");
 }
+
+/// The sequence of the example in another form.
+fn sequence(place: &Place, sequence: &str) {
+    let path = place.path().join("lifeboat.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let from = text.find("  sequence:\n").unwrap();
+    let to = from + text[from..].find("---\n").unwrap();
+    std::fs::write(&path, format!("{}  sequence:\n{sequence}{}", &text[..from], &text[to..])).unwrap();
+}
+
+#[test]
+fn a_gate_before_everything_is_asked_before_a_source_is_stopped() {
+    for first in ["    - { gate: { name: go, ask: Begin?, within: 1m, otherwise: no } }\n", ""] {
+        let place = place();
+        let middle = if first.is_empty() {
+            "    - { gate: { name: go, ask: Go on?, within: 1m, otherwise: no } }\n"
+        } else {
+            ""
+        };
+        let all = format!("{first}    - {{ replica: db-01 }}\n{middle}    - {{ replica: web-01 }}\n");
+        sequence(&place, &all);
+        place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop"]).ends(3);
+        let states = place.states();
+        let still = states.iter().filter(|(_, state)| state == "Ready").count();
+        // What stops in a planned failover stops before anything starts, and the one in the middle is asked behind that.
+        assert_eq!(still, if first.is_empty() { 0 } else { 2 }, "{states:?}");
+    }
+}
+
+#[test]
+fn a_gate_is_asked_for_those_who_wait_for_it() {
+    let place = place();
+    let gate = "    - { gate: { name: go, ask: Is the data good?, within: 1m } }\n";
+    sequence(&place, &format!("    - {{ replica: db-01 }}\n{gate}    - {{ replica: web-01 }}\n"));
+    let asks = |flags: &[&str]| {
+        place.run(&[&["plan", "evacuate-shop"][..], flags].concat()).ends(0).out.contains("Is the data good?")
+    };
+    assert!(asks(&[]) && !asks(&["--only", "db-01"]) && asks(&["--only", "web-01"]));
+}
+
+#[test]
+fn a_hook_of_what_may_fail_may_fail() {
+    let place = place();
+    script(&place, "bad.sh", "#!/bin/sh\nexit 3\n");
+    sequence(
+        &place,
+        "    - { replica: db-01, required: false, hooks: { before: [{ run: [./bad.sh] }] } }\n    - { replica: web-01 }\n",
+    );
+    evacuate(&place, 10);
+    let served: Vec<String> =
+        place.states().into_iter().filter(|(_, s)| s == "Failover").map(|(name, _)| name).collect();
+    assert_eq!(served, ["web-01"]);
+}

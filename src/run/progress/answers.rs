@@ -1,7 +1,7 @@
 //! Failures and what answers them: what the plan goes on in spite of, what may fail, what may be tried again; and the numbers of it all.
 
 use super::{Progress, Status};
-use crate::plan::{NodeId, On, Work};
+use crate::plan::{LegId, NodeId, On, Work};
 use crate::run::outcome::{NotRun, Summary};
 use std::collections::BTreeSet;
 
@@ -24,8 +24,18 @@ impl Progress {
     }
 
     fn is_optional(&self, node: NodeId) -> bool {
-        let leg = self.plan.node(node).and_then(|n| n.leg).and_then(|l| self.plan.leg(l));
-        leg.is_some_and(|l| l.optional || l.quorum.is_some_and(|q| self.status(q) == Status::Done))
+        let optional = |leg: LegId| {
+            let leg = self.plan.leg(leg);
+            leg.is_some_and(|l| l.optional || l.quorum.is_some_and(|q| self.status(q) == Status::Done))
+        };
+        match self.plan.node(node).map(|n| (&n.work, n.leg)) {
+            // It is needed by those that it is about.
+            Some((Work::Hook(hook), _)) => !hook.legs.is_empty() && hook.legs.iter().all(|l| optional(*l)),
+            Some((Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Join, leg)) => {
+                leg.is_some_and(optional)
+            }
+            None => false,
+        }
     }
 
     /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
