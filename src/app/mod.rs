@@ -5,6 +5,7 @@ pub mod answer;
 pub mod apply;
 pub mod carry;
 pub mod evidence;
+mod forecast;
 mod gate;
 mod hold;
 mod hooks;

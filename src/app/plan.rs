@@ -1,5 +1,6 @@
 //! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
 
+use super::forecast::{self, Past};
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::{Answer, Desk, Exit, Said, hooks, preflight, seal, slice};
 use crate::diag::{Finding, Severity};
@@ -30,10 +31,13 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
+    let past = forecast::begin(desk);
     let prepared = prepare(desk, loaded, &asked).await?;
     let (prepared, found) = looked_at(desk, prepared).await?;
+    let past = past.of(&prepared).await;
     let next = ask.out.as_deref().map(|path| format!("lifeboat apply {}", super::shown(path)));
-    let mut answer = shown_next(desk, &prepared, next.or_else(|| with_switchover(&prepared, ask.switchover)));
+    let next = next.or_else(|| with_switchover(&prepared, ask.switchover));
+    let mut answer = shown_next(desk, &prepared, next, Some(&past));
     if let Some(path) = &ask.out {
         let digest = seal::write(path, &prepared)?;
         let path = super::shown(path);
@@ -43,6 +47,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
         }
     }
     answer.findings.extend(found);
+    answer.findings.extend(past.missed(&prepared.loaded));
     if ask.detailed && !prepared.plan.is_empty() {
         answer.exit = Exit::Changes;
     }
@@ -66,7 +71,7 @@ pub async fn looked_at(desk: &Desk, prepared: Prepared) -> Result<(Prepared, Vec
 
 /// A plan as it is shown; `switchover` where it was made with a person's word for manual switchovers, which applying it needs again.
 pub fn shown(desk: &Desk, prepared: &Prepared, switchover: bool) -> Answer {
-    shown_next(desk, prepared, with_switchover(prepared, switchover))
+    shown_next(desk, prepared, with_switchover(prepared, switchover), None)
 }
 
 fn with_switchover(prepared: &Prepared, switchover: bool) -> Option<String> {
@@ -74,10 +79,14 @@ fn with_switchover(prepared: &Prepared, switchover: bool) -> Option<String> {
     switchover.then(|| format!("lifeboat apply {}{} --switchover", plan.purpose, typed(plan.slice.as_ref())))
 }
 
-fn shown_next(desk: &Desk, prepared: &Prepared, next: Option<String>) -> Answer {
+fn shown_next(desk: &Desk, prepared: &Prepared, next: Option<String>, past: Option<&Past>) -> Answer {
     let plan = &prepared.plan;
-    let view = text::Options { now: Some(prepared.inventory.at), next, ..desk.view.clone() };
+    let measured = past.and_then(|past| past.words(plan));
+    let view = text::Options { now: Some(prepared.inventory.at), next, measured, ..desk.view.clone() };
     let mut answer = Answer::ok(text::plan(plan, &view), desk.json(|| json::plan(plan)));
+    if let (Some(past), Some(json)) = (past, answer.json.as_object_mut()) {
+        json.insert("measured".to_owned(), past.json(plan));
+    }
     answer.findings = warnings(prepared);
     answer
 }

@@ -1,6 +1,7 @@
 //! `lifeboat rehearse RUNBOOK`: the plan in virtual time. It observes as `plan` does, reads the journals of past runs, and writes nothing.
 
 use super::carry::exit_of;
+use super::forecast::{history, missed, objectives};
 use super::load::Loaded;
 use super::prepare::{Prepared, documents, prepare, runbook};
 use super::{Answer, Desk, Exit, Said};
@@ -16,8 +17,8 @@ use crate::provider::dry::Dry;
 use crate::provider::sim::clock::VirtualClock;
 pub use crate::rehearsal::Chance;
 use crate::rehearsal::times::{expected, middle};
-use crate::rehearsal::{self, History, PlanTime, Rehearsal, Stage};
-use crate::report::{self, text, words};
+use crate::rehearsal::{self, History, Rehearsal, Stage};
+use crate::report::{self, text};
 use crate::run::{Event, Progress};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,9 +35,6 @@ pub struct Ask {
     pub switchover: bool,
 }
 
-/// Times are learned from so many runs, the latest.
-const LATEST: usize = 20;
-
 /// Carries the command out.
 ///
 /// # Errors
@@ -46,7 +44,7 @@ pub async fn rehearse(desk: &Desk, ask: &Ask) -> Said {
     let mut asked = runbook(&loaded, &ask.runbook).map_err(|early| not_a_run(desk, ask, early))?;
     asked.switchover_now = ask.switchover;
     let prepared = prepare(desk, loaded, &asked).await?;
-    let (history, mut findings) = history(desk)?;
+    let (history, mut findings) = history(&*desk.store()?)?;
     let Prepared { loaded, plan, inventory, .. } = prepared;
     let plan = Arc::new(plan);
     let objectives = objectives(&loaded);
@@ -92,36 +90,6 @@ fn exit_code(outcome: crate::run::Outcome) -> (u8, &'static str) {
 fn fault(what: &str) -> Box<Answer> {
     let finding = Finding::new(Code::CheckerRefuses, format!("this is a fault of Lifeboat: {what}"));
     Answer::stop(Exit::Internal, finding.help("nothing was touched; please report it with the documents"))
-}
-
-/// What the latest runs tell. One that cannot be read is left out, and is said to be.
-fn history(desk: &Desk) -> Result<(History, Vec<Finding>), Box<Answer>> {
-    let (mut history, mut findings) = (History::default(), Vec::new());
-    let store = desk.store()?;
-    let runs = store.list()?;
-    for run in runs.iter().rev().take(LATEST).rev() {
-        match store.read(run) {
-            Ok(found) => {
-                history.learn(&found.frozen.plan, found.records.iter().map(|r| (r.at, &r.event)));
-            }
-            Err(error @ JournalError::Unreachable { .. }) => return Err(error.into()),
-            Err(error) => {
-                let answer: Box<Answer> = error.into();
-                let warn = |f: Finding| Finding { severity: Severity::Warning, ..f };
-                findings.extend(
-                    answer.findings.into_iter().map(|f| {
-                        warn(f).help(format!("the times of run {run} are left out of the rehearsal"))
-                    }),
-                );
-            }
-        }
-    }
-    Ok((history, findings))
-}
-
-fn objectives(loaded: &Loaded) -> BTreeMap<PlanName, Duration> {
-    let plans = loaded.workspace.plans.values();
-    plans.filter_map(|p| Some((p.name.clone(), p.rto?))).collect()
 }
 
 /// The whole rehearsal. It has a thread of its own: the engine's tasks take turns on it, so that one seed gives the same bytes.
@@ -220,20 +188,6 @@ fn judge(found: &Rehearsal, loaded: &Loaded, strict: bool, findings: &mut Vec<Fi
         findings.push(finding);
     }
     gated
-}
-
-fn missed(plan: &PlanTime, found: &Rehearsal, loaded: &Loaded) -> Finding {
-    let rto = plan.rto.unwrap_or_default();
-    let message = format!(
-        "`{}` takes up to {} in 95 of 100 cases; its objective is {rto}",
-        plan.plan,
-        words::span(plan.takes.p95)
-    );
-    let path = [Key::Name("spec"), Key::Name("objectives"), Key::Name("rto")];
-    let place = loaded.origins.at(Kind::FailoverPlan, plan.plan.as_str(), &path);
-    Finding::new(Code::RtoMissed, message)
-        .at(place, format!("by {} draws with seed {}", found.chance.draws, found.chance.seed))
-        .help("the chain above takes the time: shorten what stands on it, or let more start at once")
 }
 
 #[cfg(test)]

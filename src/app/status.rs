@@ -96,7 +96,10 @@ fn behind(replica: &Replica, inventory: &Inventory, loaded: &Loaded) -> Option<F
         }
     };
     let path = [Key::Name("spec"), Key::Name("objectives"), Key::Name("rpo")];
-    let place = loaded.origins.at(Kind::Replica, name.as_str(), &path);
+    let place = match &replica.rpo_of {
+        Some(plan) => loaded.origins.at(Kind::FailoverPlan, plan.as_str(), &path),
+        None => loaded.origins.at(Kind::Replica, name.as_str(), &path),
+    };
     Some(
         Finding::new(Code::BehindObjective, message)
             .at(place, "may be so old at the most")

@@ -13,6 +13,9 @@ pub struct FailoverPlan {
     pub name: PlanName,
     /// How long it may take.
     pub rto: Option<Duration>,
+    /// How much each of its replicas may lose, in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo: Option<Duration>,
     /// How many are started at once (guide: 10).
     pub start_limit: u32,
     /// How many are undone at once (guide: 5).

@@ -1,6 +1,6 @@
 //! A replica: one protected machine.
 
-use crate::base::{Duration, NetworkName, ReplicaName};
+use crate::base::{Duration, NetworkName, PlanName, ReplicaName};
 use crate::domain::{Quiesce, Readiness, VmRef};
 use crate::model::Hooks;
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,11 @@ pub struct Replica {
     pub replica: VmRef,
     /// How many restore points are kept (guide: 1 to 28, 7 by default).
     pub retention: u32,
-    /// How much may be lost, in time.
+    /// How much may be lost, in time: by its own document, or by that of a failover plan that has it, where that is shorter.
     pub rpo: Option<Duration>,
+    /// The failover plan whose objective that is, where it is not the replica's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpo_of: Option<PlanName>,
     /// Which recovery network stands for which production network.
     pub networks: Vec<(NetworkName, NetworkName)>,
     /// How addresses change with the move.

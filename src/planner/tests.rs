@@ -83,6 +83,7 @@ fn workspace() -> Workspace {
                 replica: vm("dr", &format!("{replica}_replica")),
                 retention: 7,
                 rpo: None,
+                rpo_of: None,
                 networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
                 addresses: Vec::new(),
                 ready: readiness,
@@ -109,6 +110,7 @@ fn workspace() -> Workspace {
     let plan = FailoverPlan {
         name: "shop".parse().unwrap(),
         rto: None,
+        rpo: None,
         start_limit: 10,
         undo_limit: 5,
         undo_gap: Duration::from_secs(10),

@@ -111,9 +111,28 @@ pub fn rehearse(
     chance: Chance,
 ) -> Result<Rehearsal, IllegalEvent> {
     let plan = stage.plan();
-    let shape = Shape::new(plan);
-    let line = Timeline::new(base, &shape);
+    let mut found = timed(stage, base, (expected, history), objectives, chance)?;
     let middle = times::middle(expected);
+    let subjects = what_if::subjects(plan, &Shape::new(plan));
+    let failures = subjects.par_iter().map(|node| what_if::what_if(stage, &middle, *node));
+    found.failures = failures.collect::<Result<_, _>>()?;
+    what_if::sort(&mut found.failures, plan);
+    Ok(found)
+}
+
+/// How long a run takes, and by what; no failure is rehearsed.
+///
+/// # Errors
+/// A fault of the walk itself.
+pub fn timed(
+    stage: &Stage,
+    base: &Progress,
+    (expected, history): (&[Expected], &History),
+    objectives: &BTreeMap<PlanName, Duration>,
+    chance: Chance,
+) -> Result<Rehearsal, IllegalEvent> {
+    let shape = Shape::new(stage.plan());
+    let line = Timeline::new(base, &shape);
     let one = |draw: u32| -> Result<Drawn, IllegalEvent> {
         let (times, cut) = times::drawn(expected, chance.seed, draw);
         let walked = stage.walk(&times, None)?;
@@ -122,10 +141,6 @@ pub fn rehearse(
         Ok(Drawn { total: line.total(), plans: line.of_plans(), critical, cut })
     };
     let draws: Vec<Drawn> = (0..chance.draws).into_par_iter().map(one).collect::<Result<_, _>>()?;
-    let subjects = what_if::subjects(plan, &shape);
-    let failures = subjects.par_iter().map(|node| what_if::what_if(stage, &middle, *node));
-    let mut failures: Vec<WhatIf> = failures.collect::<Result<_, _>>()?;
-    what_if::sort(&mut failures, plan);
     let takes = predicted(line.total(), draws.iter().map(|d| d.total).collect());
     let typical = line.of_plans();
     let plan_time = |(position, name): (usize, &PlanName)| PlanTime {
@@ -150,7 +165,7 @@ pub fn rehearse(
         chain: line.chain(),
         critical: critical(stage, &draws),
         beyond: u32::try_from(draws.iter().filter(|d| d.cut).count()).unwrap_or(u32::MAX),
-        failures,
+        failures: Vec::new(),
     })
 }
 

@@ -96,7 +96,7 @@ fn replica(replica: &Replica, inventory: &Inventory) -> Value {
         "points": facts.as_ref().map(|f| &f.points), "inUse": facts.as_ref().and_then(|f| f.disk.in_use.clone()),
         "failedOverAt": facts.as_ref().and_then(|f| f.relation.failed_over_at),
         "switchedAt": facts.as_ref().and_then(|f| f.relation.switched_at),
-        "lag": lag.map(|l| l.is), "rpo": replica.rpo, "rpoExceeded": lag.is_some_and(Lag::exceeded),
+        "lag": lag.map(|l| l.is), "rpo": replica.rpo, "rpoOf": replica.rpo_of, "rpoExceeded": lag.is_some_and(Lag::exceeded),
         "possible": next, "bothServeOn": both_serve(replica, observed),
     })
 }

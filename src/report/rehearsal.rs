@@ -9,6 +9,21 @@ use serde_json::{Value, json};
 /// The rehearsal.
 #[must_use]
 pub fn json(plan: &Plan, found: &Rehearsal, exit: &ExitCode) -> Value {
+    let failures: Vec<Value> = found.failures.iter().map(|w| what_if(plan, w, exit)).collect();
+    let mut all = times(plan, found);
+    if let Some(all) = all.as_object_mut() {
+        all.insert("format".to_owned(), FORMAT.into());
+        all.insert("type".to_owned(), "rehearsal".into());
+        all.insert("purpose".to_owned(), plan.purpose.to_string().into());
+        all.insert("outcome".to_owned(), json!(found.outcome));
+        all.insert("failures".to_owned(), failures.into());
+    }
+    all
+}
+
+/// How long it takes, and by what.
+#[must_use]
+pub fn times(plan: &Plan, found: &Rehearsal) -> Value {
     let of = |known: Known| found.known.get(&known).copied().unwrap_or(0);
     let plans: Vec<Value> = found
         .plans
@@ -16,15 +31,13 @@ pub fn json(plan: &Plan, found: &Rehearsal, exit: &ExitCode) -> Value {
         .map(|p| json!({ "plan": p.plan, "rto": p.rto, "missed": p.missed(), "takes": takes(p.takes) }))
         .collect();
     let chain: Vec<Value> = found.chain.iter().map(|s| stretch(plan, s)).collect();
-    let failures: Vec<Value> = found.failures.iter().map(|w| what_if(plan, w, exit)).collect();
     json!({
-        "format": FORMAT, "type": "rehearsal", "purpose": plan.purpose.to_string(),
         "seed": found.chance.seed, "draws": found.chance.draws,
         "times": {
             "runs": found.runs, "own": of(Known::Own), "others": of(Known::Others), "planned": of(Known::Planned),
         },
-        "outcome": found.outcome, "takes": takes(found.takes), "plans": plans, "chain": chain,
-        "critical": found.critical, "beyondLimit": found.beyond, "failures": failures,
+        "takes": takes(found.takes), "plans": plans, "chain": chain,
+        "critical": found.critical, "beyondLimit": found.beyond,
     })
 }
 

@@ -115,6 +115,18 @@ fn times_of_past_runs_are_used_and_a_damaged_run_is_left_out_and_named() {
     let took = millis(&report(&place)["took"]);
     assert_eq!(millis(&found["takes"]["typical"]), took, "the simulator takes the same time every time");
     assert_eq!(found["takes"]["p50"], found["takes"]["p95"], "where nothing ever varied, nothing is drawn");
+    place.apply("undo-shop");
+    // The plan tells the same, and warns where that is too long.
+    let planned = json(&place.run(&["plan", "disaster-shop", "--format", "json"]).ends(0));
+    assert_eq!(planned["measured"]["takes"]["typical"], found["takes"]["typical"]);
+    let said = place.run(&["plan", "disaster-shop"]).ends(0);
+    assert!(said.out.contains("As measured in 8 runs: usually "), "{}", said.out);
+    let short = lifeboat::base::Duration::from_millis(took - 1000).rounded();
+    place.edit("plan.yaml", "rto: 10m", &format!("rto: {short}"));
+    let said = place.run(&["plan", "disaster-shop"]).ends(0);
+    assert!(said.err.contains("warning[LB0604]") && said.err.contains("95 of 100"), "{}", said.err);
+    place.edit("plan.yaml", &format!("rto: {short}"), "rto: 10m");
+    place.apply("disaster-shop");
     let run = json(&place.run(&["history", "--format", "json"]).ends(0))["runs"][0]["run"].clone();
     let journal = place.path().join(".lifeboat/runs").join(run.as_str().unwrap()).join("journal.jsonl");
     let text = std::fs::read_to_string(&journal).unwrap();
@@ -194,4 +206,31 @@ fn a_replica_behind_its_objective_is_a_gate_where_that_is_wanted() {
     place.apply("disaster-shop");
     place.run(&["sim", "advance", "40m"]).ends(0);
     place.run(&["status", "--strict"]).ends(0);
+}
+
+#[test]
+fn a_failover_plan_promises_for_all_its_replicas() {
+    let place = shop();
+    // The replicas promise 15m each. A longer promise of their plan changes nothing, a shorter one counts for all of them.
+    place.edit("plan.yaml", "rto: 10m", "rto: 10m, rpo: 1h");
+    place.run(&["sim", "advance", "5m"]).ends(0);
+    place.run(&["status", "--strict"]).ends(0);
+    place.edit("plan.yaml", "rpo: 1h", "rpo: 5m");
+    let late = place.run(&["status", "--strict"]).ends(9);
+    assert_eq!(late.err.matches("error[LB0620]").count(), 5, "{}", late.err);
+    assert!(late.err.contains("[plan.yaml:") && late.err.contains("its objective is 5m"), "{}", late.err);
+    let found = json(&place.run(&["status", "--format", "json"]).ends(0));
+    assert_eq!(found["replicas"][0]["rpoOf"], "shop");
+    let refused = place.run(&["plan", "disaster-shop", "--format", "json"]).ends(9);
+    assert!(refused.codes().iter().all(|code| code == "LB0602"), "{:?}", refused.codes());
+    // It is what a policy asks for as well.
+    let text = std::fs::read_to_string(place.path().join("replicas.yaml")).unwrap();
+    std::fs::write(place.path().join("replicas.yaml"), text.replace("  objectives: { rpo: 15m }\n", ""))
+        .unwrap();
+    place.run(&["validate"]).ends(0);
+    place.edit("plan.yaml", ", rpo: 5m", "");
+    let missing = place.run(&["validate"]).ends(1);
+    assert!(missing.err.contains("or to that of a failover plan"), "{}", missing.err);
+    place.edit("plan.yaml", "rto: 10m", "rto: 10m, rpo: soon");
+    assert_eq!(place.run(&["validate", "--format", "json"]).ends(1).codes()[0], "LB0210");
 }

@@ -77,6 +77,7 @@ fn document(replica: &str) -> Replica {
         replica: vm("dr", &format!("{replica}_replica")),
         retention: 7,
         rpo: None,
+        rpo_of: None,
         networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
         addresses: Vec::new(),
         ready: Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5)),
@@ -105,6 +106,7 @@ pub fn workspace() -> Workspace {
     let plan = FailoverPlan {
         name: "shop".parse().unwrap(),
         rto: None,
+        rpo: None,
         start_limit: 10,
         undo_limit: 5,
         undo_gap: Duration::from_secs(10),

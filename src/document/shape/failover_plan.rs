@@ -39,6 +39,9 @@ pub struct FailoverPlanSpec {
 pub struct Objectives {
     /// How long it may take (recovery time objective).
     pub rto: Option<String>,
+    /// How much each of its replicas may lose, in time (recovery point objective). Of a replica's own and those of all its failover plans
+    /// the shortest counts.
+    pub rpo: Option<String>,
 }
 
 /// How many at once.

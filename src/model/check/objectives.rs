@@ -4,6 +4,11 @@ use crate::diag::{Code, Finding};
 use crate::document::{Key, Kind};
 use crate::model::{Origins, Workspace};
 
+/// Where an objective may stand as well.
+fn elsewhere(objective: &str) -> &'static str {
+    if objective == "rpo" { ", or to that of a failover plan which has it" } else { "" }
+}
+
 /// Finds replicas without `rpo` and failover plans without `rto` where a policy asks for them.
 pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
     for policy in workspace.policies.values() {
@@ -18,7 +23,7 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
             )
             .at(origins.name(kind, name), "no objective")
             .at(rule(objective), policy.because.clone())
-            .help(format!("add `objectives: {{ {objective}: … }}` to its spec"))
+            .help(format!("add `objectives: {{ {objective}: … }}` to its spec{}", elsewhere(objective)))
         };
         if policy.require_rpo {
             let without = workspace.replicas.values().filter(|r| r.rpo.is_none());

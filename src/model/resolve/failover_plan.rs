@@ -32,6 +32,7 @@ pub fn resolve(
     let spec = &raw.spec;
     let key = |a: &'static str, b: &'static str| [Key::Name("spec"), Key::Name(a), Key::Name(b)];
     let rto = reader.maybe_duration(spec.objectives.rto.as_deref(), &key("objectives", "rto"));
+    let rpo = reader.maybe_duration(spec.objectives.rpo.as_deref(), &key("objectives", "rpo"));
     let undo_gap = reader.duration(
         spec.limits.undo_every.as_deref(),
         Duration::from_secs(10),
@@ -66,6 +67,7 @@ pub fn resolve(
     let plan = FailoverPlan {
         name: name?,
         rto,
+        rpo,
         start_limit: spec.limits.start.map_or(10, NonZeroU32::get),
         undo_limit: spec.limits.undo.map_or(5, NonZeroU32::get),
         undo_gap,

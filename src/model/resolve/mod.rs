@@ -74,6 +74,7 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
     for plan in taken(plans, &mut findings) {
         workspace.plans.entry(plan.name.clone()).or_insert(plan);
     }
+    promises(&mut workspace);
     for document in each(Kind::Runbook) {
         if let Some(Shape::Runbook(raw)) = &document.shape {
             let mut reader = Reader::new(document, &origins, sources, &mut findings);
@@ -94,6 +95,20 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
     check::all(&workspace, &origins, &mut findings);
     sort(&mut findings);
     Resolved { workspace, origins, findings }
+}
+
+/// What a failover plan promises of all its replicas is promised of each of them. The shortest counts.
+fn promises(workspace: &mut Workspace) {
+    for plan in workspace.plans.values() {
+        let Some(rpo) = plan.rpo else { continue };
+        for name in plan.sequence.iter().flat_map(|entry| &entry.replicas) {
+            if let Some(replica) = workspace.replicas.get_mut(name)
+                && replica.rpo.is_none_or(|own| rpo < own)
+            {
+                (replica.rpo, replica.rpo_of) = (Some(rpo), Some(plan.name.clone()));
+            }
+        }
+    }
 }
 
 /// What documents of one kind mean, each read apart from the others.

@@ -50,6 +50,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         replica: replica?,
         retention: spec.retention.map_or(7, Bounded::get),
         rpo,
+        rpo_of: None,
         networks,
         addresses,
         ready,

@@ -38,6 +38,8 @@ pub struct Options {
     pub origin: Option<String>,
     /// The command to type next; without it the usual one.
     pub next: Option<String>,
+    /// How long runs of before say that the plan takes.
+    pub measured: Option<String>,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             now: None,
             origin: None,
             next: None,
+            measured: None,
         }
     }
 }

@@ -429,7 +429,10 @@ fn verdict(plan: &Plan, options: &Options) -> String {
     let path = critical(plan);
     let total = plan.forecast.total.rounded();
     let path = format!("Critical path {total}{objective}: {path}.");
-    let line = joined(&[first, path, format!(" {}", warnings(plan))], options.width);
+    let measured = options.measured.iter().cloned();
+    let parts: Vec<String> =
+        [first, path].into_iter().chain(measured).chain([format!(" {}", warnings(plan))]).collect();
+    let line = joined(&parts, options.width);
     format!("{line}Next: {next}\n")
 }
 
@@ -457,7 +460,11 @@ fn warnings(plan: &Plan) -> String {
 /// The replicas along the critical path.
 fn critical(plan: &Plan) -> String {
     let of = |node: NodeId| plan.node(node).and_then(|n| n.leg).and_then(|l| plan.leg(l)).map(|l| &l.replica);
-    let mut names: Vec<&ReplicaName> = plan.forecast.critical.iter().filter_map(|c| of(c.node)).collect();
+    path(plan.forecast.critical.iter().filter_map(|c| of(c.node)).collect())
+}
+
+/// Replicas behind each other, those in the middle of a long row left out.
+pub fn path(mut names: Vec<&ReplicaName>) -> String {
     names.dedup();
     match names.as_slice() {
         [] => "nothing waits".to_owned(),

@@ -33,6 +33,21 @@ pub fn rehearsal(plan: &Plan, found: &Rehearsal, exit: &ExitCode, options: &Opti
     options.finish(text)
 }
 
+/// What measured times say of a plan, in a sentence.
+#[must_use]
+pub fn measured(plan: &Plan, found: &Rehearsal) -> String {
+    let takes = found.takes;
+    let on = found.chain.iter().filter_map(|s| plan.node(s.node)?.leg);
+    let names = on.filter_map(|leg| plan.leg(leg)).map(|leg| &leg.replica).collect();
+    format!(
+        "As measured in {}: usually {}, 95 of 100 times within {}: {}.",
+        words::count(found.runs, "run"),
+        takes.typical.rounded(),
+        takes.p95.rounded(),
+        super::plan::path(names)
+    )
+}
+
 fn draws(found: &Rehearsal) -> String {
     format!("{}, seed {}", words::count(found.chance.draws as usize, "draw"), found.chance.seed)
 }
