@@ -120,6 +120,7 @@ fn is_for_good(refused: &Refused) -> bool {
         | RefusedWhy::Foreign(_)
         | RefusedWhy::NetworkUnmapped(_)
         | RefusedWhy::BothWouldServe(_)
+        | RefusedWhy::NoFence(_)
         | RefusedWhy::TargetUnfit { .. }
         | RefusedWhy::TargetInUse { .. }
         | RefusedWhy::LossOverPolicy { .. } => false,

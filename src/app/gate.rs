@@ -1,12 +1,12 @@
 //! What the policies say to a plan.
 
 use super::load::Loaded;
-use crate::base::Duration;
+use crate::base::{Duration, ReplicaName};
 use crate::diag::{Code, Finding, Severity, Span};
 use crate::domain::{LossKind, OperationKind};
 use crate::inventory::Inventory;
 use crate::model::{Key, Kind, Policy};
-use crate::plan::{Member, Plan};
+use crate::plan::{Member, Plan, Warning};
 use crate::report::rules;
 
 /// The findings of all policies over a plan and the facts from which it is carried out: what refuses it, and what only warns.
@@ -64,6 +64,9 @@ fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
             );
         }
     }
+    let place = rule(&[Key::Name("forbid"), Key::Name("unfenced")]);
+    let loose = plan.warnings.iter().filter_map(may_run).filter(|_| policy.forbid_unfenced);
+    found.extend(loose.map(|replica| unfenced(replica, policy, place)));
     if let (Some((name, rto)), true) = (&plan.forecast.objective, policy.enforce_rto)
         && plan.forecast.total > *rto
     {
@@ -78,6 +81,29 @@ fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
         );
     }
     found
+}
+
+/// The replica whose source may run while it serves, where a warning says so.
+fn may_run(warning: &Warning) -> Option<&ReplicaName> {
+    match warning {
+        Warning::SourceUnseen(replica)
+        | Warning::SourceLeftRunning(replica)
+        | Warning::MayBothServe(replica, _) => Some(replica),
+        Warning::FencesOthers { .. }
+        | Warning::LosesData(_)
+        | Warning::OlderPoint(_)
+        | Warning::SourceMoved(_)
+        | Warning::SourceStaysOff(_)
+        | Warning::RtoMissed(_) => None,
+    }
+}
+
+fn unfenced(replica: &ReplicaName, policy: &Policy, place: Option<Span>) -> Finding {
+    let message =
+        format!("`{replica}` would start while its source may run; policy `{}` forbids that", policy.name);
+    Finding::new(Code::PolicyForbids, message)
+        .at(place, policy.because.clone())
+        .help("`source: fence` in the failover plan powers the source off, or fences it where its site does not answer")
 }
 
 /// The most that a replica loses of data, in time.

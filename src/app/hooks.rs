@@ -5,7 +5,7 @@ use super::people::scripts;
 use crate::diag::{Code, Finding};
 use crate::engine::trouble;
 use crate::plan::context::{Occasion, context};
-use crate::plan::{Hook, Plan, Purpose, Work};
+use crate::plan::{Hook, NodeId, Plan, Purpose, Work};
 use crate::port::{Call, Scripts};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -18,16 +18,17 @@ pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
     let processes = Arc::new(scripts(desk));
     let mut findings: Vec<(u32, Finding)> = Vec::new();
     let mut checks = JoinSet::new();
-    let mut ended = |done: Option<Result<(u32, String, Option<String>), _>>| {
-        if let Some(Ok::<_, tokio::task::JoinError>((node, name, Some(why)))) = done {
-            findings.push((node, unfit(plan, &name, &why)));
+    let mut ended = |done: Option<Result<(u32, Option<String>), _>>| {
+        if let Some(Ok::<_, tokio::task::JoinError>((node, Some(why)))) = done {
+            findings.push((node, unfit(plan, NodeId(node), &why)));
         }
     };
     for node in plan.node_ids() {
         let Some(Work::Hook(hook)) = plan.node(node).map(|n| &n.work) else { continue };
-        let name = plan.node_name(node);
-        if let Err(why) = processes.ready(&called(plan, hook, hook.script.run.clone())) {
-            ended(Some(Ok((node.0, name, Some(why)))));
+        let programs = std::iter::once(&hook.script.run).chain(&hook.script.proof);
+        let unready = programs.map(|argv| processes.ready(&called(plan, hook, argv.clone())));
+        if let Some(why) = unready.filter_map(Result::err).next() {
+            ended(Some(Ok((node.0, Some(why)))));
             continue;
         }
         let Some(check) = &hook.script.check else { continue };
@@ -40,7 +41,7 @@ pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
                 Ok(ran) => trouble(&call, &ran).map(|why| format!("its check {why}")),
                 Err(why) => Some(format!("its check {why}")),
             };
-            (node.0, name, why)
+            (node.0, why)
         });
     }
     while let Some(done) = checks.join_next().await {
@@ -50,9 +51,11 @@ pub async fn of_plan(desk: &Desk, plan: &Plan) -> Vec<Finding> {
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
 
-fn unfit(plan: &Plan, name: &str, why: &str) -> Finding {
-    let mend = "mend the program, or take the hook out of the document";
-    Finding::new(Code::HookUnfit, format!("the hook `{name}` would fail: {why}"))
+fn unfit(plan: &Plan, node: NodeId, why: &str) -> Finding {
+    let fences = matches!(plan.node(node).map(|n| &n.work), Some(Work::Hook(hook)) if hook.is_fence());
+    let (what, name) = (if fences { "fence" } else { "hook" }, plan.node_name(node));
+    let mend = "mend the program, or take it out of the document";
+    Finding::new(Code::HookUnfit, format!("the {what} `{name}` would fail: {why}"))
         .about("on this machine, in the workspace's folder")
         .help(match &plan.purpose {
             Purpose::Abort(run) => {
@@ -64,10 +67,10 @@ fn unfit(plan: &Plan, name: &str, why: &str) -> Finding {
 
 /// The call of a hook at plan time.
 fn called(plan: &Plan, hook: &Hook, argv: Vec<String>) -> Call {
-    let (whole, short) = context(plan, hook, Occasion { run: None, attempt: 1, check: true });
+    let (whole, short) = context(plan, hook, Occasion { run: None, attempt: 1, check: true, proof: false });
     let script = &hook.script;
     let mut env = script.env.clone();
     env.extend(short);
     let (secrets, within) = (script.secrets.clone(), script.within);
-    Call { node: None, argv, env, secrets, input: whole.to_string().into_bytes(), within }
+    Call { node: None, argv, env, secrets, input: whole.to_string().into_bytes(), within, proof: false }
 }

@@ -20,6 +20,10 @@ pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
         }
         let pairs: Vec<(NodeId, NodeId)> = match hook.when {
             When::Before => firsts.values().map(|first| (id, *first)).collect(),
+            // No machine may start before its source is taken away for sure, by whichever of its legs.
+            When::Fence => {
+                hook.legs.iter().filter_map(|leg| plan.leg(*leg)).map(|leg| (id, leg.first)).collect()
+            }
             When::After => lasts.values().map(|last| (*last, id)).collect(),
         };
         let missed = pairs.into_iter().filter(|(early, late)| !reach.surely(*early, *late));

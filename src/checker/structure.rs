@@ -126,6 +126,10 @@ fn nodes(plan: &Plan, found: &mut Found) {
             let all = hook.legs.iter().all(|leg| plan.leg(*leg).is_some());
             found.unless(all && !hook.legs.is_empty(), || format!("{id} is about a leg that is not there"));
             found.unless(!hook.script.run.is_empty(), || format!("{id} runs no program"));
+            let proven = hook.script.proof.as_ref().is_some_and(|argv| !argv.is_empty());
+            found.unless(proven == hook.is_fence(), || {
+                format!("{id} is a fence and has no proof, or the other way round")
+            });
             found.unless(*attempts > 0, || format!("{id} is never tried"));
         }
         if let Work::Act(step) = work {

@@ -515,3 +515,38 @@ fn a_rescue_must_stand_on_the_facts_at_which_it_begins() {
     let found = check(&spoilt, &inventory(facts));
     assert!(!found.is_empty(), "undoing what was never begun");
 }
+
+#[test]
+fn a_replica_that_does_not_wait_for_its_fence_is_found() {
+    let script = crate::domain::Script {
+        run: vec!["off".to_owned()],
+        check: None,
+        proof: Some(vec!["is-off".to_owned()]),
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        within: Duration::from_mins(1),
+        repeatable: true,
+    };
+    let fence = crate::plan::Hook {
+        name: "fence".parse().unwrap(),
+        when: crate::domain::When::Fence,
+        around: crate::plan::Around::Site("prod".parse().unwrap()),
+        operation: None,
+        legs: vec![LegId(0)],
+        script,
+    };
+    let mut build = Build::new(State::Ready, State::Failover);
+    let id = build.push(Work::Hook(fence), LegId(0));
+    let (operation, actions) = planned();
+    let mut plan = build.leg(State::Failover, operation, actions).plan;
+    plan.nodes[id.index()].leg = None;
+    assert_eq!(check(&plan, &inventory(ready())), Vec::new());
+    let mut unproven = plan.clone();
+    if let Work::Hook(hook) = &mut unproven.nodes[id.index()].work {
+        hook.script.proof = None;
+    }
+    assert!(matches!(&check(&unproven, &inventory(ready()))[..], [Violation::Dangling(_)]));
+    let first = plan.legs[0].first;
+    plan.edges.retain(|edge| edge.from != id);
+    assert_eq!(check(&plan, &inventory(ready())), vec![Violation::Unordered(id, first)]);
+}

@@ -81,6 +81,7 @@ codes! {
     UnknownPolicy "LB0311" Error "no policy has that name";
     MixedWorkspace "LB0312" Error "some sites of a workspace are simulated and some are real";
     UnknownGroup "LB0313" Error "no group of people has that name";
+    FenceMissing "LB0317" Error "a failover plan fences, and a source has no fence";
     // The graph.
     Cycle "LB0401" Error "entries wait for each other in a circle";
     EntryTwice "LB0402" Error "a replica stands twice in a sequence";
@@ -93,6 +94,7 @@ codes! {
     NeverSo "LB0413" Error "what a replica must be to be ready can never be so";
     FailureUnfit "LB0414" Error "what is said of failures does not fit together";
     BadHook "LB0415" Error "a hook or a gate cannot be meant so";
+    FenceUnfit "LB0416" Error "a fence cannot be meant so";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
     Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";
@@ -104,6 +106,8 @@ codes! {
     NetworkUnmapped "LB0509" Error "a network of the source has no mapping";
     CheckerRefuses "LB0510" Error "the checker found the plan unsafe";
     SliceUnfit "LB0511" Error "a slice of a runbook cannot be made so";
+    NoFence "LB0512" Error "a source that cannot be seen has no fence";
+    FencesOthers "LB0513" Warning "a fence takes down machines that the plan does not bring up";
     // Policy.
     ObjectiveMissing "LB0601" Error "a policy asks for an objective that is not set";
     LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";

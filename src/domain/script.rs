@@ -13,6 +13,9 @@ pub struct Script {
     /// Its twin that changes nothing and says whether it would succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Vec<String>>,
+    /// What proves that it did its work, of a fence: a program that changes nothing, and whose success alone counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Vec<String>>,
     /// What is added to its environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
@@ -44,6 +47,8 @@ pub enum When {
     Before,
     /// After it; where the hook fails, that is an exception.
     After,
+    /// Before a replica starts whose source cannot be seen: it takes the source away for sure. Where that is not proven, the replica stays off.
+    Fence,
 }
 
 impl When {
@@ -53,6 +58,7 @@ impl When {
         match self {
             Self::Before => "before",
             Self::After => "after",
+            Self::Fence => "fence",
         }
     }
 }
@@ -69,6 +75,9 @@ pub struct Spoken {
     /// How many bytes before that are not kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
+    /// Whether it is what a fence's proof said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proof: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]

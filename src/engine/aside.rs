@@ -24,31 +24,82 @@ impl Default for Aids {
     }
 }
 
-/// The call of a hook in a run.
-pub fn call(plan: &Plan, (node, hook): (NodeId, &Hook), run: &RunId, attempt: u32) -> Call {
-    let (whole, short) = context(plan, hook, Occasion { run: Some(run), attempt, check: false });
+/// The calls of a hook in a run.
+pub struct Calls {
+    /// The program.
+    pub run: Call,
+    /// Its proof, where it is a fence.
+    pub proof: Option<Call>,
+    /// Whether it was tried before: then a fence may be there already.
+    pub again: bool,
+}
+
+/// The calls of a hook in a run.
+pub fn calls(plan: &Plan, (node, hook): (NodeId, &Hook), run: &RunId, attempt: u32) -> Calls {
+    let one = |argv: &[String], proof: bool| {
+        call(plan, (node, hook), argv, Occasion { run: Some(run), attempt, check: false, proof })
+    };
+    let proof = hook.script.proof.as_ref().map(|argv| one(argv, true));
+    Calls { run: one(&hook.script.run, false), proof, again: attempt > 1 }
+}
+
+fn call(plan: &Plan, (node, hook): (NodeId, &Hook), argv: &[String], occasion: Occasion<'_>) -> Call {
+    let proof = occasion.proof;
+    let (whole, short) = context(plan, hook, occasion);
     let script = &hook.script;
     let mut env = script.env.clone();
     env.extend(short);
     Call {
         node: Some(node.0),
-        argv: script.run.clone(),
+        argv: argv.to_vec(),
         env,
         secrets: script.secrets.clone(),
         input: whole.to_string().into_bytes(),
         within: script.within,
+        proof,
     }
 }
 
 /// Runs a hook. The clock stands still meanwhile, where it is a virtual one: a program takes real time.
-pub async fn run(call: &Call, scripts: &dyn Scripts) -> (Verdict, Option<Spoken>) {
-    let failed = |why: String| Verdict::Failed(Failure::Failed(why));
-    match scripts.run(call).await {
-        Err(why) => (failed(why), None),
-        Ok(ran) => match trouble(call, &ran) {
-            None => (Verdict::Done(How::Performed, None), Some(ran.spoken)),
-            Some(why) => (failed(why), Some(ran.spoken)),
+pub async fn run(calls: &Calls, scripts: &dyn Scripts) -> (Verdict, Vec<Spoken>) {
+    let mut heard = Vec::new();
+    let verdict = match &calls.proof {
+        Some(proof) => fence(calls, proof, scripts, &mut heard).await,
+        None => match one(&calls.run, scripts, &mut heard).await {
+            None => Verdict::Done(How::Performed, None),
+            Some(why) => failed(why),
         },
+    };
+    (verdict, heard)
+}
+
+fn failed(why: String) -> Verdict {
+    Verdict::Failed(Failure::Failed(why))
+}
+
+/// Fences. The proof alone decides: a program that ends badly may have done its work, and one that ends well may not. Whoever was cut off before,
+/// or was too early, asks for the proof first: what is fenced is not struck twice.
+async fn fence(calls: &Calls, proof: &Call, scripts: &dyn Scripts, heard: &mut Vec<Spoken>) -> Verdict {
+    if calls.again && one(proof, scripts, heard).await.is_none() {
+        return Verdict::Done(How::Found, None);
+    }
+    let ran = one(&calls.run, scripts, heard).await;
+    match (one(proof, scripts, heard).await, ran) {
+        (None, _) => Verdict::Done(How::Performed, None),
+        (Some(why), None) => failed(format!("not proven: {why}")),
+        (Some(why), Some(ran)) => failed(format!("not proven: {why}; before that {ran}")),
+    }
+}
+
+/// Runs one program; returns why it failed, where it did.
+async fn one(call: &Call, scripts: &dyn Scripts, heard: &mut Vec<Spoken>) -> Option<String> {
+    match scripts.run(call).await {
+        Err(why) => Some(why),
+        Ok(ran) => {
+            let why = trouble(call, &ran);
+            heard.push(Spoken { proof: call.proof, ..ran.spoken });
+            why
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::{AtEnd, Heard, Moving, Pause, Wait};
+use crate::domain::{AtEnd, Heard, Moving, Pause, Spoken, Wait};
 use crate::engine::report::{Message, Report, Teller, told};
 use crate::engine::settle::{self, Verdict};
 use crate::engine::wait::{Waited, wait};
@@ -391,14 +391,14 @@ impl Driver<'_> {
                 self.waits.insert(node, handle);
             }
             Some(Work::Hook(hook)) => {
-                let call = aside::call(&plan, (node, hook), &self.run.id, self.run.progress.attempts(node));
+                let calls = aside::calls(&plan, (node, hook), &self.run.id, self.run.progress.attempts(node));
                 let (scripts, lease) = (Arc::clone(&self.run.aids.scripts), self.run.journal.lease());
                 self.acting.insert(node);
                 self.spawn(node, async move {
                     if !lease.holds() {
                         return Report::Barred(node);
                     }
-                    let (verdict, spoken) = aside::run(&call, scripts.as_ref()).await;
+                    let (verdict, spoken) = aside::run(&calls, scripts.as_ref()).await;
                     Report::Ran(node, verdict, spoken)
                 });
             }
@@ -494,7 +494,8 @@ impl Driver<'_> {
             Report::Ran(node, verdict, spoken) => {
                 if self.acting.remove(node) {
                     self.effects += 1;
-                    events.extend(spoken.clone().map(|spoken| Event::Spoke { node: *node, spoken }));
+                    let spoke = |spoken: &Spoken| Event::Spoke { node: *node, spoken: spoken.clone() };
+                    events.extend(spoken.iter().map(spoke));
                     events.push(self.verdict(*node, verdict));
                 }
             }

@@ -19,7 +19,7 @@ pub enum Report {
     /// An action that an earlier runner asked for was looked at.
     Looked(NodeId, Verdict),
     /// A program ended, and said this.
-    Ran(NodeId, Verdict, Option<Spoken>),
+    Ran(NodeId, Verdict, Vec<Spoken>),
     /// A question was answered, or nobody did.
     Answered(NodeId, Option<Reply>),
     /// A wait ended so.

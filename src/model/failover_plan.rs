@@ -66,6 +66,8 @@ pub enum SourceTreatment {
     Leave,
     /// It is powered off where its site answers.
     PowerOff,
+    /// The same; and where its site does not answer, it is fenced.
+    Fence,
 }
 
 /// An entry of the sequence: one replica, a group, or a gate.

@@ -21,6 +21,18 @@ impl Hooks {
     }
 }
 
+/// How a source is taken away for sure whose site does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fence {
+    /// The program with its proof.
+    pub script: Script,
+    /// How often it is tried at most.
+    pub attempts: u32,
+    /// How long both typically take.
+    pub typical: Duration,
+}
+
 /// A hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -14,7 +14,7 @@ pub mod site;
 pub use crate::document::{Key, Kind};
 pub use crate::domain::Is;
 pub use failover_plan::{After, Entry, FailoverPlan, Retries, Slot, SourceTreatment, UndoOrder};
-pub use hook::{Hook, Hooks};
+pub use hook::{Fence, Hook, Hooks};
 pub use origin::Origins;
 pub use policy::{Policy, Rule};
 pub use replica::{AddressRule, Replica};

@@ -25,6 +25,9 @@ pub struct Policy {
     pub enforce_rto: bool,
     /// No plan may do what cannot be undone.
     pub forbid_permanent: bool,
+    /// Whether no replica may be started while its source may still run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forbid_unfenced: bool,
     /// Groups of people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,

@@ -2,7 +2,7 @@
 
 use crate::base::{Duration, NetworkName, PlanName, ReplicaName};
 use crate::domain::{Quiesce, Readiness, VmRef};
-use crate::model::Hooks;
+use crate::model::{Fence, Hooks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -42,6 +42,9 @@ pub struct Replica {
     /// Before and after it is failed over, or brought back.
     #[serde(default, skip_serializing_if = "Hooks::is_empty")]
     pub hooks: Hooks,
+    /// How its source alone is taken away for sure while its site does not answer; counts before the site's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Fence>,
     /// Why source and replica may serve at once, where they may.
     pub both_may_run: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! A site: where machines live, and who speaks to it.
 
 use crate::base::SiteName;
+use crate::model::Fence;
 use crate::port::ProviderSpec;
 use serde::{Deserialize, Serialize};
 
@@ -16,4 +17,7 @@ pub struct Site {
     pub start_limit: Option<u32>,
     /// How many may be undone at once, over all plans.
     pub undo_limit: Option<u32>,
+    /// How all its machines are taken away for sure while it does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<Fence>,
 }

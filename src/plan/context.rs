@@ -18,6 +18,8 @@ pub struct Occasion<'a> {
     pub attempt: u32,
     /// Whether its check is called.
     pub check: bool,
+    /// Whether its proof is called.
+    pub proof: bool,
 }
 
 /// What a hook is told.
@@ -27,9 +29,14 @@ pub fn context(plan: &Plan, hook: &Hook, occasion: Occasion<'_>) -> (Value, BTre
         Purpose::Runbook(name) => Some(name.to_string()),
         Purpose::Replicate | Purpose::Abort(_) => None,
     };
+    let mut site = None;
     let (of_plan, entry, replica) = match &hook.around {
         Around::Plan(plan) => (Some(plan.to_string()), None, None),
         Around::Entry(plan, entry) => (Some(plan.to_string()), Some(entry.to_string()), None),
+        Around::Site(name) => {
+            site = Some(name.to_string());
+            (None, None, None)
+        }
         Around::Replica(replica) => {
             let member = plan.members.iter().find(|m| m.replica == *replica);
             (member.and_then(|m| m.plan.as_ref()).map(ToString::to_string), None, Some(replica.to_string()))
@@ -54,7 +61,7 @@ pub fn context(plan: &Plan, hook: &Hook, occasion: Occasion<'_>) -> (Value, BTre
     let sites: BTreeSet<&str> = vms.flatten().map(|vm| vm.site.as_str()).collect();
     let whole = json!({
         "format": FORMAT, "run": occasion.run, "purpose": plan.purpose.to_string(), "runbook": runbook,
-        "hook": hook.name, "when": hook.when, "check": occasion.check, "attempt": occasion.attempt,
+        "hook": hook.name, "when": hook.when, "check": occasion.check, "proof": occasion.proof, "site": site, "attempt": occasion.attempt,
         "plan": of_plan, "entry": entry, "replica": replica,
         "operation": operation, "operations": operations, "sites": sites,
         "replicas": of.iter().map(one).collect::<Vec<_>>(),
@@ -69,6 +76,8 @@ pub fn context(plan: &Plan, hook: &Hook, occasion: Occasion<'_>) -> (Value, BTre
         ("LIFEBOAT_RUNBOOK".to_owned(), runbook),
         ("LIFEBOAT_WHEN".to_owned(), Some(hook.when.word().to_owned())),
         ("LIFEBOAT_CHECK".to_owned(), occasion.check.then(|| "1".to_owned())),
+        ("LIFEBOAT_PROOF".to_owned(), occasion.proof.then(|| "1".to_owned())),
+        ("LIFEBOAT_SITE".to_owned(), site),
         ("LIFEBOAT_ATTEMPT".to_owned(), Some(occasion.attempt.to_string())),
         ("LIFEBOAT_PLAN".to_owned(), of_plan),
         ("LIFEBOAT_ENTRY".to_owned(), entry),

@@ -1,6 +1,6 @@
 //! Hooks and gates: the nodes at which a plan turns to people's programs, and to people.
 
-use crate::base::{EntryName, PlanName, ReplicaName};
+use crate::base::{Duration, EntryName, PlanName, ReplicaName, SiteName};
 use crate::domain::{OperationKind, Question, Script, When};
 use crate::plan::member::LegId;
 use serde::{Deserialize, Serialize};
@@ -25,26 +25,45 @@ pub struct Hook {
 }
 
 /// What a hook is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Around {
     /// A whole failover plan.
     Plan(PlanName),
     /// An entry of its sequence.
     Entry(PlanName, EntryName),
-    /// One replica.
+    /// One replica; of a fence, its source alone.
     Replica(ReplicaName),
+    /// A whole site with all its machines; of a fence alone.
+    Site(SiteName),
 }
 
 impl Hook {
-    /// Its name among the steps of a plan: `shop/web/before-drain`.
+    /// Whether it is a fence: it counts as done when its proof says so.
+    #[must_use]
+    pub fn is_fence(&self) -> bool {
+        self.when == When::Fence
+    }
+
+    /// How long one attempt may take: of a fence its program and its proof, which is asked once more before a further attempt.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let within = self.script.within;
+        if self.is_fence() { within.plus(within).plus(within) } else { within }
+    }
+
+    /// Its name among the steps of a plan: `shop/web/before-drain`, `site/production/fence`.
     #[must_use]
     pub fn step_name(&self) -> String {
         let around = match &self.around {
             Around::Plan(plan) => plan.to_string(),
             Around::Entry(plan, entry) => format!("{plan}/{entry}"),
             Around::Replica(replica) => replica.to_string(),
+            Around::Site(site) => format!("site/{site}"),
         };
+        if self.is_fence() {
+            return format!("{around}/{}", self.when.word());
+        }
         let operation = self.operation.map(|kind| format!("/{}", kind.name().replace(' ', "-")));
         format!("{around}{}/{}-{}", operation.unwrap_or_default(), self.when.word(), self.name)
     }

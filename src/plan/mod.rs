@@ -23,7 +23,7 @@ pub use refusal::{Refused, RefusedWhy, RouteOffer};
 pub use slice::{Consequence, Follows, Slice};
 pub use violation::Violation;
 
-use crate::base::{ReplicaName, RunbookName, Timestamp};
+use crate::base::{NetworkName, ReplicaName, RunbookName, SiteName, Timestamp};
 use crate::domain::{Action, OnFailure, Question, Wait, When};
 use crate::inventory::FactRead;
 use crate::port::Placement;
@@ -104,6 +104,15 @@ pub enum Warning {
     SourceLeftRunning(ReplicaName),
     /// The source's site does not answer.
     SourceUnseen(ReplicaName),
+    /// The source's site does not answer, and the replica is to run on a network that the source had.
+    MayBothServe(ReplicaName, NetworkName),
+    /// A fence of a whole site takes down machines that the plan does not bring up.
+    FencesOthers {
+        /// The site.
+        site: SiteName,
+        /// The replicas whose sources are there.
+        replicas: Vec<ReplicaName>,
+    },
     /// Data is lost: the replica's losses say which.
     LosesData(ReplicaName),
     /// An older point than the latest is chosen.

@@ -1,7 +1,7 @@
 //! Why no plan could be made. All refusals of one planning come at once.
 
 use crate::base::{Duration, NetworkName, PointId, ReplicaName, SiteName, Timestamp};
-use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, State};
+use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, State, VmRef};
 use serde::{Deserialize, Serialize};
 
 /// A replica for which there is no plan.
@@ -87,6 +87,8 @@ pub enum RefusedWhy {
         /// Whether it exists.
         exists: bool,
     },
+    /// The source cannot be seen, the document wants it fenced, and nothing says how.
+    NoFence(VmRef),
     /// The failback target is a machine of another replica.
     TargetInUse {
         /// Which, as `site/vm`.

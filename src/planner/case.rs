@@ -5,7 +5,7 @@ use super::route::{self, Blocked, Hop, Interrupted, Terms};
 use crate::base::EntryName;
 use crate::domain::{Condition, Facts, FailbackTarget, Operation, OperationKind, State};
 use crate::inventory::{Inventory, Observed};
-use crate::model::{Desired, Entry, FailoverPlan, PointChoice, Replica, Via};
+use crate::model::{Desired, Entry, FailoverPlan, PointChoice, Replica, Via, Workspace};
 use crate::plan::{Refused, RefusedWhy, RouteOffer, Untouched};
 use crate::port::Placement;
 
@@ -16,6 +16,8 @@ pub struct Case<'a> {
     pub replica: &'a Replica,
     /// What was seen of it.
     pub observed: Option<&'a Observed>,
+    /// The documents' meaning.
+    pub workspace: &'a Workspace,
     /// All that was seen.
     pub inventory: &'a Inventory,
     /// What is asked.

@@ -20,7 +20,7 @@ pub fn times(work: &Work, typical: &Typical) -> (Duration, Duration) {
         Work::Act(step) => action(&step.action, typical),
         Work::Wait(wait) => waiting(wait, typical),
         // How long it takes is said where the hook is.
-        Work::Hook(hook) => (Duration::ZERO, hook.script.within),
+        Work::Hook(hook) => (Duration::ZERO, hook.longest()),
         // How long people think about it nobody knows; the prediction is without it.
         Work::Gate(gate) => (Duration::ZERO, gate.question.within),
         Work::Join => (Duration::ZERO, Duration::ZERO),

@@ -5,6 +5,7 @@
 //! nothing up where it fails.
 
 use super::draft::{Draft, Placed, Wire};
+use super::fences;
 use super::legs::Placement;
 use super::wiring::Group;
 use crate::base::ReplicaName;
@@ -96,6 +97,7 @@ fn whole(draft: &mut Draft, group: &Group<'_>, all: &[&Placement], gates: &[Node
             draft.wire(&earlier, &[node], Wire::DONE);
             let mut later: Vec<NodeId> = stretch.firsts.iter().copied().collect();
             later.extend(gates.iter().filter(|_| kind.is_none()));
+            later.extend(fences::within(group.fences, &stretch.legs.iter().copied().collect()));
             draft.wire(&[node], &later, Wire::DONE);
             latest.insert(kind, node);
         }

@@ -2,16 +2,17 @@
 //! what is lost, and which facts that relied on.
 
 use super::case::Case;
+use super::fences;
 use super::network;
 use super::recipe::{self, Particulars};
 use super::route::Hop;
-use crate::base::PointId;
+use crate::base::{NetworkName, PointId};
 use crate::domain::{
     Action, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, Role, Sight, State, Switchover,
 };
 use crate::inventory::FactName;
 use crate::model::{Keep, PointChoice, SourceTreatment};
-use crate::plan::{RefusedWhy, Why};
+use crate::plan::{Around, RefusedWhy, Why};
 use crate::port::Placement;
 
 /// One leg before it has a place in a plan.
@@ -29,6 +30,8 @@ pub struct LegDraft {
     pub not_before: Option<crate::base::Timestamp>,
     /// Whether the machine it starts is waited for.
     pub awaits: Option<Role>,
+    /// What is fenced before it.
+    pub fence: Option<Around>,
 }
 
 /// What a replica's way through a plan is made of.
@@ -53,12 +56,14 @@ pub struct Itinerary {
 }
 
 /// What is worth a look; becomes a warning of the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// The source runs on beside the replica.
     SourceLeftRunning,
     /// The source cannot be seen.
     SourceUnseen,
+    /// The source cannot be seen, and the replica is to run on a network that the source had.
+    MayBothServe(NetworkName),
     /// An older point than the latest.
     OlderPoint,
     /// The source stays off.
@@ -286,6 +291,7 @@ impl<'a> Builder<'a> {
             actions: vec![action],
             not_before: None,
             awaits: None,
+            fence: None,
         });
     }
 
@@ -312,9 +318,10 @@ impl<'a> Builder<'a> {
             before.awaits = None;
         }
         let awaits = awaits(&operation, &after);
-        self.watch_source(&operation, &after);
+        let fence = fences::needed(self.case, (operation.kind(), &actions), &self.facts)?;
+        self.watch_source(&operation, &after, fence.is_some());
         self.facts = after;
-        self.legs.push(LegDraft { operation, why, to, actions, not_before, awaits });
+        self.legs.push(LegDraft { operation, why, to, actions, not_before, awaits, fence });
         Ok(())
     }
 
@@ -328,18 +335,20 @@ impl<'a> Builder<'a> {
             Vec::new()
         };
         let treatment = self.case.plan.map(|p| p.source).unwrap_or_default();
-        let stop_source = treatment == SourceTreatment::PowerOff && self.facts.source.facts().is_some();
+        let stops = matches!(treatment, SourceTreatment::PowerOff | SourceTreatment::Fence);
+        let stop_source = stops && self.facts.source.facts().is_some();
         let (keep, shutdown, quiesce) = (replica.retention, replica.shutdown, replica.quiesce);
         Ok(Particulars { keep, shutdown, quiesce, links, stop_source })
     }
 
-    fn watch_source(&mut self, operation: &Operation, after: &Facts) {
+    fn watch_source(&mut self, operation: &Operation, after: &Facts, fenced: bool) {
         match operation.kind() {
             OperationKind::Failover => {
                 self.reads.push(FactName::Power(Role::Source));
                 match after.source.runs() {
                     Some(true) => self.notes.push(Note::SourceLeftRunning),
-                    None => self.notes.push(Note::SourceUnseen),
+                    None if fenced => {}
+                    None => self.notes.push(unseen(after)),
                     Some(false) => {}
                 }
             }
@@ -413,6 +422,8 @@ impl<'a> Builder<'a> {
         let with = self.particulars(&Operation::UndoFailback)?;
         let all = recipe::actions(&Operation::UndoFailback, &with, &facts);
         let (actions, _) = recipe::remaining(all, facts, at);
+        // A verification at a site that does not answer could only fail, and its way back with it.
+        self.check_sites(&Operation::UndoFailback, &actions)?;
         self.undo = Some(LegDraft {
             operation: Operation::UndoFailback,
             why: Why::VerificationFailed,
@@ -420,9 +431,18 @@ impl<'a> Builder<'a> {
             actions,
             not_before: None,
             awaits: Some(Role::Replica),
+            fence: None,
         });
         Ok(())
     }
+}
+
+/// What is to be said of a source that cannot be seen: it may run still, perhaps on the replica's own network.
+fn unseen(after: &Facts) -> Note {
+    let links = after.replica.facts().map(|vm| vm.links.as_slice()).unwrap_or_default();
+    let had = |network: &NetworkName| after.relation.source_links.iter().any(|l| l.network == *network);
+    let shared = links.iter().map(|link| &link.network).find(|network| had(network));
+    shared.map_or(Note::SourceUnseen, |network| Note::MayBothServe(network.clone()))
 }
 
 /// Whether a failback under way is recorded to switch over at another time than the document says.

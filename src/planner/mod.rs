@@ -3,6 +3,7 @@
 mod case;
 mod draft;
 mod estimate;
+mod fences;
 mod hooks;
 mod itinerary;
 mod legs;
@@ -77,14 +78,22 @@ pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan
         traveller.placement = legs::place(&mut draft, &traveller.case, &traveller.itinerary);
         limits::limit(&mut draft, request.workspace, &traveller.case, &traveller.placement);
     }
-    wire_groups(&mut draft, &mut travellers, &unchanged);
+    let legs = travellers.iter().flat_map(|t| {
+        let drafted = t.itinerary.legs.iter().map(|leg| leg.fence.as_ref());
+        drafted.zip(t.placement.legs.iter().map(|(_, placed)| placed))
+    });
+    let fences = fences::place(&mut draft, request.workspace, legs);
+    wire_groups(&mut draft, &mut travellers, (&unchanged, &fences));
     draft.number();
     let slice = selected.map(|Selected { said: (only, without), .. }| Slice {
         only: only.clone(),
         without: without.clone(),
         follows,
     });
-    Ok(Plan { slice, ..finish(request, draft, travellers, unchanged) })
+    let mut plan = Plan { slice, ..finish(request, draft, travellers, unchanged) };
+    plan.warnings.extend(fences::others(request, &plan));
+    plan.warnings.sort();
+    Ok(plan)
 }
 
 /// Who moves, who does not, and what a slice means for others.
@@ -142,6 +151,7 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
             Some(Case {
                 replica,
                 observed,
+                workspace: request.workspace,
                 inventory,
                 desired,
                 position,
@@ -165,7 +175,11 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
 }
 
 /// Draws the edges between the replicas of each failover plan, and reads the waves off them.
-fn wire_groups(draft: &mut Draft, travellers: &mut [Traveller<'_>], unchanged: &[Unchanged]) {
+fn wire_groups(
+    draft: &mut Draft,
+    travellers: &mut [Traveller<'_>],
+    (unchanged, fences): (&[Unchanged], &[fences::Placed]),
+) {
     let resting = unchanged.iter().filter(|u| u.why == Untouched::AlreadyThere);
     let resting: BTreeSet<&ReplicaName> = resting.map(|u| &u.replica).collect();
     let there = |entry: &crate::model::Entry| {
@@ -179,6 +193,7 @@ fn wire_groups(draft: &mut Draft, travellers: &mut [Traveller<'_>], unchanged: &
             plan,
             entries: vec![Vec::new(); plan.sequence.len()],
             there: plan.sequence.iter().map(there).collect(),
+            fences,
         });
         if let Some(entry) = group.entries.get_mut(entry) {
             entry.push(traveller.placement.clone());
@@ -311,6 +326,7 @@ fn warnings(travellers: &[Traveller<'_>], forecast: &Forecast) -> Vec<Warning> {
             found.insert(match note {
                 Note::SourceLeftRunning => Warning::SourceLeftRunning(name()),
                 Note::SourceUnseen => Warning::SourceUnseen(name()),
+                Note::MayBothServe(network) => Warning::MayBothServe(name(), network.clone()),
                 Note::OlderPoint => Warning::OlderPoint(name()),
                 Note::SourceStaysOff => Warning::SourceStaysOff(name()),
             });

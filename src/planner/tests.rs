@@ -18,6 +18,7 @@ use crate::plan::{On, RefusedWhy};
 const NAMES: [&str; 3] = ["db", "app", "web"];
 
 mod beside;
+mod fences;
 
 fn name(text: &str) -> ReplicaName {
     ReplicaName::new(text).unwrap()
@@ -91,6 +92,7 @@ fn workspace() -> Workspace {
                 shutdown: Duration::from_mins(15),
                 quiesce: crate::domain::Quiesce::Auto,
                 hooks: Hooks::default(),
+                fence: None,
                 both_may_run: None,
             },
         );

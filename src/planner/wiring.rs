@@ -6,13 +6,15 @@
 //! verified; before anything becomes permanent, everything is done. Until then, a failure costs nothing.
 
 use super::draft::{Draft, Placed, Wire};
+use super::fences;
 use super::legs::Placement;
 use super::order::{self, After, Dependency};
 use crate::base::Duration;
 use crate::domain::{IfFailed, OperationKind};
 use crate::inventory::Typical;
 use crate::model::{FailoverPlan, UndoOrder};
-use crate::plan::{Gate, NodeId, On, Work};
+use crate::plan::{Gate, LegId, NodeId, On, Work};
+use std::collections::BTreeSet;
 
 /// The operations between which one order holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Group<'a> {
     pub entries: Vec<Vec<Placement>>,
     /// For each entry how many replicas are what they shall be already.
     pub there: Vec<u32>,
+    /// The fences of the whole draft.
+    pub fences: &'a [fences::Placed],
 }
 
 impl Group<'_> {
@@ -106,8 +110,11 @@ impl Group<'_> {
             }
             let if_failed = self.plan.sequence.get(entry).map(|e| e.on_failure).unwrap_or_default();
             let behind = order::behind(entry, dependencies);
-            let firsts: Vec<NodeId> =
-                behind.iter().filter_map(|e| legs.get(*e)).flatten().map(|p| p.first).collect();
+            let legs: Vec<&Placed> = behind.iter().filter_map(|e| legs.get(*e)).flatten().collect();
+            let mut firsts: Vec<NodeId> = legs.iter().map(|p| p.first).collect();
+            // Whoever says no does not want a source taken away either.
+            let ids: BTreeSet<LegId> = legs.iter().map(|p| p.leg).collect();
+            firsts.extend(fences::within(self.fences, &ids));
             draft.wire(&[*gate], &firsts, Wire { if_failed, ..Wire::DONE });
         }
     }

@@ -20,6 +20,8 @@ pub struct Call {
     pub input: Vec<u8>,
     /// How long it may take.
     pub within: Duration,
+    /// Whether it is asked for a proof alone: it changes nothing.
+    pub proof: bool,
 }
 
 /// How a program ended.

@@ -293,7 +293,7 @@ impl Ear {
         let shown = behind(text, text.len().saturating_sub(KEPT));
         let whole = !cut && shown.len() == text.len();
         let left_out = if whole { 0 } else { self.heard.saturating_sub(shown.len() as u64) };
-        Spoken { code, text: plain(shown), left_out }
+        Spoken { code, text: plain(shown), left_out, proof: false }
     }
 }
 

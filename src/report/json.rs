@@ -54,7 +54,7 @@ fn step(plan: &Plan, id: NodeId) -> Value {
     let (kind, text) = match &node.work {
         Work::Act(step) => ("action", words::action(&step.action)),
         Work::Wait(wait) => ("wait", words::wait(wait)),
-        Work::Hook(hook) => ("hook", words::hook(hook)),
+        Work::Hook(hook) => (words::hook_kind(hook), words::hook(hook)),
         Work::Gate(gate) => ("gate", words::gate(gate)),
         Work::Join => ("join", words::join(node.needs)),
     };

@@ -151,7 +151,7 @@ impl Live {
     fn action(&self, node: NodeId) -> String {
         match self.plan.node(node).map(|n| &n.work) {
             Some(Work::Act(step)) => format!("{:<12} {}", step.replica.as_str(), words::action(&step.action)),
-            Some(Work::Hook(hook)) => format!("{:<12} {}", "hook", words::hook(hook)),
+            Some(Work::Hook(hook)) => format!("{:<12} {}", words::hook_kind(hook), words::hook(hook)),
             Some(Work::Wait(_) | Work::Gate(_) | Work::Join) | None => self.plan.node_name(node),
         }
     }

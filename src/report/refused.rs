@@ -1,7 +1,7 @@
 //! Refusals of the planner, violations of the checker, warnings of a plan and the differences of a stale one, as findings:
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
-use crate::base::{ReplicaName, RunbookName};
+use crate::base::{ReplicaName, RunbookName, SiteName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
 use crate::domain::{Condition, Foreign, OperationKind};
@@ -114,6 +114,7 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::NetworkUnmapped(_) => Code::NetworkUnmapped,
         RefusedWhy::BothWouldServe(_) => Code::BothWouldServe,
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
+        RefusedWhy::NoFence(_) => Code::NoFence,
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
     }
 }
@@ -193,6 +194,11 @@ fn message(refused: &Refused, who: &str) -> String {
                 "{who} cannot be brought back to {vm}: `{replica}` is replicated from it or brought back to it"
             )
         }
+        RefusedWhy::NoFence(source) => {
+            format!(
+                "{who} cannot be failed over: its source {source} cannot be seen, and nothing says how it is fenced"
+            )
+        }
         RefusedWhy::OnlyForward(operation) => {
             format!("{who} cannot go to {asked}: {operation} was begun and can only be completed")
         }
@@ -212,6 +218,7 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         | RefusedWhy::MachineAbsent { .. }
         | RefusedWhy::Foreign(_)
         | RefusedWhy::OnlyForward(_)
+        | RefusedWhy::NoFence(_)
         | RefusedWhy::LossOverPolicy { .. } => state(),
         RefusedWhy::NothingToKeep => {
             (places.desired(refused.desired, "keep"), "this cannot be kept".to_owned())
@@ -324,7 +331,8 @@ fn help(refused: &Refused) -> Vec<String> {
             vec![format!("add it:\n    networks: [{{ from: {network}, to: … }}]")]
         }
         RefusedWhy::BothWouldServe(_) => vec![
-            "stop the source first: `via: planned`, or `source: power-off` in the failover plan".to_owned(),
+            "stop the source first: `via: planned`, or `source: power-off` or `fence` in the failover plan"
+                .to_owned(),
             "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
         ],
         RefusedWhy::TargetInUse { .. } => vec!["name a machine of its own for each replica".to_owned()],
@@ -334,11 +342,19 @@ fn help(refused: &Refused) -> Vec<String> {
         RefusedWhy::TargetUnfit { .. } => {
             vec!["restore it first, or name it as `recovered` to have it built from the replica".to_owned()]
         }
+        RefusedWhy::NoFence(source) => no_fence(&source.site),
         RefusedWhy::OnlyForward(operation) => vec![format!("ask for the state that {operation} leads to")],
         RefusedWhy::LossOverPolicy { .. } => {
             vec!["replicate first, or raise the objective with whoever answers for it".to_owned()]
         }
     }
+}
+
+fn no_fence(site: &SiteName) -> Vec<String> {
+    vec![
+        format!("say how in the site `{site}`: `fence: {{ run: [...], proof: [...] }}`"),
+        "or say `source: leave` in the failover plan, once you are sure that it does not run".to_owned(),
+    ]
 }
 
 fn put_back(foreign: Foreign, replica: &ReplicaName) -> String {
@@ -435,6 +451,24 @@ fn worded<'a>(
             Code::SourceUnseen,
             format!("the source of {replica} cannot be seen; it may be running while its replica serves"),
         ),
+        Warning::MayBothServe(replica, network) => Finding::new(
+            Code::SourceUnseen,
+            format!(
+                "the source of {replica} cannot be seen; where it runs still, both will be on network {network} at once"
+            ),
+        )
+        .help("`source: fence` in the failover plan takes it away first, with a proof"),
+        Warning::FencesOthers { site, replicas } => {
+            let names: Vec<&str> = replicas.iter().take(4).map(ReplicaName::as_str).collect();
+            let more = replicas.len().checked_sub(4).filter(|n| *n > 0);
+            let more = more.map_or_else(String::new, |n| format!(" and {n} more"));
+            let names = names.join(", ");
+            Finding::new(
+                Code::FencesOthers,
+                format!("the fence of site {site} also takes down what this plan does not bring up: {names}{more}"),
+            )
+            .help("fail these over in the same runbook, or give the replicas fences of their own")
+        }
         Warning::LosesData(replica) => {
             let loses = member(replica).map_or_else(String::new, |m| losses(&m.loses));
             Finding::new(Code::LosesData, format!("{replica} loses {loses}"))

@@ -4,6 +4,7 @@ use crate::plan::{NodeId, Plan, Work};
 use crate::rehearsal::{Known, Predicted, Rehearsal, Stretch, WhatIf};
 use crate::report::json::FORMAT;
 use crate::report::text::rehearsal::{ExitCode, lasting_name, next, spent_words};
+use crate::report::words;
 use serde_json::{Value, json};
 
 /// The rehearsal.
@@ -68,7 +69,7 @@ fn kind(plan: &Plan, node: NodeId) -> &'static str {
     match plan.node(node).map(|n| &n.work) {
         Some(Work::Act(_)) => "action",
         Some(Work::Wait(_)) => "wait",
-        Some(Work::Hook(_)) => "hook",
+        Some(Work::Hook(hook)) => words::hook_kind(hook),
         Some(Work::Gate(_)) => "gate",
         Some(Work::Join) | None => "join",
     }

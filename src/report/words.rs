@@ -109,6 +109,12 @@ pub fn wait(wait: &Wait) -> String {
     }
 }
 
+/// A hook in a word.
+#[must_use]
+pub fn hook_kind(hook: &Hook) -> &'static str {
+    if hook.is_fence() { "fence" } else { "hook" }
+}
+
 /// What a hook does.
 #[must_use]
 pub fn hook(hook: &Hook) -> String {
@@ -116,7 +122,13 @@ pub fn hook(hook: &Hook) -> String {
         Around::Plan(plan) => plan.to_string(),
         Around::Entry(plan, entry) => format!("{entry} of {plan}"),
         Around::Replica(replica) => replica.to_string(),
+        Around::Site(site) => format!("all of site {site}"),
     };
+    if let Some(proof) = &hook.script.proof {
+        let whose = if matches!(hook.around, Around::Replica(_)) { "the source of " } else { "" };
+        let (run, proof) = (script(&hook.script.run), script(proof));
+        return format!("{whose}{around} with {run}, proven by {proof}");
+    }
     let operation = hook.operation.map(|kind| format!("{kind} of ")).unwrap_or_default();
     format!("run {} {} {operation}{around}", script(&hook.script.run), hook.when.word())
 }

@@ -8,6 +8,7 @@ mod crash;
 mod examples;
 mod failure;
 mod faults;
+mod fences;
 mod gates;
 mod import;
 mod over;

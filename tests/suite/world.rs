@@ -85,6 +85,7 @@ fn document(replica: &str) -> Replica {
         shutdown: Duration::from_mins(15),
         quiesce: lifeboat::domain::Quiesce::Auto,
         hooks: Hooks::default(),
+        fence: None,
         both_may_run: None,
     }
 }

@@ -66,9 +66,11 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
 
 /// A program before or after nothing in particular.
 fn hook(position: usize) -> Work {
+    let fence = position.is_multiple_of(3);
     let script = Script {
         run: vec!["true".to_owned()],
         check: None,
+        proof: fence.then(|| vec!["true".to_owned()]),
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         within: Duration::from_mins(5),
@@ -76,7 +78,13 @@ fn hook(position: usize) -> Work {
     };
     Work::Hook(Hook {
         name: "h".parse().unwrap(),
-        when: if position.is_multiple_of(4) { When::After } else { When::Before },
+        when: if fence {
+            When::Fence
+        } else if position.is_multiple_of(4) {
+            When::After
+        } else {
+            When::Before
+        },
         around: Around::Plan("p".parse().unwrap()),
         operation: None,
         legs: Vec::new(),

@@ -46,6 +46,30 @@ pub struct Hook {
     pub typical: Option<String>,
 }
 
+/// How a source is taken away for sure whose site does not answer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Fence {
+    /// The program that takes it away, and its arguments; no shell reads them. Running it twice must equal running it once.
+    pub run: NonEmpty<String>,
+    /// A program that changes nothing and ends well only where the source is away for sure. Its word alone lets a replica start.
+    pub proof: NonEmpty<String>,
+    /// A program that changes nothing and says whether the fence would work; run by `plan` and `apply` before anything begins.
+    pub check: Option<NonEmpty<String>>,
+    /// How long each of the two may take; then it is ended with all that it started. Default 1m.
+    pub within: Option<String>,
+    /// How often it is tried again where it is not proven, after 2s, 4s, 8s …; the proof is asked first then. Default 3.
+    pub retries: Option<Bounded<0, 20>>,
+    /// What is added to the environment of all of them.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// What is added to the environment and is secret.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Secret>,
+    /// How long program and proof take, for the prediction. Default 10s.
+    pub typical: Option<String>,
+}
+
 /// Where a secret is found; exactly one of the two.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -88,4 +88,7 @@ pub struct Forbid {
     /// Permanent failover.
     #[serde(default)]
     pub permanent: bool,
+    /// A failover that starts a replica while its source may still run: it is neither seen off, nor powered off, nor fenced.
+    #[serde(default)]
+    pub unfenced: bool,
 }

@@ -1,7 +1,7 @@
 //! `kind: Replica`.
 
 use super::bounds::Bounded;
-use super::hooks::Hooks;
+use super::hooks::{Fence, Hooks};
 use super::ready::Ready;
 use super::words::QuiesceWord;
 use schemars::JsonSchema;
@@ -37,6 +37,9 @@ pub struct ReplicaSpec {
     /// Programs that are run before and after it is failed over, or brought back.
     #[serde(default)]
     pub hooks: Hooks,
+    /// How its source alone is taken away for sure while its site does not answer, for failover plans that say `source: fence`. It counts
+    /// before the site's own.
+    pub fence: Option<Fence>,
     /// Source and replica may serve at once.
     pub both_may_run: Option<Because>,
 }

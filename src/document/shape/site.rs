@@ -1,6 +1,7 @@
 //! `kind: Site`.
 
 use super::bounds::{Bounded, HeaderName, HostName, HttpPath, Speed};
+use super::hooks::Fence;
 use super::libvirt::Libvirt;
 use super::words::RecordWord;
 use schemars::JsonSchema;
@@ -16,6 +17,8 @@ pub struct SiteSpec {
     /// How many at once, over all plans.
     #[serde(default)]
     pub limits: Limits,
+    /// How all its machines are taken away for sure while it does not answer, for failover plans that say `source: fence`.
+    pub fence: Option<Fence>,
 }
 
 /// Who speaks to a site; exactly one.

@@ -32,8 +32,10 @@ words! {
     SourceWord "kebab-case" {
         /// Nothing.
         Leave,
-        /// It is powered off.
+        /// It is powered off where its site answers.
         PowerOff,
+        /// It is powered off where its site answers, and fenced where it does not.
+        Fence,
     }
     /// Whether a guest's file systems are frozen for a restore point.
     QuiesceWord "camelCase" {

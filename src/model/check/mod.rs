@@ -2,6 +2,7 @@
 
 mod bare_delay;
 mod cycle;
+mod fences;
 mod machines;
 mod objectives;
 mod providers;
@@ -15,8 +16,9 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     machines::check,
+    fences::check,
     providers::check,
     cycle::check,
     waits::check,

@@ -82,6 +82,7 @@ pub fn resolve(
         source: match spec.source {
             None | Some(SourceWord::Leave) => SourceTreatment::Leave,
             Some(SourceWord::PowerOff) => SourceTreatment::PowerOff,
+            Some(SourceWord::Fence) => SourceTreatment::Fence,
         },
         hooks: hooks(reader, &spec.hooks, &[Key::Name("spec"), Key::Name("hooks")]),
         sequence: resolved,

@@ -4,16 +4,22 @@ use super::reader::Reader;
 use crate::base::{Duration, EntryName};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
+use crate::document::shape::bounds::NonEmpty;
 use crate::document::shape::hooks as raw;
 use crate::document::shape::words::{HookOperationWord, SilenceWord};
 use crate::document::{Key, Kind, Shape};
 use crate::domain::{OperationKind, Question, Script, Secret, Silence};
-use crate::model::{Hook, Hooks, Origins};
+use crate::model::{Fence, Hook, Hooks, Origins};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Guide: a script has ten minutes.
 const WITHIN: Duration = Duration::from_mins(10);
 const TYPICAL: Duration = Duration::from_secs(5);
+/// A host answers its power switch within seconds, or not at all.
+const FENCE_WITHIN: Duration = Duration::from_mins(1);
+const FENCE_TYPICAL: Duration = Duration::from_secs(10);
+/// With pauses of 2 s, 4 s and 8 s: what is told to go off needs a while until it is.
+const FENCE_RETRIES: u32 = 3;
 /// How long a person is waited for where nothing is said.
 const ANSWER: Duration = Duration::from_mins(60);
 
@@ -70,10 +76,11 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
     let typical = reader.duration(raw.typical.as_deref(), TYPICAL.min(within), &key("typical"));
     let retries = raw.retries.map_or(0, |r| r.get());
     sensible(reader, raw, path);
-    let secrets = secrets(reader, raw, path);
+    let secrets = secrets(reader, &raw.secrets, path);
     let script = Script {
         run: raw.run.to_vec(),
         check: raw.check.as_ref().map(|words| words.to_vec()),
+        proof: None,
         env: raw.env.clone(),
         secrets,
         within,
@@ -90,6 +97,35 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
     })
 }
 
+/// Reads a fence: a hook that may always be repeated, and has a proof.
+pub(super) fn fence(reader: &mut Reader<'_>, raw: &raw::Fence, path: &[Key<'_>]) -> Option<Fence> {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    let within = reader.duration(raw.within.as_deref(), FENCE_WITHIN, &key("within"));
+    let typical = reader.duration(raw.typical.as_deref(), FENCE_TYPICAL.min(within), &key("typical"));
+    let programs = [("run", Some(&raw.run)), ("check", raw.check.as_ref()), ("proof", Some(&raw.proof))];
+    programs_fit(reader, &programs, path);
+    variables(reader, (&raw.env, &raw.secrets), path);
+    if raw.run.to_vec() == raw.proof.to_vec() {
+        let finding = Finding::new(Code::FenceUnfit, "a fence cannot be its own proof");
+        reader.find(
+            finding
+                .at(Some(reader.at(&key("proof"))), "the same as `run`")
+                .help("name a program that changes nothing and says whether the source is away, like [./ipmi.sh, is-off]"),
+        );
+    }
+    let secrets = secrets(reader, &raw.secrets, path);
+    let script = Script {
+        run: raw.run.to_vec(),
+        check: raw.check.as_ref().map(|words| words.to_vec()),
+        proof: Some(raw.proof.to_vec()),
+        env: raw.env.clone(),
+        secrets,
+        within,
+        repeatable: true,
+    };
+    Some(Fence { script, attempts: raw.retries.map_or(FENCE_RETRIES, |r| r.get()) + 1, typical })
+}
+
 /// Finds what does not go together in a hook, and what no program can be given.
 fn sensible(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) {
     let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
@@ -103,7 +139,18 @@ fn sensible(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) {
             ),
         );
     }
-    for (what, words) in [("run", Some(&raw.run)), ("check", raw.check.as_ref())] {
+    programs_fit(reader, &[("run", Some(&raw.run)), ("check", raw.check.as_ref())], path);
+    variables(reader, (&raw.env, &raw.secrets), path);
+}
+
+/// Finds argument lists that begin with no program, or that none can be given.
+fn programs_fit(
+    reader: &mut Reader<'_>,
+    programs: &[(&'static str, Option<&NonEmpty<String>>)],
+    path: &[Key<'_>],
+) {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    for (what, words) in programs {
         let nothing = words.and_then(|w| w.first()).is_some_and(|program| program.trim().is_empty());
         if nothing || words.is_some_and(|w| w.iter().any(|word| word.contains('\0'))) {
             let finding = Finding::new(
@@ -117,8 +164,17 @@ fn sensible(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) {
             );
         }
     }
-    for variable in raw.env.keys().chain(raw.secrets.keys()) {
-        let side = if raw.env.contains_key(variable) { "env" } else { "secrets" };
+}
+
+/// Finds names of variables that cannot be given.
+fn variables(
+    reader: &mut Reader<'_>,
+    (env, secrets): (&BTreeMap<String, String>, &BTreeMap<String, raw::Secret>),
+    path: &[Key<'_>],
+) {
+    let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
+    for variable in env.keys().chain(secrets.keys()) {
+        let side = if env.contains_key(variable) { "env" } else { "secrets" };
         let good = !variable.is_empty() && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let what = match (good, variable.starts_with("LIFEBOAT_")) {
             (true, false) => continue,
@@ -132,9 +188,13 @@ fn sensible(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) {
 }
 
 /// Where the secrets of a hook are.
-fn secrets(reader: &mut Reader<'_>, raw: &raw::Hook, path: &[Key<'_>]) -> BTreeMap<String, Secret> {
+fn secrets(
+    reader: &mut Reader<'_>,
+    raw: &BTreeMap<String, raw::Secret>,
+    path: &[Key<'_>],
+) -> BTreeMap<String, Secret> {
     let mut secrets = BTreeMap::new();
-    for (variable, secret) in &raw.secrets {
+    for (variable, secret) in raw {
         let here = [path, &[Key::Name("secrets"), Key::Name(variable)]].concat();
         let said = reader.one_of(&[("env", secret.env.is_some()), ("file", secret.file.is_some())], &here);
         let found = match (said, &secret.env, &secret.file) {

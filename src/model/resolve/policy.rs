@@ -34,6 +34,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument, labels: &Labels<'_
         enforce_rpo: spec.enforce.rpo,
         enforce_rto: spec.enforce.rto,
         forbid_permanent: spec.forbid.permanent,
+        forbid_unfenced: spec.forbid.unfenced,
         rules,
         groups: spec.groups.clone(),
     };

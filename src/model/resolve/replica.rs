@@ -1,6 +1,6 @@
 //! `kind: Replica`.
 
-use super::hooks::hooks;
+use super::hooks::{fence, hooks};
 use super::reader::Reader;
 use super::ready::readiness;
 use crate::base::Duration;
@@ -62,6 +62,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
             Some(QuiesceWord::Required) => Quiesce::Required,
         },
         hooks: hooks(reader, &spec.hooks, &key("hooks")),
+        fence: spec.fence.as_ref().and_then(|raw| fence(reader, raw, &key("fence"))),
         both_may_run: spec.both_may_run.as_ref().map(|b| b.because.clone()),
     };
     reader.sound().then_some(found)

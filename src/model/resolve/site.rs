@@ -1,5 +1,6 @@
 //! `kind: Site`.
 
+use super::hooks::fence;
 use super::libvirt;
 use super::reader::Reader;
 use super::ready::record_kind;
@@ -31,7 +32,9 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
         (None, Some(raw)) => ProviderSpec::Libvirt(libvirt::resolve(reader, raw)?),
         (None, None) => return None,
     };
+    let path = [Key::Name("spec"), Key::Name("fence")];
     let site = Site {
+        fence: spec.fence.as_ref().and_then(|raw| fence(reader, raw, &path)),
         name: name?,
         provider,
         start_limit: spec.limits.start.map(NonZeroU32::get),

@@ -9,6 +9,7 @@ fn hook(name: &str, operations: &[OperationKind]) -> Hook {
     let script = Script {
         run: vec!["true".to_owned()],
         check: None,
+        proof: None,
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         within: Duration::from_mins(10),

@@ -2,7 +2,7 @@
 
 use super::Options;
 use crate::domain::Spoken;
-use crate::plan::{Plan, Work};
+use crate::plan::{Around, Hook, Plan, Work};
 use crate::report::{table, words};
 
 /// So many of them are listed unless everything is asked for.
@@ -11,9 +11,10 @@ const ONE_BY_ONE: usize = 12;
 /// How many hooks and gates there are, in words.
 #[must_use]
 pub fn numbers(plan: &Plan) -> Vec<String> {
-    let hooks = plan.nodes.iter().filter(|n| matches!(n.work, Work::Hook(_))).count();
+    let hooks = plan.nodes.iter().filter(|n| matches!(&n.work, Work::Hook(h) if !h.is_fence())).count();
+    let fences = plan.nodes.iter().filter(|n| matches!(&n.work, Work::Hook(h) if h.is_fence())).count();
     let gates = plan.nodes.iter().filter(|n| matches!(n.work, Work::Gate(_))).count();
-    let counted = [(hooks, "hook"), (gates, "gate")];
+    let counted = [(fences, "fence"), (hooks, "hook"), (gates, "gate")];
     counted.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| words::count(n, what)).collect()
 }
 
@@ -22,7 +23,9 @@ pub fn list(plan: &Plan, options: &Options, text: &mut String) {
     let line = |node: &crate::plan::Node| match &node.work {
         Work::Hook(hook) => {
             let checked = if hook.script.check.is_some() { ", checked" } else { "" };
-            Some(format!("hook  {}  ≤ {}{checked}", words::hook(hook), hook.script.within))
+            let (kind, longest) = (words::hook_kind(hook), hook.script.within);
+            let of = if hook.is_fence() { fenced(hook) } else { String::new() };
+            Some(format!("{kind:<5} {}  ≤ {longest}{checked}{of}", words::hook(hook)))
         }
         Work::Gate(gate) => {
             let (who, silence) = (words::who(&gate.question), words::silence(gate.question.otherwise));
@@ -39,6 +42,14 @@ pub fn list(plan: &Plan, options: &Options, text: &mut String) {
     }
     if lines.len() > shown {
         text.push_str(&format!("  … and {} more hooks and gates (--all shows them)\n", lines.len() - shown));
+    }
+}
+
+/// How many replicas wait for a fence of many.
+fn fenced(hook: &Hook) -> String {
+    match hook.around {
+        Around::Site(_) => format!("; before {}", words::count(hook.legs.len(), "replica")),
+        Around::Plan(_) | Around::Entry(..) | Around::Replica(_) => String::new(),
     }
 }
 

@@ -339,13 +339,26 @@ fn marks(plan: &Plan, text: &mut String) {
 /// What is known of the source of a replica that loses data.
 fn source_words(plan: &Plan, replica: &ReplicaName) -> &'static str {
     let warned = |wanted: fn(ReplicaName) -> Warning| plan.warnings.contains(&wanted(replica.clone()));
-    if warned(Warning::SourceUnseen) {
+    let shared = |w: &Warning| matches!(w, Warning::MayBothServe(of, _) if of == replica);
+    if plan.warnings.iter().any(shared) {
+        // It has a line of its own.
+        ""
+    } else if fenced(plan, replica) {
+        "; its source does not answer and is fenced"
+    } else if warned(Warning::SourceUnseen) {
         "; its source does not answer"
     } else if warned(Warning::SourceLeftRunning) {
         "; its source is left running"
     } else {
         ""
     }
+}
+
+/// Whether a fence stands before a replica's way.
+fn fenced(plan: &Plan, replica: &ReplicaName) -> bool {
+    let of = |leg: &LegId| plan.leg(*leg).is_some_and(|l| l.replica == *replica);
+    let about = |node: &Node| matches!(&node.work, Work::Hook(h) if h.is_fence() && h.legs.iter().any(of));
+    plan.nodes.iter().any(about)
 }
 
 /// The warnings that no loss stands for.
@@ -356,6 +369,8 @@ fn untold(plan: &Plan) -> Vec<&Warning> {
         Warning::LosesData(_) => true,
         Warning::SourceLeftRunning(r) | Warning::SourceUnseen(r) => lossy.contains(r),
         Warning::OlderPoint(_)
+        | Warning::MayBothServe(..)
+        | Warning::FencesOthers { .. }
         | Warning::SourceMoved(_)
         | Warning::SourceStaysOff(_)
         | Warning::RtoMissed(_) => false,

@@ -183,7 +183,7 @@ fn part(plan: &Plan, stretch: &Stretch, kind: Spent) -> Part {
     let replica = leg.map(|l| l.replica.clone());
     let who = replica.as_ref().map_or_else(|| "all of these".to_owned(), ToString::to_string);
     let what = match kind {
-        Spent::Steps if leg.is_none() => format!("hook {}", plan.node_name(stretch.node)),
+        Spent::Steps if leg.is_none() => what(plan, stretch.node),
         Spent::Moving | Spent::ShuttingDown | Spent::Steps => {
             format!("{who}: {}", leg.map_or("", |l| l.operation.kind().name()))
         }
@@ -217,7 +217,7 @@ fn what(plan: &Plan, node: NodeId) -> String {
     match &found.work {
         Work::Act(step) => format!("{operation}: {}", step_word(plan, node, step.action.word())),
         Work::Wait(_) => format!("{operation}: not ready in time"),
-        Work::Hook(_) => format!("hook {}", plan.node_name(node)),
+        Work::Hook(hook) => format!("{} {}", words::hook_kind(hook), plan.node_name(node)),
         Work::Gate(_) => format!("nobody answers {}", plan.node_name(node)),
         Work::Join => node.to_string(),
     }

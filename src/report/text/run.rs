@@ -342,10 +342,12 @@ fn said(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
     let mut lines = Vec::new();
     for (at, event) in story.events {
         let Event::Spoke { node, spoken } = event else { continue };
-        if spoken.text.is_empty() || !(options.steps || spoken.code != Some(0)) {
+        // What a fence's proof said is why the replica was let start.
+        if spoken.text.is_empty() || !(options.steps || spoken.proof || spoken.code != Some(0)) {
             continue;
         }
-        lines.push(format!("{} {}", at.clock(), plan.node_name(*node)));
+        let proof = if spoken.proof { ", its proof" } else { "" };
+        lines.push(format!("{} {}{proof}", at.clock(), plan.node_name(*node)));
         let most = if options.steps { usize::MAX } else { 4 };
         lines.extend(beside::spoken(spoken, most).into_iter().map(|line| format!("  {line}")));
     }

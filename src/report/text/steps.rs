@@ -26,7 +26,7 @@ pub fn list(plan: &Plan, room: Option<usize>) -> String {
         let what = match &node.work {
             Work::Act(step) => format!("{}: {}", step.replica, words::action(&step.action)),
             Work::Wait(wait) => format!("wait: {}", words::wait(wait)),
-            Work::Hook(hook) => format!("hook: {}", words::hook(hook)),
+            Work::Hook(hook) => format!("{}: {}", words::hook_kind(hook), words::hook(hook)),
             Work::Gate(gate) => format!("gate: {}", words::gate(gate)),
             Work::Join => words::join(node.needs),
         };

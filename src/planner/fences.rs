@@ -1,0 +1,124 @@
+//! Fences as nodes. A fence is run as early as it may: before the plan's machines start, so that no source writes into what already serves
+//! elsewhere, and a fence that fails leaves its replicas as they were. One that is about a whole site is run once for all of them.
+
+use super::Request;
+use super::case::Case;
+use super::draft::{Draft, Wire};
+use crate::base::ReplicaName;
+use crate::domain::{Action, Condition, Facts, OperationKind, Role, Sight, State, When};
+use crate::inventory::{Observed, Typical};
+use crate::model::{Fence, SourceTreatment, Workspace};
+use crate::plan::{Around, Hook, LegId, NodeId, Plan, RefusedWhy, Warning, Work};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A fence in the draft.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// Its node.
+    pub node: NodeId,
+    /// The legs that wait for it.
+    pub legs: BTreeSet<LegId>,
+}
+
+/// What must be fenced before a leg, where its document wants that and its source cannot be seen. A source that is seen is powered off by its
+/// own site, which also says when it is off.
+///
+/// # Errors
+/// Nothing says how the source is fenced.
+pub fn needed(
+    case: &Case<'_>,
+    (kind, actions): (OperationKind, &[Action]),
+    facts: &Facts,
+) -> Result<Option<Around>, RefusedWhy> {
+    let fences = case.plan.is_some_and(|plan| plan.source == SourceTreatment::Fence);
+    let takes_over = matches!(kind, OperationKind::Failover | OperationKind::PlannedFailover);
+    let starts = actions.iter().any(|a| matches!(a, Action::PowerOn { vm: Role::Replica }));
+    if !(fences && takes_over && starts && facts.source == Sight::Unseen) {
+        return Ok(None);
+    }
+    if case.replica.fence.is_some() {
+        return Ok(Some(Around::Replica(case.replica.name.clone())));
+    }
+    // After a failback to another machine it is that one which may still run.
+    let site = &facts.relation.source.site;
+    match case.workspace.sites.get(site) {
+        Some(found) if found.fence.is_some() => Ok(Some(Around::Site(site.clone()))),
+        Some(_) | None => Err(RefusedWhy::NoFence(facts.relation.source.clone())),
+    }
+}
+
+/// Places the fences of all replicas.
+pub fn place<'a>(
+    draft: &mut Draft,
+    workspace: &Workspace,
+    legs: impl Iterator<Item = (Option<&'a Around>, &'a super::draft::Placed)>,
+) -> Vec<Placed> {
+    let mut wanted: BTreeMap<&Around, Vec<&super::draft::Placed>> = BTreeMap::new();
+    for (around, leg) in legs {
+        if let Some(around) = around {
+            wanted.entry(around).or_default().push(leg);
+        }
+    }
+    let mut placed = Vec::with_capacity(wanted.len());
+    for (around, legs) in wanted {
+        let Some(fence) = fence(workspace, around) else { continue };
+        let ids: BTreeSet<LegId> = legs.iter().map(|leg| leg.leg).collect();
+        let node = push(draft, fence, around, &ids);
+        let firsts: Vec<NodeId> = legs.iter().map(|leg| leg.first).collect();
+        draft.wire(&[node], &firsts, Wire::DONE);
+        placed.push(Placed { node, legs: ids });
+    }
+    placed
+}
+
+fn fence<'a>(workspace: &'a Workspace, around: &Around) -> Option<&'a Fence> {
+    match around {
+        Around::Replica(name) => workspace.replicas.get(name)?.fence.as_ref(),
+        Around::Site(name) => workspace.sites.get(name)?.fence.as_ref(),
+        Around::Plan(_) | Around::Entry(..) => None,
+    }
+}
+
+fn push(draft: &mut Draft, fence: &Fence, around: &Around, legs: &BTreeSet<LegId>) -> NodeId {
+    let work = Work::Hook(Hook {
+        name: crate::base::EntryName::fixed("fence"),
+        when: When::Fence,
+        around: around.clone(),
+        operation: None,
+        legs: legs.iter().copied().collect(),
+        script: fence.script.clone(),
+    });
+    let node = draft.node(work, None, &Typical::default());
+    if let Some(made) = draft.nodes.get_mut(node.index()) {
+        (made.typical, made.attempts) = (fence.typical, fence.attempts);
+    }
+    node
+}
+
+/// The fences that are about some legs alone: what stands before all of these stands before the fence too.
+pub fn within<'a>(fences: &'a [Placed], legs: &'a BTreeSet<LegId>) -> impl Iterator<Item = NodeId> + use<'a> {
+    fences.iter().filter(|fence| fence.legs.is_subset(legs)).map(|fence| fence.node)
+}
+
+/// The fences of whole sites that take down machines which the plan does not bring up: they serve still, as far as is known.
+pub fn others(request: &Request<'_>, plan: &Plan) -> Vec<Warning> {
+    let members: BTreeSet<&ReplicaName> = plan.members.iter().map(|m| &m.replica).collect();
+    let serves_elsewhere = |name: &ReplicaName| {
+        let condition = request.inventory.replicas.get(name).map(Observed::condition);
+        matches!(condition, Some(Condition::Whole(State::Failover | State::ReadyToSwitch | State::Permanent)))
+    };
+    let sites = plan.nodes.iter().filter_map(|node| match &node.work {
+        Work::Hook(Hook { around: Around::Site(site), .. }) => Some(site),
+        Work::Hook(_) | Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Join => None,
+    });
+    let of = |site: &crate::base::SiteName| {
+        let others = request.workspace.replicas.values().filter(|replica| {
+            let observed = request.inventory.replicas.get(&replica.name).and_then(|o| o.facts.as_ref());
+            let source = observed.map_or(&replica.source, |facts| &facts.relation.source);
+            source.site == *site && !members.contains(&replica.name) && !serves_elsewhere(&replica.name)
+        });
+        let replicas: Vec<ReplicaName> = others.map(|replica| replica.name.clone()).collect();
+        (!replicas.is_empty()).then(|| Warning::FencesOthers { site: site.clone(), replicas })
+    };
+    sites.filter_map(of).collect()
+}

@@ -1,0 +1,200 @@
+//! Fences in plans: where a source cannot be seen, once for a site, before all that it is about.
+
+use super::*;
+use crate::domain::{Action, OperationKind, Question, Script, Silence};
+use crate::inventory::FactName;
+use crate::model::{Fence, Hook, Site};
+use crate::plan::{RefusedWhy, Warning};
+
+fn script(proof: Option<&str>) -> Script {
+    Script {
+        run: vec!["off".to_owned()],
+        check: None,
+        proof: proof.map(|p| vec![p.to_owned()]),
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        within: Duration::from_mins(1),
+        repeatable: true,
+    }
+}
+
+fn fence() -> Fence {
+    Fence { script: script(Some("is-off")), attempts: 4, typical: Duration::from_secs(10) }
+}
+
+fn site(name: &str, fence: Option<Fence>) -> Site {
+    let provider: crate::port::ProviderSpec =
+        crate::port::ProviderSpec::Simulator(crate::port::SimulatorSpec {
+            clock: None,
+            begins: None,
+            points: 3,
+            every: Duration::from_mins(15),
+            defaults: crate::port::SimVm::default(),
+            vms: Vec::new(),
+            faults: Vec::new(),
+        });
+    Site { name: name.parse().unwrap(), provider, start_limit: None, undo_limit: None, fence }
+}
+
+/// The shop that fences, with a fence of its site.
+fn shop() -> Workspace {
+    let mut workspace = workspace();
+    workspace.plans.values_mut().next().unwrap().source = SourceTreatment::Fence;
+    for site in [site("prod", Some(fence())), site("dr", None)] {
+        workspace.sites.insert(site.name.clone(), site);
+    }
+    workspace
+}
+
+fn unseen() -> Vec<Facts> {
+    NAMES.iter().map(|n| Facts { source: Sight::Unseen, ..ready(n) }).collect()
+}
+
+fn unplanned() -> Desired {
+    Desired {
+        via: Via::Unplanned,
+        ..desired(State::Failover, None, Via::Unplanned, &FailbackTarget::Original)
+    }
+}
+
+fn fences(plan: &Plan) -> Vec<String> {
+    let hooks =
+        plan.node_ids().filter(|id| matches!(&plan.nodes[id.index()].work, Work::Hook(h) if h.is_fence()));
+    hooks.map(|id| plan.node_name(id)).collect()
+}
+
+#[test]
+fn a_silent_site_is_fenced_once_before_all_of_its_replicas() {
+    let facts = unseen();
+    let plan = planned_in(&shop(), &facts, &unplanned()).unwrap();
+    assert_eq!(fences(&plan), ["site/prod/fence"]);
+    for name in NAMES {
+        assert!(before(&plan, "site/prod/fence", &format!("{name}/failover/begin")), "{name}");
+    }
+    let node = number(&plan, "site/prod/fence");
+    assert!(plan.edges.iter().all(|e| e.to != node), "it waits for nobody's start");
+    assert!(!plan.warnings.iter().any(|w| matches!(w, Warning::SourceUnseen(_) | Warning::MayBothServe(..))));
+    walk(&plan, &facts);
+    // The facts that it relies on are sealed: a source that is seen again makes another plan.
+    let power = |r: &crate::inventory::FactRead| r.fact == FactName::Power(crate::domain::Role::Source);
+    assert_eq!(plan.read.iter().filter(|r| power(r)).count(), 3);
+}
+
+#[test]
+fn a_source_that_is_seen_is_not_fenced() {
+    for (power, stops) in [(Power::On, 1), (Power::Off, 0)] {
+        let mut facts = unseen();
+        facts[0].source = machine(power, "lan");
+        let mut workspace = shop();
+        workspace.replicas.get_mut(NAMES[1]).unwrap().fence = Some(fence());
+        let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
+        assert_eq!(
+            fences(&plan).len(),
+            2,
+            "one of its own, and the site's for the third: {:?}",
+            fences(&plan)
+        );
+        let first = plan.legs.iter().find(|l| l.replica.as_str() == NAMES[0]).unwrap();
+        assert!(plan.nodes.iter().all(|n| match &n.work {
+            Work::Hook(hook) => hook.legs.iter().all(|l| plan.legs[l.index()] != *first),
+            _ => true,
+        }));
+        let offs = plan.nodes.iter().filter(|n| {
+            matches!(&n.work, Work::Act(s) if matches!(s.action, Action::PowerOff { vm: crate::domain::Role::Source }))
+        });
+        assert_eq!(offs.count(), stops, "it is powered off by its own site");
+        walk(&plan, &facts);
+    }
+}
+
+#[test]
+fn a_source_that_nobody_can_fence_is_refused_and_one_that_is_left_is_told_of() {
+    let mut workspace = shop();
+    let facts = unseen();
+    let mut moved = facts.clone();
+    moved[0].relation.source = vm("annex", "db");
+    let refused = planned_in(&workspace, &moved, &unplanned()).unwrap_err();
+    assert!(
+        matches!(&refused[0].why, RefusedWhy::NoFence(source) if source.to_string() == "annex/db"),
+        "{refused:?}"
+    );
+    workspace.plans.values_mut().next().unwrap().source = SourceTreatment::Leave;
+    let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
+    assert_eq!(plan.warnings.iter().filter(|w| matches!(w, Warning::SourceUnseen(_))).count(), 3);
+    let same = |r: &mut Replica| r.networks = vec![("lan".parse().unwrap(), "lan".parse().unwrap())];
+    workspace.replicas.values_mut().for_each(same);
+    let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
+    let shared =
+        plan.warnings.iter().filter(|w| matches!(w, Warning::MayBothServe(_, n) if n.as_str() == "lan"));
+    assert_eq!(shared.count(), 3, "{:?}", plan.warnings);
+}
+
+#[test]
+fn what_stands_before_the_whole_plan_stands_before_its_fences() {
+    let mut workspace = shop();
+    let plan = workspace.plans.values_mut().next().unwrap();
+    let hook = |name: &str| Hook {
+        name: name.parse().unwrap(),
+        script: script(None),
+        attempts: 1,
+        typical: Duration::ZERO,
+        operations: Vec::new(),
+    };
+    plan.hooks.before = vec![hook("freeze")];
+    plan.sequence[1].hooks.before = vec![hook("drain")];
+    let question = Question {
+        ask: "Is the hall gone?".to_owned(),
+        who: Vec::new(),
+        groups: Vec::new(),
+        within: Duration::from_mins(60),
+        otherwise: Silence::Stop,
+    };
+    let gate = Entry {
+        name: "sure".parse().unwrap(),
+        replicas: Vec::new(),
+        gate: Some(question),
+        after: None,
+        ..plan.sequence[0].clone()
+    };
+    plan.sequence.insert(0, gate);
+    let plan = planned_in(&workspace, &unseen(), &unplanned()).unwrap();
+    for (early, late) in [
+        ("shop/before-freeze", "shop/sure"),
+        ("shop/before-freeze", "site/prod/fence"),
+        ("shop/sure", "site/prod/fence"),
+        ("site/prod/fence", "shop/web/before-drain"),
+    ] {
+        let late = late.replace("web", NAMES[1]);
+        assert!(before(&plan, early, &late), "{early} before {late}");
+    }
+}
+
+#[test]
+fn from_every_condition_with_a_silent_site_a_plan_that_fences_is_lawful() {
+    let mut fenced = 0;
+    for facts in reachable(&FailbackTarget::Original) {
+        let facts: Vec<Facts> =
+            alike(&facts).into_iter().map(|f| Facts { source: Sight::Unseen, ..f }).collect();
+        for goal in State::ALL {
+            for keep in [Keep::Source, Keep::Replica] {
+                let wanted = desired(goal, Some(keep), Via::Best, &FailbackTarget::Original);
+                let Ok(plan) = planned_in(&shop(), &facts, &wanted) else { continue };
+                walk(&plan, &facts);
+                // Whatever starts a replica for a source that is not seen waits for its fence.
+                for (id, node) in plan.node_ids().zip(&plan.nodes) {
+                    let leg = node.leg.map(|l| &plan.legs[l.index()]);
+                    let takes_over = leg.is_some_and(|l| {
+                        matches!(l.operation.kind(), OperationKind::Failover | OperationKind::PlannedFailover)
+                    });
+                    let starts = matches!(&node.work, Work::Act(s)
+                        if matches!(s.action, Action::PowerOn { vm: crate::domain::Role::Replica }));
+                    if starts && takes_over {
+                        assert!(before(&plan, "site/prod/fence", &plan.node_name(id)));
+                        fenced += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(fenced > 20, "{fenced}");
+}
