@@ -92,6 +92,7 @@ fn driven(store: &dyn Store, shape: Shape, name: &str) -> Driven {
         seal: None,
         sealed: None,
         confirmed: None,
+        admission: None,
         before: None,
     };
     let hold = store.claim(&claim, Way::Plain).unwrap();

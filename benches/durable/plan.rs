@@ -65,6 +65,7 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
     Plan {
         slice: None,
         on_failure: OnFailure::Hold,
+        needs: Vec::new(),
         purpose: Purpose::Replicate,
         observed_at: Timestamp::from_millis(0),
         sites: Vec::new(),

@@ -1,20 +1,21 @@
 //! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
 
+use super::approvals::{self, Admitted, Case, Sealed, Terms, admitted};
 use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
-use super::prepare::{Prepared, documents, prepare, runbook};
+use super::load::{Loaded, load};
+use super::prepare::{Prepared, prepare, runbook};
 use super::world::World;
 use super::{Answer, Desk, Exit, Said, Screen, gate, hooks, preflight, seal, slice, undo};
 use crate::base::{Digest, RunId, Timestamp};
-use crate::diag::{Code, Finding, Sources};
+use crate::diag::{Code, Finding, Severity, Sources};
 use crate::inventory::{Inventory, changed};
 use crate::journal::record::VERSION;
 use crate::journal::{Frozen, JournalError, Store, Way};
 use crate::plan::{Plan, Purpose};
 use crate::report::{Style, diagnostic, refused, text};
-use crate::run::Progress;
+use crate::run::Admission;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What `apply` is asked.
 pub struct Ask {
@@ -26,6 +27,8 @@ pub struct Ask {
     pub switchover: bool,
     /// Which part of it.
     pub slice: slice::Ask,
+    /// What is said of approvals.
+    pub terms: Terms,
     /// How it is driven.
     pub manner: Manner,
 }
@@ -36,6 +39,7 @@ pub struct Ask {
 /// An early end.
 pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     ask.manner.sound()?;
+    let is_broken = ask.terms.glass(desk)?.is_some();
     let what = ask.what.clone();
     let path = Path::new(&what);
     if path.is_file() || ask.what.contains('/') || ask.what.ends_with(".json") {
@@ -45,7 +49,14 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
             Err(slice::sealed())
         };
     }
-    let loaded = documents(desk)?;
+    if let Some(file) = ask.terms.files.first() {
+        let finding =
+            Finding::new(Code::ApprovalUnfit, "an approval is of a sealed plan, and this is a runbook");
+        let help = format!("`lifeboat plan {what} --out FILE` seals one; it is approved, and then applied");
+        let finding = Finding { severity: Severity::Error, ..finding.about(super::shown(file)).help(help) };
+        return Err(Answer::stop(Exit::Invalid, finding));
+    }
+    let loaded = signed(desk, is_broken)?.sound()?;
     let mut asked = runbook(&loaded, &ask.what)?;
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
@@ -55,13 +66,22 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
         return Ok(shown);
     }
     ask.manner.check(&prepared.world)?;
+    let (plan, at) = (&prepared.plan, prepared.world.clock().now());
+    let case = Case { plan, needs: plan.needs.clone(), sealed: None, at };
+    let Admitted { admission, told } = admitted(desk, case, &ask.terms, Some(&prepared.loaded))
+        .await
+        .map_err(|found| Answer::with(Exit::Gated, found, prepared.loaded.sources.clone()))?;
     free(desk, &prepared.plan)?;
-    let (prepared, found) = super::plan::looked_at(desk, prepared).await?;
+    let (prepared, mut found) = super::plan::looked_at(desk, prepared).await?;
+    found.extend(told);
     screen.show(&shown.human);
     worded(desk, &found, &prepared.loaded.sources, screen);
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
     let sources = prepared.loaded.sources.clone();
-    with(desk, (found, sources), begin(desk, prepared, ask.manner, screen).await)
+    let Prepared { loaded, world, plan, .. } = prepared;
+    let (documents, manner) = (loaded.documents, ask.manner);
+    let what = Start { plan, documents, sealed: None, from: None, confirmed: true, admission, manner };
+    with(desk, (found, sources), start(desk, world, what, screen).await)
 }
 
 /// What is worth knowing before the question. Machines find it with the answer.
@@ -89,7 +109,15 @@ pub fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said
 pub async fn begin(desk: &Desk, prepared: Prepared, manner: Manner, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
     let confirmed = plan.purpose != Purpose::Replicate;
-    let what = Start { plan, documents: loaded.documents, sealed: None, from: None, confirmed, manner };
+    let what = Start {
+        plan,
+        documents: loaded.documents,
+        sealed: None,
+        from: None,
+        confirmed,
+        admission: None,
+        manner,
+    };
     start(desk, world, what, screen).await
 }
 
@@ -97,7 +125,8 @@ pub async fn begin(desk: &Desk, prepared: Prepared, manner: Manner, screen: &mut
 pub async fn begin_back(desk: &Desk, prepared: Prepared, from: Held, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
     let (documents, manner) = (loaded.documents, Manner::default());
-    let start_back = Start { plan, documents, sealed: None, from: Some(from), confirmed: true, manner };
+    let start_back =
+        Start { plan, documents, sealed: None, from: Some(from), confirmed: true, admission: None, manner };
     start(desk, world, start_back, screen).await
 }
 
@@ -111,12 +140,14 @@ struct Start {
     from: Option<Held>,
     /// Whether a person confirmed it by its name.
     confirmed: bool,
+    /// What lets it begin, where its plan needs approvals.
+    admission: Option<Admission>,
     /// How it is driven.
     manner: Manner,
 }
 
 async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) -> Said {
-    let Start { plan, documents, sealed, from, confirmed, manner } = what;
+    let Start { plan, documents, sealed, from, confirmed, admission, manner } = what;
     manner.check(&world)?;
     undo::agreed(&plan, manner.undo.as_deref())?;
     let (on_failure, word) = (plan.on_failure, manner.undo.clone());
@@ -135,8 +166,18 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
     let setup = serde_json::to_value(&world.settings).map_err(|e| JournalError::io(&desk.own())(e.into()))?;
     let (seal, sealed) = sealed.unzip();
     let (confirmed, before) = (confirmed.then(|| desk.runner()), Some(before));
-    let frozen =
-        Frozen { format: VERSION, run: id.clone(), plan, setup, documents, seal, sealed, confirmed, before };
+    let frozen = Frozen {
+        format: VERSION,
+        run: id.clone(),
+        plan,
+        setup,
+        documents,
+        seal,
+        sealed,
+        confirmed,
+        admission,
+        before,
+    };
     let journal = match runs.create(&frozen) {
         Ok(journal) => journal,
         Err(error) => {
@@ -155,7 +196,7 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
             return Err(error);
         }
     }
-    let progress = Progress::new(Arc::new(frozen.plan));
+    let progress = frozen.begun();
     let said =
         carry(desk, &world, Ready { id: id.clone(), active, journal, progress, manner }, screen).await?;
     drop(world);
@@ -176,50 +217,79 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     let world = World::from_settings(desk, sealed.setup)?;
     ask.manner.check(&world)?;
     let inventory = still_fits(&sealed.plan, &world).await?;
-    let next = Some(format!("lifeboat apply {}", super::shown(path)));
-    let view = text::Options { now: Some(world.clock().now()), next, ..desk.view.clone() };
+    let (now, next) = (world.clock().now(), Some(format!("lifeboat apply {}", super::shown(path))));
+    let view = text::Options { now: Some(now), next, ..desk.view.clone() };
     // What is lost grows while a plan lies about: a person and the policies judge what would be lost now.
-    let aged = sealed.plan.aged(world.clock().now());
+    let aged = sealed.plan.aged(now);
     let shown = text::plan(&aged, &view);
     if sealed.plan.is_empty() {
         return Ok(Answer::ok(shown, desk.json(|| crate::report::json::plan(&sealed.plan))));
     }
-    let (warned, sources) = allowed(desk, &aged, &inventory)?;
+    let loaded = around(desk, ask.terms.glass(desk)?.is_some())?;
+    let (warned, sources) = allowed(&aged, &inventory, loaded.as_ref())?;
+    let file = Sealed { path, seal, signers: sealed.signers.as_deref() };
+    let needs = approvals::needs(&aged, loaded.as_ref());
+    let case = Case { plan: &aged, needs, sealed: Some(file), at: now };
+    let Admitted { admission, told } = admitted(desk, case, &ask.terms, loaded.as_ref())
+        .await
+        .map_err(|found| Answer::with(Exit::Gated, found, sources.clone()))?;
     free(desk, &sealed.plan)?;
     let mut found = preflight::of_plan(&world, &sealed.plan, None).await;
     found.extend(hooks::of_plan(desk, &sealed.plan).await);
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, Sources::default())));
     }
-    found.extend(warned);
+    found.extend(warned.into_iter().chain(told));
     screen.show(&shown);
     worded(desk, &found, &sources, screen);
     confirm(&sealed.plan, ask.confirm.as_deref(), screen)?;
     let (plan, documents) = (sealed.plan, sealed.documents);
     let sealed = Some((seal, text));
-    let what = Start { plan, documents, sealed, from: None, confirmed: true, manner: ask.manner };
+    let what = Start { plan, documents, sealed, from: None, confirmed: true, admission, manner: ask.manner };
     with(desk, (found, sources), start(desk, world, what, screen).await)
 }
 
-/// What the policies of the workspace say to a sealed plan. A sealed plan may be carried out where no documents are, and then no policy is.
-fn allowed(desk: &Desk, plan: &Plan, inventory: &Inventory) -> Result<(Vec<Finding>, Sources), Box<Answer>> {
-    let loaded = match documents(desk) {
-        Ok(loaded) => loaded,
-        Err(answer) if answer.findings.iter().all(|f| f.code == Code::NoDocuments) => {
-            return Ok(Default::default());
-        }
-        Err(answer) => return Err(answer),
-    };
-    match gate::policies(plan, inventory, &loaded) {
-        Ok(warned) => Ok((warned, loaded.sources)),
-        Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))),
+/// The documents of whoever may need the allowed signers, and does not where the glass is broken.
+fn signed(desk: &Desk, is_broken: bool) -> Result<Loaded, Box<Answer>> {
+    let loaded = load(desk)?;
+    Ok(if is_broken { loaded.unsigned() } else { loaded })
+}
+
+/// The documents around a sealed plan. It may be carried out where there are none, and then no policy but what it was sealed with is there.
+pub fn around(desk: &Desk, is_broken: bool) -> Result<Option<Loaded>, Box<Answer>> {
+    match signed(desk, is_broken)?.sound() {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(answer) if answer.findings.iter().all(|f| f.code == Code::NoDocuments) => Ok(None),
+        Err(answer) => Err(answer),
+    }
+}
+
+/// What the policies of the workspace say to a sealed plan.
+fn allowed(
+    plan: &Plan,
+    inventory: &Inventory,
+    loaded: Option<&Loaded>,
+) -> Result<(Vec<Finding>, Sources), Box<Answer>> {
+    let Some(loaded) = loaded else { return Ok(Default::default()) };
+    match gate::policies(plan, inventory, loaded) {
+        Ok(warned) => Ok((warned, loaded.sources.clone())),
+        Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources.clone()))),
     }
 }
 
 /// A person types the name of what is going to be done, or has given it with `--confirm`.
 pub fn confirm(plan: &Plan, said: Option<&str>, screen: &mut dyn Screen) -> Result<(), Box<Answer>> {
-    let name = plan.purpose.to_string();
-    let asked = || screen.ask(&format!("Type {name} to carry this out: "));
+    typed(&plan.purpose.to_string(), ("carry this out", "the plan"), said, screen)
+}
+
+/// A person types a name, or has given it: for what, and of what.
+pub fn typed(
+    name: &str,
+    (to, what): (&str, &str),
+    said: Option<&str>,
+    screen: &mut dyn Screen,
+) -> Result<(), Box<Answer>> {
+    let asked = || screen.ask(&format!("Type {name} to {to}: "));
     let typed = said.map(str::to_owned).or_else(asked);
     let refuse = |message: String| {
         let finding = Finding::new(Code::ConfirmMismatch, message);
@@ -228,7 +298,7 @@ pub fn confirm(plan: &Plan, said: Option<&str>, screen: &mut dyn Screen) -> Resu
     match typed.as_deref().map(str::trim) {
         Some(typed) if typed == name => Ok(()),
         Some(typed) => refuse(format!("`{typed}` is not the name of what is to be done, `{name}`")),
-        None => refuse("the plan was not confirmed: its name was neither given nor typed".to_owned()),
+        None => refuse(format!("{what} was not confirmed: its name was neither given nor typed")),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Topic, 
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::ActionKey;
 use crate::provider::script::end_all;
+use crate::report::approvals;
 use crate::report::live::{Live, Tally};
 use crate::report::text;
 use crate::report::text::Options;
@@ -155,6 +156,7 @@ pub async fn carry(
     let deadline = manner.deadline.map(|text| deadline(&text, world.clock().now())).transpose()?;
     let mut live = Live::new(Arc::clone(progress.plan()), manner.steps);
     screen.line(&live.opening(&id, world.clock().now()));
+    admitted(desk, &id, &progress, (&live, screen));
     let (stopper, stop) = stop_signal();
     let runs = desk.store()?;
     forget_words(runs.as_ref(), &id, progress.plan())?;
@@ -211,6 +213,16 @@ pub async fn carry(
         answer.findings.extend(left.findings);
     }
     Ok(answer)
+}
+
+/// Says what let a run begin, where its plan needs approvals.
+fn admitted(desk: &Desk, run: &RunId, progress: &Progress, (live, screen): (&Live, &mut dyn Screen)) {
+    let Some(admission) = progress.admission() else { return };
+    live.admission(admission).iter().for_each(|line| screen.line(line));
+    if desk.machine {
+        let event = json!({ "type": "admitted", "admission": approvals::json(admission) });
+        screen.event(&json!({ "at": admission.at, "run": run, "step": null, "event": event }));
+    }
 }
 
 /// Takes away what was left for the runner before: the word to stop, and answers to an earlier asking. Nobody answers before it is asked again.

@@ -10,9 +10,10 @@ use super::verify::{Examined, after, before, gone, of_run, outcome, runners};
 use super::{Answer, Desk, Exit, Said, runs, shown};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Sources};
+use crate::domain::approval::Approval;
 use crate::inventory::Inventory;
 use crate::journal::{Frozen, JournalError, Record, Tip};
-use crate::run::Runner;
+use crate::run::{Glass, Runner};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ pub const JOURNAL: &str = "journal.jsonl";
 const BEFORE: &str = "before.json";
 /// What was observed at its end.
 const AFTER: &str = "after.json";
-/// Who approved the plan. The list is empty: nobody is asked yet.
+/// Who approved the plan, with what was signed and the signatures; an empty list where nobody had to.
 const APPROVALS: &str = "approvals.json";
 /// What the run was, with its end.
 pub const SUMMARY: &str = "summary.json";
@@ -86,6 +87,14 @@ struct Summary {
     runners: Vec<(Timestamp, Runner)>,
     versions: BTreeSet<String>,
     confirmed: Option<Runner>,
+    /// Who had it begin without the approvals that its plan needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    glass: Option<Glass>,
+}
+
+/// The approvals on which a run began.
+fn approvals(frozen: &Frozen) -> Vec<Approval> {
+    frozen.admission.as_ref().map(|a| a.approvals.clone()).unwrap_or_default()
 }
 
 fn summary(examined: &Examined, frozen: &Frozen, records: &[Record]) -> Summary {
@@ -103,6 +112,7 @@ fn summary(examined: &Examined, frozen: &Frozen, records: &[Record]) -> Summary 
         versions: runners.iter().map(|(_, r)| r.version.clone()).collect(),
         runners,
         confirmed: frozen.confirmed.clone(),
+        glass: frozen.admission.as_ref().and_then(|a| a.glass.clone()),
     }
 }
 
@@ -127,7 +137,7 @@ pub fn export(desk: &Desk, run: &str, path: &Path) -> Said {
         (JOURNAL, journal.to_vec()),
         (BEFORE, serde_json::to_vec(&Looked::from(before(Some(frozen)))).map_err(unwritten)?),
         (AFTER, serde_json::to_vec(&Looked::from(after(records))).map_err(unwritten)?),
-        (APPROVALS, b"[]".to_vec()),
+        (APPROVALS, serde_json::to_vec(&approvals(frozen)).map_err(unwritten)?),
         (SUMMARY, serde_json::to_vec(&summary(&examined, frozen, records)).map_err(unwritten)?),
     ];
     let text = closed(&run, &parts).map_err(unwritten)?;
@@ -285,7 +295,8 @@ impl Archive {
         };
         let summary = serde_json::from_slice::<Summary>(self.part(SUMMARY))
             .is_ok_and(|found| found == summary(examined, frozen, records));
-        let approvals = serde_json::from_slice::<Vec<Value>>(self.part(APPROVALS)).is_ok();
+        let approvals = serde_json::from_slice::<Vec<Approval>>(self.part(APPROVALS))
+            .is_ok_and(|found| found == approvals(frozen));
         let found = [
             says(BEFORE, looked(BEFORE, before(Some(frozen)).into())),
             says(AFTER, looked(AFTER, after(records).into())),

@@ -3,10 +3,10 @@
 use super::load::Loaded;
 use crate::base::{Duration, ReplicaName};
 use crate::diag::{Code, Finding, Severity, Span};
-use crate::domain::{LossKind, OperationKind};
+use crate::domain::{Demand, LossKind, OperationKind};
 use crate::inventory::Inventory;
-use crate::model::{Key, Kind, Policy};
-use crate::plan::{Member, Plan, Warning};
+use crate::model::{Key, Kind, Policy, Rule};
+use crate::plan::{Member, Need, Plan, Purpose, Warning};
 use crate::report::rules;
 
 /// The findings of all policies over a plan and the facts from which it is carried out: what refuses it, and what only warns.
@@ -30,6 +30,28 @@ pub fn policies(plan: &Plan, inventory: &Inventory, loaded: &Loaded) -> Result<V
         }
     }
     if found.iter().any(|f| f.severity == Severity::Error) { Err(found) } else { Ok(found) }
+}
+
+/// The approvals without which the policies let a plan not be carried out. A replication run needs none, and no way back does.
+pub fn needs(plan: &Plan, loaded: &Loaded) -> Vec<Need> {
+    if !matches!(plan.purpose, Purpose::Runbook(_)) || plan.is_empty() {
+        return Vec::new();
+    }
+    let rules = loaded.workspace.policies.values().flat_map(|p| p.rules.iter().map(move |r| (p, r)));
+    let wanted = rules.filter(|(_, rule)| crate::checker::is_approved(plan, &rule.demand));
+    let need = |(policy, rule): (&Policy, &Rule)| match &rule.demand {
+        Demand::Approved { count, who, groups, .. } => Some(Need {
+            policy: policy.name.clone(),
+            rule: rule.name.clone(),
+            because: rule.because.clone(),
+            count: *count,
+            who: who.clone(),
+            groups: groups.clone(),
+            warns: rule.warns,
+        }),
+        Demand::Before { .. } | Demand::AtMostDown { .. } => None,
+    };
+    wanted.filter_map(need).collect()
 }
 
 fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! The documents of a workspace: every `*.yaml` and `*.yml` below its folder, hidden folders and `target` left out.
 
 use super::store::FILE;
-use super::{Answer, Desk, Exit, shown};
+use super::{Answer, Desk, Exit, shown, signers};
 use crate::base::Digest;
 use crate::diag::{Code, Finding, Severity, Sources, finding::sort};
 use crate::document::{Document, Parsed, Shape};
@@ -21,12 +21,24 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// The files' digests.
     pub documents: Vec<(String, Digest)>,
+    /// The allowed signers, as their file is.
+    pub signers: Option<String>,
 }
 
 impl Loaded {
     /// Whether there are errors.
     pub fn unsound(&self) -> bool {
         self.findings.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    /// For whoever needs no approvals: allowed signers that cannot be read stand in nobody's way.
+    pub fn unsigned(mut self) -> Self {
+        for finding in &mut self.findings {
+            if matches!(finding.code, Code::SignersUnfit | Code::NeverApproved) {
+                finding.severity = Severity::Warning;
+            }
+        }
+        self
     }
 
     /// Ends the command where there are errors.
@@ -78,9 +90,20 @@ pub fn load(desk: &Desk) -> Result<Loaded, Box<Answer>> {
     let resolved = crate::model::resolve(parsed, &sources);
     findings.extend(resolved.findings);
     findings.extend(stores.iter().enumerate().filter_map(|(nth, store)| store.wrong(nth, &resolved.origins)));
-    sort(&mut findings);
     let (workspace, origins) = (resolved.workspace, resolved.origins);
-    Ok(Loaded { sources, workspace, origins, findings, documents })
+    // A policy that cannot be read may be the one that names them.
+    let mut allowed = None;
+    if findings.iter().all(|f| f.severity != Severity::Error) {
+        match signers::read(&desk.folder, &workspace, &origins) {
+            Ok((signers, more)) => {
+                findings.extend(more);
+                allowed = signers;
+            }
+            Err(finding) => findings.push(*finding),
+        }
+    }
+    sort(&mut findings);
+    Ok(Loaded { sources, workspace, origins, findings, documents, signers: allowed })
 }
 
 /// What a document says of the store.

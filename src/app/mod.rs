@@ -1,8 +1,11 @@
 //! Floor 8: one file per command; each builds the parts and walks the road.
 
 pub mod abort;
+mod admission;
 pub mod answer;
 pub mod apply;
+pub mod approvals;
+pub mod approve;
 pub mod carry;
 pub mod evidence;
 mod forecast;
@@ -25,6 +28,7 @@ pub mod runs;
 mod seal;
 pub mod settle;
 pub mod show;
+mod signers;
 pub mod sim;
 pub mod slice;
 pub mod status;

@@ -1,7 +1,8 @@
 //! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
 
 use super::forecast::{self, Past};
-use super::prepare::{Prepared, documents, prepare, runbook};
+use super::load::load;
+use super::prepare::{Prepared, prepare, runbook};
 use super::{Answer, Desk, Exit, Said, hooks, preflight, seal, slice};
 use crate::diag::{Finding, Severity};
 use crate::report::words::typed;
@@ -27,7 +28,7 @@ pub struct Ask {
 /// # Errors
 /// An early end.
 pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
-    let loaded = documents(desk)?;
+    let loaded = load(desk)?.sound()?;
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
@@ -35,7 +36,11 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     let prepared = prepare(desk, loaded, &asked).await?;
     let (prepared, found) = looked_at(desk, prepared).await?;
     let past = past.of(&prepared).await;
-    let next = ask.out.as_deref().map(|path| format!("lifeboat apply {}", super::shown(path)));
+    let needs = needs(&prepared);
+    let next = ask.out.as_deref().map(|path| match needs {
+        true => format!("lifeboat approve {} --key KEY", super::shown(path)),
+        false => format!("lifeboat apply {}", super::shown(path)),
+    });
     let next = next.or_else(|| with_switchover(&prepared, ask.switchover));
     let mut answer = shown_next(desk, &prepared, next, Some(&past));
     if let Some(path) = &ask.out {
@@ -76,7 +81,16 @@ pub fn shown(desk: &Desk, prepared: &Prepared, switchover: bool) -> Answer {
 
 fn with_switchover(prepared: &Prepared, switchover: bool) -> Option<String> {
     let plan = &prepared.plan;
-    switchover.then(|| format!("lifeboat apply {}{} --switchover", plan.purpose, typed(plan.slice.as_ref())))
+    let (name, slice) = (&plan.purpose, typed(plan.slice.as_ref()));
+    switchover.then(|| match needs(prepared) {
+        true => format!("lifeboat plan {name}{slice} --switchover --out {name}.plan"),
+        false => format!("lifeboat apply {name}{slice} --switchover"),
+    })
+}
+
+/// Whether it is carried out with approvals alone.
+fn needs(prepared: &Prepared) -> bool {
+    prepared.plan.needs.iter().any(|need| !need.warns)
 }
 
 fn shown_next(desk: &Desk, prepared: &Prepared, next: Option<String>, past: Option<&Past>) -> Answer {

@@ -62,9 +62,9 @@ pub fn runbook(loaded: &Loaded, name: &str) -> Result<Asked, Box<Answer>> {
     })
 }
 
-/// Reads the workspace, and ends where it has errors.
+/// Reads the workspace, and ends where it has errors. Replication and ways back do not wait for those who may sign.
 pub fn documents(desk: &Desk) -> Result<Loaded, Box<Answer>> {
-    load(desk)?.sound()
+    load(desk)?.unsigned().sound()
 }
 
 /// Observes, plans and checks.
@@ -110,7 +110,10 @@ pub fn planned(
         return Err(Box::new(Answer::with(Exit::Internal, findings, loaded.sources)));
     }
     match gate::policies(&plan, &inventory, &loaded) {
-        Ok(warned) => Ok(Prepared { loaded, world, inventory, plan, warned }),
+        Ok(warned) => {
+            let plan = Plan { needs: gate::needs(&plan, &loaded), ..plan };
+            Ok(Prepared { loaded, world, inventory, plan, warned })
+        }
         Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))),
     }
 }

@@ -25,6 +25,9 @@ pub struct Sealed {
     pub documents: Vec<(String, Digest)>,
     /// The providers' settings.
     pub setup: Settings,
+    /// The allowed signers, as their file was, where the plan needs approvals: it may be carried out where no documents are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<String>,
     /// The plan.
     pub plan: Plan,
 }
@@ -36,6 +39,7 @@ pub fn write(path: &Path, prepared: &Prepared) -> Result<Digest, Box<Answer>> {
         made_by: env!("CARGO_PKG_VERSION").to_owned(),
         documents: prepared.loaded.documents.clone(),
         setup: prepared.world.settings.clone(),
+        signers: prepared.loaded.signers.clone().filter(|_| !prepared.plan.needs.is_empty()),
         plan: prepared.plan.clone(),
     };
     let (text, seal) = close(&sealed).map_err(|e| super::unwritten(path, &e.into()))?;

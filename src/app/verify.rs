@@ -1,5 +1,6 @@
 //! `lifeboat verify RUN or FILE`: whether a run, or the evidence of one, is what was written. No site is asked.
 
+use super::admission;
 use super::evidence::{self, Archive};
 use super::hold::settings;
 use super::{Answer, Desk, Exit, Said, runs, seal, shown};
@@ -10,23 +11,25 @@ use crate::journal::verify::{Diagnosis, Fault, verify as diagnose};
 use crate::journal::{Frozen, JournalError, Kept, Raw, Record, Tip};
 use crate::report::text;
 use crate::report::text::verify::{Look, Seal, Verified, json};
-use crate::run::{Event, Outcome, Progress, Runner};
+use crate::run::{Event, Outcome, Runner};
 use serde_json::{Value, json as value};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Carries the command out.
 ///
 /// # Errors
 /// An early end, where nothing can be told.
-pub fn verify(desk: &Desk, what: &str) -> Said {
+pub async fn verify(desk: &Desk, what: &str) -> Said {
     let path = Path::new(what);
-    if path.is_file() || what.contains('/') {
-        return Ok(answer(desk, of_file(path)?));
-    }
-    let run = runs::named(desk, what)?;
-    let kept = desk.store()?.kept(&run).map_err(gone)?;
-    Ok(answer(desk, of_run(desk, &run, &kept)?))
+    let (mut examined, plan_at) = if path.is_file() || what.contains('/') {
+        (of_file(path)?, path.to_owned())
+    } else {
+        let run = runs::named(desk, what)?;
+        let kept = desk.store()?.kept(&run).map_err(gone)?;
+        (of_run(desk, &run, &kept)?, kept.raw.plan_at)
+    };
+    admission::verify(&mut examined, &shown(&plan_at)).await;
+    Ok(answer(desk, examined))
 }
 
 fn answer(desk: &Desk, examined: Examined) -> Answer {
@@ -231,6 +234,8 @@ fn told(
         outcome: outcome(records, frozen),
         runners: runners(records),
         confirmed: frozen.and_then(|f| f.confirmed.clone()),
+        admission: frozen.and_then(|f| f.admission.clone()),
+        signatures: None,
         before: before(frozen),
         after: after(records),
         torn: found.torn,
@@ -249,7 +254,7 @@ pub fn outcome(records: &[Record], frozen: Option<&Frozen>) -> String {
     });
     // A step that was in doubt may have been settled since.
     let settled = frozen.filter(|_| last.as_deref() == Some(Outcome::InDoubt.word())).and_then(|frozen| {
-        let mut progress = Progress::new(Arc::new(frozen.plan.clone()));
+        let mut progress = frozen.begun();
         let folded = records.iter().try_for_each(|r| progress.apply(&r.event, r.at));
         folded.is_ok_and(|()| progress.summary().in_doubt.is_empty()).then(|| "settled by hand".to_owned())
     });

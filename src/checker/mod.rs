@@ -15,7 +15,7 @@ mod rules;
 mod structure;
 mod walk;
 
-pub use rules::breach;
+pub use rules::{breach, is_approved};
 
 use crate::inventory::Inventory;
 use crate::plan::{Adjacency, LegId, Member, Node, NodeId, Plan, Violation, Work};

@@ -20,7 +20,18 @@ pub fn breach(plan: &Plan, inventory: &Inventory, demand: &Demand) -> Option<Bre
     match demand {
         Demand::Before { first, then, is } => before(plan, (first, then), *is),
         Demand::AtMostDown { of, count } => at_most_down(plan, inventory, of, *count),
+        Demand::Approved { .. } => None,
     }
+}
+
+/// Whether a plan is one that is carried out with approvals alone. Every operation counts, also one that runs on a failure only.
+#[must_use]
+pub fn is_approved(plan: &Plan, demand: &Demand) -> bool {
+    let Demand::Approved { operations, of, .. } = demand else { return false };
+    let selected = |replica: &ReplicaName| of.as_ref().is_none_or(|names| names.contains(replica));
+    plan.legs.iter().any(|leg| {
+        selected(&leg.replica) && (operations.is_empty() || operations.contains(&leg.operation.kind()))
+    })
 }
 
 /// A machine that a plan starts.

@@ -181,6 +181,7 @@ impl Build {
             purpose: Purpose::Replicate,
             slice: None,
             on_failure: OnFailure::Hold,
+            needs: Vec::new(),
             observed_at: Timestamp::default(),
             sites: Vec::new(),
             members: vec![member],

@@ -136,6 +136,8 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// Approve a sealed plan with an SSH key; without a key, show which approvals are there.
+    Approve(Approve),
     /// Carry a runbook or a sealed plan out.
     Apply {
         /// The runbook, or the file of a sealed plan.
@@ -143,6 +145,9 @@ pub enum Command {
         /// Confirm with the runbook's name instead of being asked.
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
+        /// What is said of approvals.
+        #[command(flatten)]
+        consent: Consent,
         /// Do manual switchovers now.
         #[arg(long)]
         switchover: bool,
@@ -324,6 +329,48 @@ pub struct Part {
     /// Not these, nor what does not come up without them.
     #[arg(long, value_name = "SELECTOR")]
     pub without: Vec<String>,
+}
+
+/// A sealed plan that is approved.
+#[derive(Debug, ClapArgs)]
+pub struct Approve {
+    /// The file of the sealed plan.
+    pub file: PathBuf,
+    /// The key, or the public half of one that an agent or a token has.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Who approves, as the allowed signers have it; without it the name at this machine.
+    #[arg(long = "as", value_name = "NAME")]
+    pub by: Option<String>,
+    /// How long the approval lasts, at most 30d. Default 8h.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasts: Option<String>,
+    /// Why; part of what is signed.
+    #[arg(long, value_name = "TEXT")]
+    pub because: Option<String>,
+    /// Confirm with the runbook's name instead of being asked.
+    #[arg(long, value_name = "NAME", requires = "key")]
+    pub confirm: Option<String>,
+    /// List everything one by one.
+    #[arg(long)]
+    pub all: bool,
+    /// List every step with its reason.
+    #[arg(long)]
+    pub steps: bool,
+}
+
+/// Approvals of a plan that is carried out.
+#[derive(Debug, ClapArgs)]
+pub struct Consent {
+    /// An approval of the sealed plan that does not lie beside it.
+    #[arg(long, value_name = "FILE")]
+    pub approval: Vec<PathBuf>,
+    /// Carry it out without the approvals that it needs; the run ends with exceptions.
+    #[arg(long)]
+    pub break_glass: bool,
+    /// Why the glass is broken.
+    #[arg(long, value_name = "TEXT")]
+    pub because: Option<String>,
 }
 
 /// What became of a step.

@@ -8,7 +8,7 @@ use crate::app::settle::Word;
 use crate::app::sim::Power;
 use crate::app::{self, Access, Answer, Asked, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
-use args::{Args, Command, FaultArgs, Hit, Part, SimCommand, Stopping, Verdict};
+use args::{Approve, Args, Command, Consent, FaultArgs, Hit, Part, SimCommand, Stopping, Verdict};
 use clap::{CommandFactory, Parser};
 use output::{Output, Terminal};
 use std::path::{Path, PathBuf};
@@ -146,9 +146,10 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             let chance = app::rehearse::Chance { seed, draws };
             wait(app::rehearse::rehearse(desk, &app::rehearse::Ask { runbook, chance, strict, switchover }))
         }
-        Command::Apply { what, confirm, switchover, part, steps, stopping, .. } => {
-            let (slice, manner) = (slice(part), manner(steps, stopping));
-            let ask = app::apply::Ask { what, confirm, switchover, slice, manner };
+        Command::Approve(asked) => wait(app::approve::approve(desk, approval(asked), &mut screen)),
+        Command::Apply { what, confirm, consent, switchover, part, steps, stopping, .. } => {
+            let (slice, terms, manner) = (slice(part), terms(consent), manner(steps, stopping));
+            let ask = app::apply::Ask { what, confirm, switchover, slice, terms, manner };
             wait(app::apply::apply(desk, ask, &mut screen))
         }
         Command::Resume { run, switchover, steps, stopping } => {
@@ -177,7 +178,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Lock => app::lock::lock(desk),
         Command::History => app::runs::history(desk),
         Command::Report { run, evidence: Some(file), .. } => app::evidence::export(desk, &run, &file),
-        Command::Verify { what } => app::verify::verify(desk, &what),
+        Command::Verify { what } => wait(app::verify::verify(desk, &what)),
         Command::Report { run, .. } => app::runs::report(desk, &run),
         Command::Show { kind, name } => app::show::show(desk, kind.as_deref().map(|k| (k, name.as_deref()))),
         Command::Schema => Ok(schema()),
@@ -196,6 +197,16 @@ fn completions(shell: clap_complete::Shell) -> Answer {
 fn manner(steps: bool, stopping: Stopping) -> Manner {
     let Stopping { deadline, grace, confirm_undo: undo } = stopping;
     Manner { steps, deadline, grace, undo }
+}
+
+fn terms(consent: Consent) -> app::approvals::Terms {
+    let Consent { approval: files, break_glass: glass, because } = consent;
+    app::approvals::Terms { files, glass, because }
+}
+
+fn approval(asked: Approve) -> app::approve::Ask {
+    let Approve { file, key, by, lasts, because, confirm, all: _, steps: _ } = asked;
+    app::approve::Ask { file, key, by, lasts, because, confirm }
 }
 
 const fn word(verdict: Verdict) -> Word {

@@ -1,6 +1,6 @@
 //! Results on standard output; progress, questions and findings on standard error.
 
-use super::args::{Args, Color, Command, Format};
+use super::args::{Approve, Args, Color, Command, Format};
 use crate::app::{Answer, Exit, Screen, Words};
 use crate::report::diagnostic::{self, Style};
 use crate::report::text::Options;
@@ -66,7 +66,7 @@ impl Output {
     /// How views are shown.
     pub fn view(&self, args: &Args) -> Options {
         let (all, steps) = match &args.command {
-            Command::Plan { all, steps, .. } => (*all, *steps),
+            Command::Plan { all, steps, .. } | Command::Approve(Approve { all, steps, .. }) => (*all, *steps),
             Command::Rehearse { all, .. } => (*all, false),
             Command::Report { steps, .. } => (false, *steps),
             Command::Apply { all, .. } => (*all, false),

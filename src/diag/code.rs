@@ -116,6 +116,8 @@ codes! {
     RuleBroken "LB0605" Error "a rule of a policy is broken";
     RuleContradicts "LB0606" Error "rules contradict each other, or one contradicts itself";
     RuleTwice "LB0607" Error "two rules of a policy have one name";
+    SignersUnfit "LB0608" Error "the file of allowed signers cannot be used";
+    NeverApproved "LB0609" Error "a rule wants approvals that no plan can ever have";
     BehindObjective "LB0620" Error "a replica is further behind than its objective allows";
     // Sealed plans.
     PlanUnreadable "LB0701" Error "the file is no sealed plan";
@@ -147,6 +149,11 @@ codes! {
     NotVerified "LB0821" Error "the record of a run is not what was written";
     NotAsked "LB0830" Error "the run asks no such question now";
     MayNotAnswer "LB0831" Error "a person may not answer a gate";
+    NotApproved "LB0840" Error "the plan does not have the approvals that a rule wants";
+    ApprovalUnfit "LB0841" Warning "an approval does not count";
+    CannotApprove "LB0842" Error "an approval cannot be made";
+    SignerMissing "LB0843" Error "`ssh-keygen` cannot be run";
+    GlassUnsaid "LB0844" Error "the glass is broken without a reason";
     NoHosts "LB0816" Error "it is not known which hosts to import from, or to where";
     // The sites.
     SiteSilent "LB0901" Error "a site does not answer";

@@ -1,6 +1,7 @@
 //! What a rule demands of every plan, with its selections made. The checker holds plans against it.
 
 use crate::base::ReplicaName;
+use crate::domain::operation::OperationKind;
 use crate::domain::wait::Is;
 use serde::{Deserialize, Serialize};
 
@@ -23,5 +24,18 @@ pub enum Demand {
         of: Vec<ReplicaName>,
         /// How many.
         count: u32,
+    },
+    /// A plan of this kind is carried out once so many people have approved it. It says nothing of the plan itself.
+    Approved {
+        /// How many people.
+        count: u32,
+        /// Who counts; whoever is among the allowed signers where nobody is named.
+        who: Vec<String>,
+        /// The groups of which they are.
+        groups: Vec<String>,
+        /// Plans that have one of these operations; all where none is named.
+        operations: Vec<OperationKind>,
+        /// Plans that change one of these replicas; all where nothing is selected.
+        of: Option<Vec<ReplicaName>>,
     },
 }

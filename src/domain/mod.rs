@@ -22,6 +22,7 @@
 //! [`action`] what the operations are made of and what each action does to the facts, [`invariant`] what must never be.
 
 pub mod action;
+pub mod approval;
 pub mod demand;
 pub mod effect;
 pub mod fact;
@@ -31,6 +32,7 @@ pub mod operation;
 pub mod probe;
 pub mod script;
 pub mod settled;
+pub mod signers;
 pub mod state;
 pub mod transfer;
 pub mod transition;

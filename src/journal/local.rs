@@ -414,6 +414,7 @@ mod tests {
             seal: None,
             sealed: None,
             confirmed: None,
+            admission: None,
             before: None,
         };
         let mut journal = runs.create(&frozen).unwrap();

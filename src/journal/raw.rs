@@ -5,7 +5,7 @@ use crate::inventory::Inventory;
 use crate::journal::JournalError;
 use crate::journal::record::{Bad, Record, VERSION};
 use crate::plan::Plan;
-use crate::run::{Progress, Runner};
+use crate::run::{Admission, Progress, Runner};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,9 +33,20 @@ pub struct Frozen {
     /// Who confirmed the plan by its name, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<Runner>,
+    /// What let it begin, where its plan needs approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// What was observed of the plan's replicas right before the run began, once nobody else could change them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Inventory>,
+}
+
+impl Frozen {
+    /// The run of which nothing has happened yet.
+    #[must_use]
+    pub fn begun(&self) -> Progress {
+        Progress::new(Arc::new(self.plan.clone())).admitted(self.admission.clone().map(Arc::new))
+    }
 }
 
 /// The bytes of a run: the same in every store.
@@ -114,7 +125,7 @@ fn read_records(path: &Path, bytes: &[u8], frozen: Frozen, first: Digest) -> Res
     let mut records = Vec::new();
     let mut tip = first;
     let mut token = 0;
-    let mut progress = Progress::new(Arc::new(frozen.plan.clone()));
+    let mut progress = frozen.begun();
     for (position, line) in
         (1u64..).zip(bytes.get(..whole).unwrap_or_default().split_inclusive(|b| *b == b'\n'))
     {

@@ -5,8 +5,8 @@
 //! frozen plan's file: an edited, removed or inserted record is found, and so is a journal that was put beside another plan.
 //!
 //! Within format 1 fields that may be absent and kinds of events are added, and none is taken away or given another meaning: what was
-//! written before is read as it was. `observed` and `notObserved` came after the first version, and so did `sealed`, `confirmed` and `before`
-//! of the frozen plan, whose format has the same number. A version that does not know a kind of event cannot read its record, and says so.
+//! written before is read as it was. `observed` and `notObserved` came after the first version, and so did `sealed`, `confirmed`, `before` and
+//! `admission` of the frozen plan, whose format has the same number. A version that does not know a kind of event cannot read its record, and says so.
 
 use crate::base::{Digest, Timestamp};
 use crate::run::Event;

@@ -35,6 +35,7 @@ fn frozen(run: &str) -> Frozen {
         seal: None,
         sealed: None,
         confirmed: None,
+        admission: None,
         before: None,
     }
 }

@@ -31,6 +31,9 @@ pub struct Policy {
     /// Groups of people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
+    /// The file of those who may sign approvals, from the workspace's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<String>,
     /// Rules over the order of plans and over what they do on the way, in the order of the document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,

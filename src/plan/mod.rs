@@ -7,6 +7,7 @@ pub mod forecast;
 pub mod graph;
 pub mod hook;
 pub mod member;
+pub mod need;
 pub mod node;
 pub mod refusal;
 pub mod slice;
@@ -18,6 +19,7 @@ pub use forecast::{CriticalStep, Forecast};
 pub use graph::Adjacency;
 pub use hook::{Around, Gate, Hook};
 pub use member::{Leg, LegId, Member, SitesRead, Unchanged, Untouched, Why};
+pub use need::Need;
 pub use node::{Limit, LimitKind, Node, NodeId, SlotUse, Work};
 pub use refusal::{Refused, RefusedWhy, RouteOffer};
 pub use slice::{Consequence, Follows, Slice};
@@ -65,6 +67,9 @@ pub struct Plan {
     /// What is done where it ends with a failure.
     #[serde(default, skip_serializing_if = "holds")]
     pub on_failure: OnFailure,
+    /// The approvals without which it is not carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
     /// When the facts were read that it was made from.
     pub observed_at: Timestamp,
     /// The sites, whether they answered.

@@ -249,6 +249,7 @@ fn finish(
         purpose: request.purpose.clone(),
         slice: None,
         on_failure: OnFailure::Hold,
+        needs: Vec::new(),
         observed_at: request.inventory.at,
         sites: sites(request.inventory),
         warnings: warnings(&travellers, &forecast),

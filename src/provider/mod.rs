@@ -8,4 +8,5 @@ pub mod libvirt;
 pub mod meter;
 pub mod prober;
 pub mod script;
+pub mod signer;
 pub mod sim;

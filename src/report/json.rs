@@ -8,11 +8,11 @@ use crate::inventory::{Inventory, Observed};
 use crate::model::{Replica, Workspace};
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::Rebuilt;
-use crate::report::diagnostic;
 use crate::report::text::rebuild::sentence;
 use crate::report::text::run::{Past, Story, outcome_word};
 use crate::report::text::status::{Lag, both_serve, lag};
 use crate::report::words;
+use crate::report::{approvals, diagnostic};
 use serde_json::{Value, json};
 
 /// The format's version.
@@ -45,7 +45,7 @@ pub fn plan(plan: &Plan) -> Value {
         "format": FORMAT, "type": "plan", "purpose": plan.purpose.to_string(), "slice": plan.slice, "onFailure": plan.on_failure, "observedAt": plan.observed_at,
         "sites": plan.sites, "changes": !plan.is_empty(), "members": members, "unchanged": unchanged,
         "steps": plan.node_ids().map(|id| step(plan, id)).collect::<Vec<_>>(),
-        "edges": plan.edges, "limits": plan.limits, "warnings": plan.warnings, "forecast": plan.forecast,
+        "needs": plan.needs, "edges": plan.edges, "limits": plan.limits, "warnings": plan.warnings, "forecast": plan.forecast,
     })
 }
 
@@ -142,7 +142,7 @@ pub fn run_report(story: Story<'_>) -> Value {
         "predicted": plan.forecast.total, "objective": plan.forecast.objective.as_ref().map(|o| o.1),
         "steps": summary.of, "done": summary.done, "failed": names(&summary.failed),
         "inDoubt": names(&summary.in_doubt), "notRun": not_run, "exceptions": names(&summary.exceptions),
-        "events": events,
+        "admission": progress.admission().map(approvals::json), "events": events,
     })
 }
 
@@ -152,7 +152,7 @@ pub fn history(runs: &[Past]) -> Value {
     let run = |p: &Past| {
         json!({
             "run": p.run, "purpose": p.purpose, "began": p.began, "took": p.took, "outcome": p.outcome,
-            "done": p.steps.0, "steps": p.steps.1, "over": p.over,
+            "done": p.steps.0, "steps": p.steps.1, "over": p.over, "approvedBy": p.approved_by, "glassBroken": p.glass,
         })
     };
     json!({ "format": FORMAT, "type": "history", "runs": runs.iter().map(run).collect::<Vec<_>>() })

@@ -6,8 +6,8 @@ use crate::domain::{Heard, Moving, Wait};
 use crate::plan::{Leg, LegId, NodeId, Plan, Work};
 use crate::report::text::beside;
 use crate::report::text::run::{failed_words, failure_words, went_on};
-use crate::report::{waits, words};
-use crate::run::{Event, How, Outcome, Progress, Status};
+use crate::report::{approvals, waits, words};
+use crate::run::{Admission, Event, How, Outcome, Progress, Status};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,6 +60,13 @@ impl Live {
         self.run = Some(run.clone());
         let steps = self.plan.nodes.iter().filter(|n| n.work != Work::Join).count();
         format!("{} run {run}  {}  {}", at.clock(), words::purpose(&self.plan), words::count(steps, "step"))
+    }
+
+    /// What let it begin, where its plan needs approvals.
+    #[must_use]
+    pub fn admission(&self, admission: &Admission) -> Vec<String> {
+        let mark = if admission.glass.is_some() { '!' } else { '.' };
+        approvals::lines(admission).into_iter().map(|line| format!("          {mark} {line}")).collect()
     }
 
     /// The lines that an event makes; often none.

@@ -1,5 +1,6 @@
 //! Floor 6: pure views of plans, runs and findings. Everything that a person reads is worded here and nowhere else.
 
+pub mod approvals;
 pub mod diagnostic;
 pub mod explain;
 pub mod import;

@@ -52,7 +52,7 @@ fn message(breach: &Breach, demand: &Demand, plan: &Plan) -> String {
         Breach::TooManyDown { down, allowed, from, until } => {
             let of = match demand {
                 Demand::AtMostDown { of, .. } => words::count(of.len(), "replica"),
-                Demand::Before { .. } => String::new(),
+                Demand::Before { .. } | Demand::Approved { .. } => String::new(),
             };
             let (from, be) = (plan.node_name(*from), if *allowed == 1 { "is" } else { "are" });
             let moment = match until {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// Everything was done.
     Completed,
-    /// The end was reached with steps that failed, were skipped or settled by hand.
+    /// The end was reached with steps that failed, were skipped or settled by hand, or without the approvals that the plan needs.
     CompletedWithExceptions,
     /// It was stopped on request; it can be resumed.
     Stopped,
@@ -86,7 +86,7 @@ pub fn outcome(progress: &Progress, stopped: bool) -> Outcome {
     if unanswered || unfinished || (blocked && summary.failed.is_empty()) {
         return Outcome::Failed;
     }
-    if summary.failed.is_empty() && summary.exceptions.is_empty() {
+    if summary.failed.is_empty() && summary.exceptions.is_empty() && progress.glass().is_none() {
         Outcome::Completed
     } else {
         Outcome::CompletedWithExceptions

@@ -1,10 +1,12 @@
 //! The fold: from the events of a run to what is done, what may start now, and what will not run any more.
 
 mod answers;
+mod begin;
 
 use crate::base::{Duration, Timestamp};
 use crate::domain::{IfFailed, Silence};
 use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Work};
+use crate::run::admission::Admission;
 use crate::run::event::{Event, FailedWhy, How, IllegalEvent, StopWhy};
 use crate::run::outcome::Outcome;
 use crate::run::places::Places;
@@ -81,6 +83,8 @@ pub struct Progress {
     last: Option<Timestamp>,
     /// How far the clock of whoever carries the run on is behind those before: in a run time never goes back, and lengths stay lengths.
     behind: Duration,
+    /// What let it begin, where its plan needs approvals.
+    admission: Option<Arc<Admission>>,
 }
 
 impl Progress {
@@ -110,6 +114,7 @@ impl Progress {
             began: None,
             last: None,
             behind: Duration::ZERO,
+            admission: None,
             plan,
         };
         progress.derive();

@@ -55,6 +55,7 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
         purpose: Purpose::Replicate,
         slice: None,
         on_failure: OnFailure::Hold,
+        needs: Vec::new(),
         observed_at: Timestamp::from_millis(0),
         sites: Vec::new(),
         members: Vec::new(),

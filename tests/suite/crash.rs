@@ -36,6 +36,7 @@ fn freeze(folder: &Path, plan: &Plan) -> RunId {
         seal: None,
         sealed: None,
         confirmed: None,
+        admission: None,
         before: None,
     };
     Runs::new(folder).create(&frozen).unwrap();

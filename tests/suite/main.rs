@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests are named by what they show")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod approvals;
 mod back;
 mod commands;
 mod crash;

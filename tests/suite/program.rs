@@ -79,6 +79,11 @@ impl Place {
         said(self.command(args).output().unwrap())
     }
 
+    /// Runs where no program is found.
+    pub fn run_without_programs(&self, args: &[&str]) -> Said {
+        said(self.command(args).env("PATH", "/nowhere").output().unwrap())
+    }
+
     /// Runs with a limit on the size of each file, in KiB. The signal that comes with it is ignored, so that writing fails instead.
     pub fn with_file_limit(&self, kib: u32, args: &[&str]) -> Said {
         self.with_half_kib(kib * 2, "tester", args)

@@ -109,6 +109,7 @@ impl Lab {
             seal: None,
             sealed: None,
             confirmed: None,
+            admission: None,
             before: None,
         };
         Runs::new(self.folder.path()).create(&frozen).unwrap();

@@ -358,6 +358,8 @@ fn sample() -> Verified {
     let at = |seconds: i64| Timestamp::from_millis(1_795_000_000_000 + seconds * 1000);
     let look = Inventory { at: at(0), ..Inventory::default() };
     Verified {
+        admission: None,
+        signatures: None,
         run: "20261122T140210Z-4f1c".parse().unwrap(),
         purpose: Some("evacuate-shop".to_owned()),
         records: 38,

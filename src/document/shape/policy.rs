@@ -1,7 +1,9 @@
 //! `kind: Policy`.
 
 use super::Selection;
-use super::words::{RuleIsWord, SeverityWord};
+use super::bounds::{Bounded, NonEmpty};
+use super::hooks::Who;
+use super::words::{HookOperationWord, RuleIsWord, SeverityWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -26,12 +28,15 @@ pub struct PolicySpec {
     /// Groups of people, by their names, for gates and approvals of the whole workspace.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<String>>,
+    /// The file of those who may sign approvals, as `ssh-keygen` reads it (ALLOWED SIGNERS in its manual), from the workspace's folder. A
+    /// workspace has one.
+    pub signers: Option<String>,
     /// Rules over the order of plans and over what they do on the way.
     #[serde(default)]
     pub rules: Vec<Rule>,
 }
 
-/// A rule: exactly one of `before` and `atMostDown`.
+/// A rule: exactly one of `before`, `atMostDown` and `approved`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Rule {
@@ -45,6 +50,8 @@ pub struct Rule {
     pub before: Option<Before>,
     /// No more than so many replicas are down at once on the way.
     pub at_most_down: Option<AtMostDown>,
+    /// A plan is carried out once so many people have approved it.
+    pub approved: Option<Approved>,
 }
 
 /// Some replicas come up before others, in every plan that has both.
@@ -67,6 +74,20 @@ pub struct AtMostDown {
     pub of: Selection,
     /// How many at most.
     pub count: u32,
+}
+
+/// A plan is sealed, approved by people with their SSH keys, and carried out then. Replication runs and ways back are not asked for it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// How many people must approve.
+    pub count: Bounded<1, 100>,
+    /// Whose approvals count, by their names among the allowed signers. Default: those of all.
+    pub by: Option<Who>,
+    /// Plans that have one of these operations. Default: all that change something.
+    pub operations: Option<NonEmpty<HookOperationWord>>,
+    /// Plans that change one of these replicas. Default: all.
+    pub of: Option<Selection>,
 }
 
 /// Objectives.

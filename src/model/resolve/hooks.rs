@@ -46,6 +46,34 @@ impl<'a> Groups<'a> {
         }
         Self { groups, unsound }
     }
+
+    /// The people who are named, by themselves or by their groups: each once, by name.
+    pub(super) fn people(
+        &self,
+        reader: &mut Reader<'_>,
+        said: Option<&raw::Who>,
+        path: &[Key<'_>],
+    ) -> Vec<String> {
+        let mut who: BTreeSet<String> = said.iter().flat_map(|w| &w.names).cloned().collect();
+        for (position, name) in said.iter().flat_map(|w| &w.groups).enumerate() {
+            if let Some(people) = self.groups.get(name.as_str()) {
+                who.extend(people.iter().map(|p| (*p).to_owned()));
+                continue;
+            }
+            let near = nearest(name, self.groups.keys().copied());
+            if near.is_none() && self.unsound {
+                continue;
+            }
+            let here = [path, &[Key::Name("groups"), Key::Index(position)]].concat();
+            let finding = Finding::new(Code::UnknownGroup, format!("no group of people is named `{name}`"))
+                .at(Some(reader.at(&here)), "not declared");
+            reader.find(match near {
+                Some(near) => finding.help(format!("a group with a similar name is declared: {near}")),
+                None => finding.help("a policy declares groups: `groups: { on-call: [ann, bob] }`"),
+            });
+        }
+        who.into_iter().collect()
+    }
 }
 
 /// Reads the hooks of something.
@@ -207,7 +235,7 @@ fn secrets(
     secrets
 }
 
-const fn operation(word: HookOperationWord) -> OperationKind {
+pub(super) const fn operation(word: HookOperationWord) -> OperationKind {
     match word {
         HookOperationWord::Replicate => OperationKind::Replicate,
         HookOperationWord::Failover => OperationKind::Failover,
@@ -235,24 +263,7 @@ pub(super) fn question(
         reader.find(finding.at(Some(reader.at(&key("ask"))), "here"));
     }
     let said = raw.who.as_ref();
-    let mut who: BTreeSet<String> = said.iter().flat_map(|w| &w.names).cloned().collect();
-    for (position, name) in said.iter().flat_map(|w| &w.groups).enumerate() {
-        if let Some(people) = groups.groups.get(name.as_str()) {
-            who.extend(people.iter().map(|p| (*p).to_owned()));
-            continue;
-        }
-        let near = nearest(name, groups.groups.keys().copied());
-        if near.is_none() && groups.unsound {
-            continue;
-        }
-        let here = [&key("who")[..], &[Key::Name("groups"), Key::Index(position)]].concat();
-        let finding = Finding::new(Code::UnknownGroup, format!("no group of people is named `{name}`"))
-            .at(Some(reader.at(&here)), "not declared");
-        reader.find(match near {
-            Some(near) => finding.help(format!("a group with a similar name is declared: {near}")),
-            None => finding.help("a policy declares groups: `groups: { on-call: [ann, bob] }`"),
-        });
-    }
+    let who = groups.people(reader, said, &key("who"));
     if said.is_some() && who.is_empty() && reader.sound() {
         let finding = Finding::new(Code::BadHook, "nobody may answer this gate");
         reader.find(
@@ -263,7 +274,7 @@ pub(super) fn question(
     }
     Question {
         ask: raw.ask.clone(),
-        who: who.into_iter().collect(),
+        who,
         groups: said.map(|w| w.groups.clone()).unwrap_or_default(),
         within,
         otherwise: match raw.otherwise {

@@ -86,7 +86,7 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
     for document in each(Kind::Policy) {
         if let Some(Shape::Policy(raw)) = &document.shape {
             let mut reader = Reader::new(document, &origins, sources, &mut findings);
-            if let Some(found) = policy::resolve(&mut reader, raw, &labels) {
+            if let Some(found) = policy::resolve(&mut reader, raw, (&labels, &groups)) {
                 workspace.policies.entry(found.name.clone()).or_insert(found);
             }
         }

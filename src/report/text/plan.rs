@@ -6,7 +6,7 @@ use crate::domain::{Condition, Loss, LossKind, OnFailure, OperationKind, State, 
 use crate::plan::{
     Consequence, Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work,
 };
-use crate::report::{refused, table, waits, words};
+use crate::report::{approvals, refused, table, waits, words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many replicas are listed one by one; more are shown in groups that do the same.
@@ -334,6 +334,9 @@ fn marks(plan: &Plan, text: &mut String) {
         Some((id, node)) => text.push_str(&format!("  ^ {}\n", no_return(plan, id, node))),
         None => text.push_str("  ^ no step is irreversible\n"),
     }
+    for [what, why] in plan.needs.iter().map(approvals::need) {
+        text.push_str(&format!("  # {what}\n    {why}\n"));
+    }
 }
 
 /// What is known of the source of a replica that loses data.
@@ -417,7 +420,13 @@ fn numbers(plan: &Plan) -> (usize, usize, usize) {
 
 fn verdict(plan: &Plan, options: &Options) -> String {
     let next = options.next.clone().unwrap_or_else(|| match &plan.purpose {
-        Purpose::Runbook(name) => format!("lifeboat apply {name}{}", words::typed(plan.slice.as_ref())),
+        Purpose::Runbook(name) => {
+            let slice = words::typed(plan.slice.as_ref());
+            match plan.needs.iter().any(|need| !need.warns) {
+                true => format!("lifeboat plan {name}{slice} --out {name}.plan"),
+                false => format!("lifeboat apply {name}{slice}"),
+            }
+        }
         Purpose::Replicate => "lifeboat replicate".to_owned(),
         Purpose::Abort(run) => format!("lifeboat abort {run}"),
     });

@@ -5,7 +5,7 @@ use crate::base::{Duration, ReplicaName, RunId, Timestamp};
 use crate::domain::{AtEnd, Heard, Question, Transfer, Wait};
 use crate::plan::{Leg, Node, NodeId, Plan, Work};
 use crate::port::Failure;
-use crate::report::{table, waits, words};
+use crate::report::{approvals, table, waits, words};
 use crate::run::{Event, FailedWhy, How, Outcome, Progress, Status};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,6 +37,7 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
         ("Failed", failures(story, plan, Status::Failed)),
         ("In doubt", failures(story, plan, Status::InDoubt)),
         ("Did not run", not_run(story, plan, options)),
+        ("Approvals", story.progress.admission().map(approvals::lines).unwrap_or_default()),
         ("Answers", answers(story, plan)),
         (special(story), exceptions(story, plan)),
         ("Runners", runners(story)),
@@ -473,6 +474,10 @@ pub struct Past {
     pub outcome: String,
     /// Steps done, and of how many.
     pub steps: (usize, usize),
+    /// Who approved it, by name.
+    pub approved_by: Vec<String>,
+    /// Whether it was begun without the approvals that its plan needs.
+    pub glass: bool,
     /// Whether it is finished; unfinished ones stand first.
     pub over: bool,
 }
@@ -489,9 +494,26 @@ impl Past {
             took: progress.took(),
             outcome: outcome_word(progress).to_owned(),
             steps: (summary.done, summary.of),
+            approved_by: progress
+                .admission()
+                .iter()
+                .flat_map(|a| &a.approvals)
+                .map(|a| a.by.clone())
+                .collect(),
+            glass: progress.glass().is_some(),
             over: progress.is_over(),
         }
     }
+}
+
+/// How a run ended, and what let it begin.
+fn outcome(past: &Past) -> String {
+    let mut words = vec![past.outcome.clone()];
+    words.extend(past.glass.then(|| "glass broken".to_owned()));
+    words.extend(
+        (!past.approved_by.is_empty()).then(|| format!("approved by {}", past.approved_by.join(", "))),
+    );
+    words.join("; ")
 }
 
 /// The runs, unfinished ones first, then the latest first.
@@ -510,7 +532,7 @@ pub fn history(runs: &[Past], options: &Options) -> String {
             past.purpose.clone(),
             past.began.map_or_else(|| "-".to_owned(), |at| at.to_string()),
             words::span(past.took),
-            past.outcome.clone(),
+            outcome(past),
             format!("{} of {}", past.steps.0, past.steps.1),
         ]);
     }

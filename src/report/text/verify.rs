@@ -3,8 +3,9 @@
 use super::Options;
 use crate::base::{Digest, RunId, Timestamp};
 use crate::inventory::Inventory;
+use crate::report::approvals;
 use crate::report::words::count;
-use crate::run::Runner;
+use crate::run::{Admission, Runner};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -50,6 +51,10 @@ pub struct Verified {
     pub runners: Vec<(Timestamp, Runner)>,
     /// Who confirmed the plan.
     pub confirmed: Option<Runner>,
+    /// What let it begin, where its plan needs approvals.
+    pub admission: Option<Admission>,
+    /// How many signatures of approvals were made by allowed signers; or why nobody can tell here. `None` where there are none.
+    pub signatures: Option<Result<usize, String>>,
     /// What was observed before it began.
     pub before: Look,
     /// What was observed at its end.
@@ -128,6 +133,18 @@ fn rows(of: &Verified) -> Vec<(&'static str, String)> {
     }
     let confirmed = of.confirmed.as_ref().map_or_else(|| "nobody is recorded".to_owned(), name);
     rows.push(("confirmed", confirmed));
+    let admitted = of.admission.iter().flat_map(approvals::lines);
+    rows.extend(admitted.enumerate().map(|(n, line)| (if n == 0 { "admission" } else { "" }, line)));
+    rows.extend(of.signatures.as_ref().map(|found| {
+        let said = match found {
+            Ok(good) => format!(
+                "{} checked again with ssh-keygen: made by the people and keys named",
+                count(*good, "signature")
+            ),
+            Err(why) => format!("! the signatures were not checked here: {why}"),
+        };
+        ("", said)
+    }));
     let look = |look: &Look| match look {
         Ok(inventory) => format!("{}, observed {}", count(inventory.replicas.len(), "replica"), inventory.at),
         Err(why) => format!("not observed: {why}"),
@@ -155,6 +172,10 @@ pub fn json(of: &Verified) -> Value {
         "began": of.span.map(|s| s.0), "lastAt": of.span.map(|s| s.1),
         "end": of.tip.as_ref().map(|(seq, at)| json!({ "record": seq, "keptIn": at })),
         "seal": of.seal, "outcome": of.outcome, "runners": runners, "confirmed": of.confirmed,
+        "admission": of.admission.as_ref().map(approvals::json), "signatures": of.signatures.as_ref().map(|found| match found {
+            Ok(good) => json!({ "good": good }),
+            Err(why) => json!({ "unchecked": why }),
+        }),
         "before": look(&of.before), "after": look(&of.after), "torn": of.torn, "sha256": of.file,
         "faults": of.faults,
     })

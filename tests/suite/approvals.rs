@@ -1,0 +1,437 @@
+//! Approvals as people give them: with real keys and `ssh-keygen`, in files that an auditor checks without Lifeboat.
+
+use crate::program::{Place, Said, said};
+use std::process::{Command, Stdio};
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+const PLAN: &str = "retire-shop.plan";
+
+/// The example, with everybody up and running at the other site, and keys for some people.
+fn place() -> Place {
+    let place = Place::example("approved");
+    let kept = std::fs::read_to_string(place.path().join("allowed_signers")).unwrap();
+    place.write("allowed_signers", kept.lines().find(|l| l.starts_with("carl")).unwrap());
+    for who in ["ann", "bob", "eve"] {
+        key(&place, who);
+    }
+    for who in ["ann", "bob"] {
+        allow(&place, who, &format!("{who} "));
+    }
+    place.apply("evacuate-shop");
+    place
+}
+
+fn key(place: &Place, who: &str) {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-t", "ed25519", "-N", "", "-C", who, "-f", who]).current_dir(place.path());
+    assert!(command.status().expect("these tests need ssh-keygen, of the package openssh-client").success());
+}
+
+/// A line more in the file of allowed signers.
+fn allow(place: &Place, who: &str, head: &str) {
+    let public = std::fs::read_to_string(place.path().join(format!("{who}.pub"))).unwrap();
+    let kept = std::fs::read_to_string(place.path().join("allowed_signers")).unwrap();
+    place.write("allowed_signers", &format!("{}\n{head}{public}", kept.trim_end()));
+}
+
+/// With the programs of the machine.
+fn run(place: &Place, args: &[&str]) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    command.args(args).current_dir(place.path()).env_clear().env("HOME", place.path()).env("USER", "tester");
+    said(command.env("PATH", PATH).stdin(Stdio::null()).output().unwrap())
+}
+
+fn seal(place: &Place) -> Said {
+    run(place, &["plan", "retire-shop", "--out", PLAN]).ends(0)
+}
+
+fn approve(place: &Place, who: &str, more: &[&str]) -> Said {
+    let head = ["approve", PLAN, "--key", who, "--as", who, "--confirm", "retire-shop"];
+    run(place, &[&head[..], more].concat())
+}
+
+fn apply(place: &Place, more: &[&str]) -> Said {
+    run(place, &[&["apply", PLAN, "--confirm", "retire-shop"], more].concat())
+}
+
+fn json(place: &Place, args: &[&str]) -> serde_json::Value {
+    let said = run(place, &[args, &["--format", "json"]].concat());
+    serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}{}", said.out, said.err))
+}
+
+fn runs(place: &Place) -> usize {
+    std::fs::read_dir(place.path().join(".lifeboat/runs")).unwrap().count()
+}
+
+/// The findings of a refused `apply`, as code and message.
+fn refused(place: &Place, more: &[&str]) -> Vec<(String, String)> {
+    let before = runs(place);
+    let said = apply(place, &[more, &["--format", "json"]].concat()).ends(9);
+    assert_eq!(runs(place), before, "nothing was begun");
+    place.all_are("Failover");
+    let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let text = |f: &serde_json::Value, key: &str| f[key].as_str().unwrap().to_owned();
+    let findings = json["findings"].as_array().unwrap().iter();
+    findings.map(|f| (text(f, "code"), text(f, "message"))).collect()
+}
+
+/// Why an approval that is there does not count.
+#[track_caller]
+fn does_not_count(place: &Place, more: &[&str], why: &str) {
+    let found = refused(place, more);
+    assert_eq!(found[0].0, "LB0840", "{found:?}");
+    assert!(found.iter().any(|(code, what)| code == "LB0841" && what.contains(why)), "{why}: {found:?}");
+}
+
+#[test]
+fn a_plan_is_sealed_approved_by_two_people_and_carried_out() {
+    let place = place();
+    let refused = run(&place, &["apply", "retire-shop", "--confirm", "retire-shop"]).ends(9);
+    for part in [
+        "LB0840",
+        "2 approvals of ann, bob, carl (owners)",
+        "and has none",
+        "lifeboat plan retire-shop --out FILE",
+    ] {
+        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    }
+    let sealed = seal(&place);
+    assert!(sealed.out.contains("# needs 2 approvals of ann, bob, carl (owners)"), "{}", sealed.out);
+    assert!(sealed.out.ends_with("Next: lifeboat approve retire-shop.plan --key KEY\n"), "{}", sealed.out);
+    let first = approve(&place, "ann", &["--because", "change 4711"]).ends(0);
+    assert!(first.err.contains("web-01   Failover  Permanent"), "what is approved is shown: {}", first.err);
+    assert!(first.out.contains("1 of 2 approvals of ann, bob, carl (owners): ann"), "{}", first.out);
+    assert!(refused_with_one(&place), "one is too few");
+    let second = approve(&place, "bob", &["--for", "1h"]).ends(0);
+    assert!(second.out.ends_with("Next: lifeboat apply retire-shop.plan\n"), "{}", second.out);
+    let shown = run(&place, &["approve", PLAN]).ends(0);
+    assert!(shown.out.contains("2 of 2 approvals") && shown.out.contains("approved by bob"), "{}", shown.out);
+    let done = apply(&place, &[]).ends(0);
+    assert!(
+        done.err.contains(". approved by ann, until ") && done.err.contains(": change 4711"),
+        "{}",
+        done.err
+    );
+    place.all_are("Permanent");
+    let report = run(&place, &["report", "latest"]).ends(0);
+    assert!(report.out.contains("Approvals\n  approved by ann, until "), "{}", report.out);
+    let history = run(&place, &["history"]).ends(0);
+    assert!(history.out.contains("completed; approved by ann, bob"), "{}", history.out);
+    let verified = run(&place, &["verify", "latest"]).ends(0);
+    assert!(verified.out.contains("2 signatures checked again"), "{}", verified.out);
+}
+
+fn refused_with_one(place: &Place) -> bool {
+    refused(place, &[])
+        == [(
+            "LB0840".to_owned(),
+            "the plan needs 2 approvals of ann, bob, carl (owners), and has 1, by ann".to_owned(),
+        )]
+}
+
+#[test]
+fn what_is_no_approval_of_this_plan_does_not_count_and_says_why() {
+    let place = place();
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    let file = "retire-shop.plan.bob.approval";
+    let good = {
+        approve(&place, "bob", &["--for", "1m"]).ends(0);
+        std::fs::read_to_string(place.path().join(file)).unwrap()
+    };
+    for (forged, why) in [
+        (
+            good.replacen("until: 2026-01-01T00", "until: 2027-01-01T00", 1),
+            "its signature was not made of this text",
+        ),
+        (good.replacen("by: bob", "by: carl", 1), "its signature was not made of this text"),
+        (good.clone() + "more\n", "there is no whole signature behind it"),
+        (good.split("-----BEGIN").next().unwrap().to_owned(), "there is no whole signature behind it"),
+        (good.replacen("format 1", "format 2", 1), "it has format 2, and this version knows 1"),
+        ("yes, go on\n".to_owned(), "the file is no approval"),
+        ("x".repeat(70 << 10), "it has more than 65536 bytes"),
+    ] {
+        place.write(file, &forged);
+        does_not_count(&place, &[], why);
+    }
+    std::fs::write(place.path().join(file), [0xff, 0xfe, 0x00]).unwrap();
+    does_not_count(&place, &[], "it cannot be read");
+    // Ann cannot sign for Bob, with her own key or with one that nobody knows.
+    let signature = |key: &str, text: &str| {
+        place.write("statement", text);
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-Y", "sign", "-n", "lifeboat", "-f", key]).current_dir(place.path());
+        let file = std::fs::File::open(place.path().join("statement")).unwrap();
+        String::from_utf8(command.stdin(file).output().unwrap().stdout).unwrap()
+    };
+    let text = good.split("-----BEGIN").next().unwrap();
+    for key in ["ann", "eve"] {
+        place.write(file, &format!("{text}{}", signature(key, text)));
+        does_not_count(&place, &[], "is not one with which `bob` may sign now");
+    }
+    let later = text.replacen("from: 2026-01-01T00", "from: 2026-01-01T05", 1).replacen(
+        "until: 2026",
+        "until: 2027",
+        1,
+    );
+    place.write(file, &format!("{later}{}", signature("bob", &later)));
+    does_not_count(&place, &[], "it begins at 2026-01-01T05:");
+    place.write(file, &good);
+    run(&place, &["sim", "advance", "2m"]).ends(0);
+    does_not_count(&place, &[], "it ended at 2026-01-01T00:");
+}
+
+#[test]
+fn people_count_once_and_only_those_who_are_asked() {
+    let place = place();
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    // The same person with a second key, the same key under a second name, and somebody who is not asked.
+    key(&place, "ann2");
+    allow(&place, "ann2", "ann ");
+    let twice = ["approve", PLAN, "--as", "ann", "--confirm", "retire-shop", "--key", "ann2"];
+    std::fs::rename(place.path().join("retire-shop.plan.ann.approval"), place.path().join("first")).unwrap();
+    run(&place, &twice).ends(0);
+    does_not_count(&place, &["--approval", "first"], "the person or the key has approved already");
+    allow(&place, "ann", "bob ");
+    run(&place, &["approve", PLAN, "--as", "bob", "--confirm", "retire-shop", "--key", "ann"]).ends(0);
+    let with_one_key = ["--approval", "first", "--approval", "./retire-shop.plan.bob.approval"];
+    std::fs::remove_file(place.path().join("retire-shop.plan.ann.approval")).unwrap();
+    does_not_count(&place, &with_one_key, "the person or the key has approved already");
+    allow(&place, "eve", "eve ");
+    let eve = approve(&place, "eve", &[]).ends(9);
+    assert!(eve.err.contains("LB0842") && eve.err.contains("these are asked: ann, bob, carl"), "{}", eve.err);
+    assert!(!place.path().join("retire-shop.plan.eve.approval").exists());
+}
+
+#[test]
+fn an_approval_is_of_one_sealed_plan_and_of_the_signers_of_today() {
+    let place = place();
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    approve(&place, "bob", &[]).ends(0);
+    run(&place, &["sim", "advance", "1s"]).ends(0);
+    let old = std::fs::read_to_string(place.path().join(PLAN)).unwrap();
+    seal(&place);
+    does_not_count(&place, &[], "it is for another plan, sealed as ");
+    place.write(PLAN, &old);
+    // Whose key was taken out since does not count any more; nor one that is over by now, or for other things.
+    let kept = std::fs::read_to_string(place.path().join("allowed_signers")).unwrap();
+    for (options, why) in [
+        ("valid-before=\"20251231Z\" ", "key has expired"),
+        ("valid-after=\"20270101Z\" ", "key is not yet valid"),
+        ("namespaces=\"git\" ", "may sign now"),
+    ] {
+        place.write("allowed_signers", &kept.replace("bob ssh", &format!("bob {options}ssh")));
+        does_not_count(&place, &[], why);
+    }
+    place.write("allowed_signers", &kept.replace("bob ssh", "eve ssh"));
+    does_not_count(&place, &[], "is not one with which `bob` may sign now");
+    // Where no documents are, the plan needs what it was sealed with, by the signers of then.
+    std::fs::remove_file(place.path().join("lifeboat.yaml")).unwrap();
+    std::fs::rename(place.path().join("retire-shop.plan.bob.approval"), place.path().join("bob's")).unwrap();
+    let alone = apply(&place, &[]).ends(9);
+    assert!(alone.err.contains("and has 1, by ann"), "{}", alone.err);
+    apply(&place, &["--approval", "bob's"]).ends(0);
+}
+
+#[test]
+fn the_glass_is_broken_with_a_reason_and_leaves_exceptions() {
+    let place = place();
+    for more in [&["--break-glass"][..], &["--break-glass", "--because", " "], &["--because", "so"]] {
+        let args = [&["apply", "retire-shop", "--confirm", "retire-shop"], more].concat();
+        let said = run(&place, &args).ends(9);
+        assert!(said.err.contains("LB0844"), "{}", said.err);
+    }
+    assert_eq!(runs(&place), 1, "nothing was begun");
+    let broken = ["--break-glass", "--because", "the hall burns"];
+    let unneeded =
+        run(&place, &[&["apply", "undo-shop", "--confirm", "undo-shop"], &broken[..]].concat()).ends(0);
+    assert!(unneeded.err.contains("the glass was not broken: no rule wants approvals"), "{}", unneeded.err);
+    place.apply("evacuate-shop");
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    let unconfirmed = run(&place, &[&["apply", PLAN], &broken[..]].concat()).ends(9);
+    assert!(unconfirmed.err.contains("LB0705"), "it is confirmed as any plan is: {}", unconfirmed.err);
+    // Neither a signers' file that is gone nor a machine without ssh-keygen stands in the way.
+    std::fs::remove_file(place.path().join("allowed_signers")).unwrap();
+    assert_eq!(run(&place, &["validate"]).code, 1);
+    assert_eq!(run(&place, &["status"]).code, 0, "nor in that of whoever only looks, or replicates");
+    let done = place
+        .run_without_programs(&[&["apply", PLAN, "--confirm", "retire-shop"], &broken[..]].concat())
+        .ends(10);
+    assert!(done.err.contains("! glass broken by tester@"), "{}", done.err);
+    assert!(done.out.contains("completed with exceptions"), "{}", done.out);
+    assert!(done.out.contains(": the hall burns; there were 0 of 2 approvals"), "{}", done.out);
+    place.all_are("Permanent");
+    assert!(run(&place, &["history"]).out.contains("completed with exceptions; glass broken"));
+    let report = json(&place, &["report", "latest"]);
+    assert_eq!(report["admission"]["glass"]["because"], "the hall burns");
+    let verified = run(&place, &["verify", "latest"]).ends(0);
+    assert!(verified.out.contains("glass broken by tester@"), "{}", verified.out);
+}
+
+#[test]
+fn a_runbook_is_carried_out_with_the_glass_broken_and_resumed_without_a_word_more() {
+    let place = place();
+    run(&place, &["sim", "fault", "fails", "--action", "merge", "--replica", "web-01"]).ends(0);
+    let broken =
+        ["apply", "retire-shop", "--confirm", "retire-shop", "--break-glass", "--because", "no time"];
+    let cut = run(&place, &broken);
+    assert!([3, 10].contains(&cut.code), "{}{}", cut.out, cut.err);
+    run(&place, &["sim", "heal"]).ends(0);
+    if cut.code == 3 {
+        run(&place, &["resume"]).ends(10);
+    }
+    place.all_are("Permanent");
+}
+
+#[test]
+fn an_auditor_checks_the_approvals_of_evidence_by_hand_and_changed_ones_are_found() {
+    let place = place();
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    approve(&place, "bob", &[]).ends(0);
+    // By hand, as docs/approvals.md says it.
+    let hand = |file: &str, who: &str| {
+        let script = "sed -n '/^-----BEGIN/,$p' \"$1\" > sig && sed '/^-----BEGIN/,$d' \"$1\" \
+                      | ssh-keygen -Y verify -f allowed_signers -I \"$2\" -n lifeboat -s sig";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", file, who]).current_dir(place.path());
+        command.output().unwrap().status.success()
+    };
+    assert!(hand("retire-shop.plan.ann.approval", "ann") && !hand("retire-shop.plan.ann.approval", "bob"));
+    apply(&place, &[]).ends(0);
+    run(&place, &["report", "latest", "--evidence", "e.evidence"]).ends(0);
+    let away = Place::empty();
+    let text = std::fs::read_to_string(place.path().join("e.evidence")).unwrap();
+    away.write("e.evidence", &text);
+    let verified = run(&away, &["verify", "./e.evidence"]).ends(0);
+    assert!(verified.out.contains("approved by bob") && verified.out.contains("2 signatures checked again"));
+    let without = away.run_without_programs(&["verify", "./e.evidence"]).ends(0);
+    assert!(without.out.contains("! the signatures were not checked here"), "{}", without.out);
+    let part = text.split("{\"part\":\"approvals.json\"}\n").nth(1).unwrap().lines().next().unwrap();
+    let approvals: Vec<serde_json::Value> = serde_json::from_str(part).unwrap();
+    assert_eq!((approvals.len(), &approvals[0]["by"]), (2, &"ann".into()));
+    // Somebody who writes all of it anew cannot write a signature.
+    let frozen = text.split("{\"part\":\"run.json\"}\n").nth(1).unwrap().lines().next().unwrap();
+    let mut frozen: serde_json::Value = serde_json::from_str(frozen).unwrap();
+    frozen["admission"]["approvals"][1]["signature"] =
+        frozen["admission"]["approvals"][0]["signature"].clone();
+    let run_folder = std::fs::read_dir(place.path().join(".lifeboat/runs")).unwrap();
+    let run_folder = run_folder.map(|r| r.unwrap().path()).max().unwrap();
+    std::fs::write(run_folder.join("run.json"), frozen.to_string()).unwrap();
+    let found = run(&place, &["verify", "latest"]).ends(11);
+    assert!(
+        found.err.contains("the signature of the approval by bob is not one of an allowed signer"),
+        "{}",
+        found.err
+    );
+}
+
+#[test]
+fn documents_that_cannot_be_meant_are_refused() {
+    let place = place();
+    let document = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    let signers = std::fs::read_to_string(place.path().join("allowed_signers")).unwrap();
+    let check = |old: &str, new: &str, list: &str, code: &str, exit: i32| {
+        place.edit("lifeboat.yaml", old, new);
+        place.write("allowed_signers", list);
+        let said = run(&place, &["validate"]);
+        assert_eq!(said.code, exit, "{new}: {}{}", said.out, said.err);
+        assert!(said.err.contains(code), "{new}, {code}: {}", said.err);
+        assert_eq!(said.err.matches("[LB").count(), 1, "one mistake is one finding: {}", said.err);
+        place.write("lifeboat.yaml", &document);
+    };
+    let count = "count: 2 ";
+    check(count, "count: 0 ", &signers, "LB0208", 1);
+    check(count, "count: two ", &signers, "LB0206", 1);
+    check("operations: [", "operation: [", &signers, "LB0204", 1);
+    check(count, "count: 4 ", &signers, "LB0609", 1);
+    check("[permanent-failover]", "[permanent]", &signers, "LB0207", 1);
+    check("[permanent-failover]", "[permanent-failover, replicate]", &signers, "LB0609", 1);
+    check("groups: [owners]", "groups: [owner]", &signers, "LB0313", 1);
+    check("  signers: allowed_signers", "  # none", &signers, "LB0608", 1);
+    check("signers: allowed_signers", "signers: allowed", &signers, "LB0608", 1);
+    check(count, count, &format!("{signers}\ndora\n"), "LB0608", 1);
+    check(count, count, &signers.replace("bob ", "bill ").replace("carl ", "carla "), "LB0609", 1);
+    check(count, count, &signers.replace("carl ", "carla "), "LB0609", 0);
+    check(
+        "rules:",
+        "rules:\n    - { name: two-people, because: again, approved: { count: 1 } }",
+        &signers,
+        "LB0607",
+        1,
+    );
+}
+
+#[test]
+fn what_cannot_be_signed_is_not_handed_out() {
+    let place = place();
+    seal(&place);
+    let refuse = |args: &[&str], code: i32, part: &str| {
+        let said = run(&place, &[&["approve", PLAN, "--confirm", "retire-shop"], args].concat()).ends(code);
+        assert!(said.err.contains(part), "{part}: {}", said.err);
+    };
+    refuse(&["--key", "bob", "--as", "ann"], 9, "is not one with which `ann` may sign now");
+    refuse(&["--key", "nobody", "--as", "ann"], 1, "LB0842");
+    refuse(&["--key", "ann", "--as", "an/n"], 1, "cannot be a name");
+    refuse(&["--key", "ann"], 9, "`tester` is not asked");
+    refuse(&["--key", "ann", "--as", "ann", "--for", "31d"], 1, "30 days");
+    refuse(&["--key", "ann", "--as", "ann", "--for", "soon"], 1, "30 days");
+    refuse(&["--key", "ann", "--as", "ann", "--because", "one\ntwo"], 1, "one line");
+    let unconfirmed = run(&place, &["approve", PLAN, "--key", "ann", "--as", "ann"]).ends(9);
+    assert!(unconfirmed.err.contains("LB0705"), "{}", unconfirmed.err);
+    let missing = place.run_without_programs(&[
+        "approve",
+        PLAN,
+        "--key",
+        "ann",
+        "--as",
+        "ann",
+        "--confirm",
+        "retire-shop",
+    ]);
+    assert!(missing.code == 74 && missing.err.contains("LB0843"), "{}{}", missing.out, missing.err);
+    approve(&place, "ann", &[]).ends(0);
+    let missing = place.run_without_programs(&["apply", PLAN, "--confirm", "retire-shop"]).ends(9);
+    assert!(missing.err.contains("LB0843") && missing.err.contains("LB0840"), "{}", missing.err);
+    let approvals =
+        std::fs::read_dir(place.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert_eq!(
+        approvals.filter(|n| n.ends_with(".approval")).collect::<Vec<_>>(),
+        ["retire-shop.plan.ann.approval"]
+    );
+    run(&place, &["plan", "undo-shop", "--out", "undo.plan"]).ends(0);
+    let unwanted =
+        run(&place, &["approve", "undo.plan", "--key", "ann", "--as", "ann", "--confirm", "undo-shop"])
+            .ends(1);
+    assert!(unwanted.err.contains("no rule wants approvals of this plan"), "{}", unwanted.err);
+}
+
+#[test]
+fn nobody_is_kept_from_going_back() {
+    let place = place();
+    place.edit("lifeboat.yaml", "operations: [permanent-failover] ", "");
+    // Every plan that changes something needs approvals now, replication and the way back do not.
+    run(&place, &["apply", "undo-shop", "--confirm", "undo-shop"]).ends(9);
+    run(&place, &["sim", "fault", "never-ready", "recovery/web-01_replica"]).ends(0);
+    let broken = ["--break-glass", "--because", "a test of the way back"];
+    run(&place, &[&["apply", "undo-shop", "--confirm", "undo-shop"], &broken[..]].concat()).ends(10);
+    run(&place, &["replicate", "--all"]).ends(0);
+    let failed =
+        run(&place, &[&["apply", "evacuate-shop", "--confirm", "evacuate-shop"], &broken[..]].concat())
+            .ends(3);
+    assert!(failed.err.contains("glass broken"), "{}", failed.err);
+    let run_id = json(&place, &["history"])["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| r["over"] == false)
+        .unwrap()["run"]
+        .clone();
+    let run_id = run_id.as_str().unwrap();
+    run(&place, &["sim", "heal"]).ends(0);
+    run(&place, &["abort", run_id, "--confirm", &format!("abort-{run_id}")]).ends(0);
+    place.all_are("Ready");
+}
