@@ -121,6 +121,8 @@ fn is_for_good(refused: &Refused) -> bool {
         | RefusedWhy::NetworkUnmapped(_)
         | RefusedWhy::BothWouldServe(_)
         | RefusedWhy::NoFence(_)
+        | RefusedWhy::AddressShared { .. }
+        | RefusedWhy::AddressTaken { .. }
         | RefusedWhy::TargetUnfit { .. }
         | RefusedWhy::TargetInUse { .. }
         | RefusedWhy::LossOverPolicy { .. } => false,

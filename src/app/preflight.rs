@@ -70,6 +70,8 @@ fn errand(mut subject: Subject, workspace: &Workspace, inventory: &Inventory) ->
         Action::StartDelta,
         Action::SendChanges { phase: 1 },
     ];
+    // Whoever serves until then is stopped, or gone.
+    actions.extend([Role::Source, Role::Replica].map(|vm| Action::PowerOff { vm }));
     actions.extend(links.map(|links| Action::Connect { links }));
     actions.extend([Role::Replica, Role::Target].map(|vm| Action::PowerOn { vm }));
     Errand { subject, actions }

@@ -132,7 +132,12 @@ impl Places for InDocuments<'_> {
     }
 
     fn replica(&self, replica: &ReplicaName, key: &str) -> Option<Span> {
-        let path = [Key::Name("spec"), Key::Name(key)];
-        self.loaded.origins.at(Kind::Replica, replica.as_str(), &path)
+        let at = |path: &[Key<'_>]| self.loaded.origins.at(Kind::Replica, replica.as_str(), path);
+        let found = at(&[Key::Name("spec"), Key::Name(key)]);
+        // Where the key is left out, its name says as much as all of it.
+        let whole = at(&[Key::Name("spec")]);
+        found
+            .filter(|f| Some(*f) != whole)
+            .or_else(|| self.loaded.origins.name(Kind::Replica, replica.as_str()))
     }
 }

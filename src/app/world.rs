@@ -49,11 +49,8 @@ impl World {
             }
         }
         let replicas = workspace.replicas.values().map(|r| {
-            let setup = ReplicaSetup {
-                source: r.source.clone(),
-                replica: r.replica.clone(),
-                networks: r.networks.iter().map(|(from, _)| from.clone()).collect(),
-            };
+            let setup =
+                ReplicaSetup { source: r.source.clone(), replica: r.replica.clone(), networks: cards(r) };
             (r.name.clone(), setup)
         });
         settings.setup.replicas = replicas.collect();
@@ -123,6 +120,13 @@ impl World {
         };
         self.settings.setup.replicas.iter().map(one).collect()
     }
+}
+
+/// The networks that a simulated source is on whose site says nothing of it: those that its document maps, or the first one that its recovery
+/// site maps.
+fn cards(replica: &crate::model::Replica) -> Vec<crate::base::NetworkName> {
+    let count = if replica.own_networks == 0 { 1 } else { replica.own_networks };
+    replica.networks.iter().take(count).map(|(from, _)| from.clone()).collect()
 }
 
 /// All replicas of a workspace, with the other machines that failbacks go to.

@@ -22,7 +22,7 @@ fn vm(site: &str, vm: &str) -> VmRef {
 }
 
 fn machine(power: Power, networks: &[&str]) -> Sight {
-    let links = networks.iter().map(|n| Link { network: n.parse().unwrap(), address: None }).collect();
+    let links = networks.iter().map(|n| Link::on(n.parse().unwrap())).collect();
     Sight::Present(VmFacts { power, links })
 }
 
@@ -57,7 +57,7 @@ fn inventory(facts: Facts) -> Inventory {
 }
 
 fn links() -> Vec<Link> {
-    vec![Link { network: "dr".parse().unwrap(), address: None }]
+    vec![Link::on("dr".parse().unwrap())]
 }
 
 fn planned() -> (Operation, Vec<Action>) {

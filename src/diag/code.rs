@@ -95,6 +95,8 @@ codes! {
     FailureUnfit "LB0414" Error "what is said of failures does not fit together";
     BadHook "LB0415" Error "a hook or a gate cannot be meant so";
     FenceUnfit "LB0416" Error "a fence cannot be meant so";
+    MappedTwice "LB0417" Error "a network or an address is mapped twice";
+    AddressesKept "LB0419" Warning "a rule for addresses has no effect at such a site";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
     Ambiguous "LB0502" Error "two routes lead to the desired state and keep different data";
@@ -108,6 +110,8 @@ codes! {
     SliceUnfit "LB0511" Error "a slice of a runbook cannot be made so";
     NoFence "LB0512" Error "a source that cannot be seen has no fence";
     FencesOthers "LB0513" Warning "a fence takes down machines that the plan does not bring up";
+    AddressShared "LB0516" Error "two replicas would have one address";
+    AddressTaken "LB0517" Error "a machine that runs has the address that a replica would get";
     // Policy.
     ObjectiveMissing "LB0601" Error "a policy asks for an objective that is not set";
     LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";
@@ -171,6 +175,7 @@ codes! {
     CannotTell "LB0913" Error "something about a site or a replica cannot be told";
     NotRebuilt "LB0914" Error "a record beside a replica is not rebuilt";
     HookUnfit "LB0920" Error "a hook cannot be run here, or its check fails";
+    AddressAnswers "LB0921" Error "somebody answers at the address that a replica would get";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn a_machine_is_not_started_beside_one_that_has_come_back() {
         let machine = |power, network| {
-            let link = Link { network: NetworkName::fixed(network), address: None };
+            let link = Link::on(NetworkName::fixed(network));
             Sight::Present(VmFacts { power, links: vec![link] })
         };
         let source = VmRef { site: SiteName::fixed("prod"), vm: VmName::fixed("db") };

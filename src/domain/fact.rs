@@ -3,6 +3,7 @@
 use crate::base::{NetworkName, PointId, SiteName, Timestamp, VmName};
 use crate::domain::operation::{FailbackTarget, Operation, Switchover};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A virtual machine, named by its site and the name it has there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,7 +49,21 @@ pub struct Link {
     pub network: NetworkName,
     /// The guest's address there, where one is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<std::net::IpAddr>,
+    pub address: Option<IpAddr>,
+    /// The gateway that its guest shall use there, where the documents name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<IpAddr>,
+    /// The name servers that its guest shall ask there, where the documents name some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
+}
+
+impl Link {
+    /// A card of which no more is known than its network.
+    #[must_use]
+    pub const fn on(network: NetworkName) -> Self {
+        Self { network, address: None, gateway: None, dns: Vec::new() }
+    }
 }
 
 /// What is seen of a machine that exists.

@@ -20,7 +20,7 @@ pub use policy::{Policy, Rule};
 pub use replica::{AddressRule, Replica};
 pub use resolve::{Reached, Resolved, reached, resolve};
 pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};
-pub use site::Site;
+pub use site::{Mapping, Site};
 
 use crate::base::{PlanName, PolicyName, ReplicaName, RunbookName, SiteName};
 use std::collections::BTreeMap;

@@ -26,9 +26,13 @@ pub struct Replica {
     /// The failover plan whose objective that is, where it is not the replica's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rpo_of: Option<PlanName>,
-    /// Which recovery network stands for which production network.
+    /// Which recovery network stands for which production network: its own mappings, then those of its recovery site. The first that fits
+    /// counts.
     pub networks: Vec<(NetworkName, NetworkName)>,
-    /// How addresses change with the move.
+    /// So many of them are its own.
+    #[serde(skip)]
+    pub own_networks: usize,
+    /// How addresses change with the move, in the same order.
     pub addresses: Vec<AddressRule>,
     /// When it is ready; as soon as its guest answers where nothing is said. The flag says whether the document said it.
     pub ready: Readiness,
@@ -60,4 +64,88 @@ pub struct AddressRule {
     pub bits: u8,
     /// The gateway at the recovery site.
     pub gateway: Option<IpAddr>,
+    /// The name servers that guests ask there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
+}
+
+impl AddressRule {
+    /// The address in the rule's new prefix with the same host part; `None` where the rule does not concern it.
+    #[must_use]
+    pub fn readdress(&self, address: IpAddr) -> Option<IpAddr> {
+        if !self.concerns(address) {
+            return None;
+        }
+        match (self.to, address) {
+            (IpAddr::V4(to), IpAddr::V4(address)) => {
+                let host = u32::MAX.checked_shr(u32::from(self.bits)).unwrap_or(0);
+                Some(IpAddr::V4(((u32::from(to) & !host) | (u32::from(address) & host)).into()))
+            }
+            (IpAddr::V6(to), IpAddr::V6(address)) => {
+                let host = u128::MAX.checked_shr(u32::from(self.bits)).unwrap_or(0);
+                Some(IpAddr::V6(((u128::from(to) & !host) | (u128::from(address) & host)).into()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an address is in the rule's old prefix.
+    fn concerns(&self, address: IpAddr) -> bool {
+        match (self.from, address) {
+            (IpAddr::V4(from), IpAddr::V4(address)) => {
+                let net = !u32::MAX.checked_shr(u32::from(self.bits)).unwrap_or(0);
+                u32::from(address) & net == u32::from(from) & net
+            }
+            (IpAddr::V6(from), IpAddr::V6(address)) => {
+                let net = !u128::MAX.checked_shr(u32::from(self.bits)).unwrap_or(0);
+                u128::from(address) & net == u128::from(from) & net
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all addresses that another rule concerns are concerned by this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.bits <= other.bits && self.concerns(other.from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(from: &str, to: &str, bits: u8) -> AddressRule {
+        AddressRule {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            bits,
+            gateway: None,
+            dns: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_host_part_stays() {
+        for (from, to, bits, address, expected) in [
+            ("10.1.0.0", "10.2.0.0", 16, "10.1.7.9", Some("10.2.7.9")),
+            ("10.1.0.0", "10.2.0.0", 16, "10.3.7.9", None),
+            ("0.0.0.0", "0.0.0.0", 0, "10.3.7.9", Some("10.3.7.9")),
+            ("10.1.0.5", "10.2.0.6", 32, "10.1.0.5", Some("10.2.0.6")),
+            ("fd00:1::", "fd00:2::", 64, "fd00:1::42", Some("fd00:2::42")),
+            ("fd00:1::", "fd00:2::", 64, "10.1.0.1", None),
+        ] {
+            let found = rule(from, to, bits).readdress(address.parse().unwrap());
+            assert_eq!(found, expected.map(|e| e.parse().unwrap()), "{address} by {from}/{bits}");
+        }
+    }
+
+    #[test]
+    fn a_wider_rule_covers_a_narrower_one() {
+        let (wide, narrow) = (rule("10.1.0.0", "10.2.0.0", 16), rule("10.1.7.0", "10.9.7.0", 24));
+        assert!(wide.covers(&narrow) && wide.covers(&wide));
+        assert!(!narrow.covers(&wide));
+        assert!(!wide.covers(&rule("10.3.7.0", "10.9.7.0", 24)));
+        assert!(!wide.covers(&rule("fd00::", "fd01::", 64)));
+    }
 }

@@ -1,9 +1,10 @@
 //! A site: where machines live, and who speaks to it.
 
-use crate::base::SiteName;
-use crate::model::Fence;
+use crate::base::{NetworkName, SiteName};
+use crate::model::{AddressRule, Fence};
 use crate::port::ProviderSpec;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,4 +21,16 @@ pub struct Site {
     /// How all its machines are taken away for sure while it does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<Fence>,
+    /// How replicas at this site are connected whose document says nothing else, by the site of their sources.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mappings: BTreeMap<SiteName, Mapping>,
+}
+
+/// How machines of one site are connected at another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// Which network stands for which.
+    pub networks: Vec<(NetworkName, NetworkName)>,
+    /// How addresses change.
+    pub addresses: Vec<AddressRule>,
 }

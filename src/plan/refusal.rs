@@ -3,6 +3,7 @@
 use crate::base::{Duration, NetworkName, PointId, ReplicaName, SiteName, Timestamp};
 use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, State, VmRef};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// A replica for which there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,26 @@ pub enum RefusedWhy {
     Foreign(Foreign),
     /// A network of the source has no mapping.
     NetworkUnmapped(NetworkName),
+    /// Another replica of the plan would have the same address on the same network.
+    AddressShared {
+        /// The network.
+        network: NetworkName,
+        /// The address.
+        address: IpAddr,
+        /// The other replica.
+        with: ReplicaName,
+    },
+    /// A machine that runs, and that the plan does not stop, has the address.
+    AddressTaken {
+        /// The network.
+        network: NetworkName,
+        /// The address.
+        address: IpAddr,
+        /// The machine.
+        by: VmRef,
+        /// The replica that it belongs to.
+        of: ReplicaName,
+    },
     /// Source and replica would serve on one network.
     BothWouldServe(NetworkName),
     /// The recovered target exists already, or the restored one does not.

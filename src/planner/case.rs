@@ -82,7 +82,8 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn refused(&self, why: RefusedWhy) -> Box<Refused> {
+    /// A refusal of it.
+    pub fn refused(&self, why: RefusedWhy) -> Box<Refused> {
         Box::new(Refused {
             replica: self.replica.name.clone(),
             desired: self.position,

@@ -2,6 +2,7 @@
 //! what is lost, and which facts that relied on.
 
 use super::case::Case;
+use super::conflicts::Serving;
 use super::fences;
 use super::network;
 use super::recipe::{self, Particulars};
@@ -47,6 +48,8 @@ pub struct Itinerary {
     pub loses: Vec<Loss>,
     /// The machines.
     pub placement: Placement,
+    /// What it starts and stops.
+    pub serving: Serving,
     /// The facts that were relied on.
     pub reads: Vec<FactName>,
     /// What is worth a look.
@@ -374,10 +377,12 @@ impl<'a> Builder<'a> {
         self.plan_way_back_of_verification()?;
         self.reads.sort();
         self.reads.dedup();
+        let placement = self.case.placement(&self.facts);
         Ok(Itinerary {
+            serving: Serving::of(self.case, &placement, &self.legs),
             then: if self.halts { State::ReadyToSwitch } else { goal },
             halts_before: self.halts.then_some(goal),
-            placement: self.case.placement(&self.facts),
+            placement,
             legs: self.legs,
             loses: self.loses,
             reads: self.reads,

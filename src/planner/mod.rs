@@ -1,6 +1,7 @@
 //! Floor 5: from what is observed and what is desired to a plan. Pure: the same values give the same bytes.
 
 mod case;
+mod conflicts;
 mod draft;
 mod estimate;
 mod fences;
@@ -125,6 +126,9 @@ fn sort_out<'a>(request: &Request<'a>, selected: Option<&Selected>) -> Result<So
             }),
             Err(why) => refused.push(*why),
         }
+    }
+    if refused.is_empty() {
+        refused = conflicts::find(&travellers, request.workspace, request.inventory);
     }
     if !refused.is_empty() {
         return Err(refused);

@@ -33,7 +33,7 @@ fn now() -> Timestamp {
 }
 
 fn machine(power: Power, network: &str) -> Sight {
-    let links = vec![Link { network: network.parse().unwrap(), address: None }];
+    let links = vec![Link::on(network.parse().unwrap())];
     Sight::Present(VmFacts { power, links })
 }
 
@@ -60,7 +60,7 @@ fn ready(replica: &str) -> Facts {
         disk: ReplicaDisk::default(),
         relation: Relation {
             source: vm("prod", replica),
-            source_links: vec![Link { network: "lan".parse().unwrap(), address: None }],
+            source_links: vec![Link::on("lan".parse().unwrap())],
             replication: Replication::Active,
             source_stopped: false,
             failed_over_at: None,
@@ -86,6 +86,7 @@ fn workspace() -> Workspace {
                 rpo: None,
                 rpo_of: None,
                 networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
+                own_networks: 1,
                 addresses: Vec::new(),
                 ready: readiness,
                 ready_said: false,

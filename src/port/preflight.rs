@@ -114,6 +114,17 @@ pub enum Obstacle {
         /// The machine.
         vm: VmRef,
     },
+    /// Somebody answers at an address that a machine shall get.
+    Answers {
+        /// The machine.
+        vm: VmRef,
+        /// The address.
+        address: IpAddr,
+        /// The network, where it is known.
+        network: Option<NetworkName>,
+        /// Who answers, where that is known.
+        by: Option<VmRef>,
+    },
     /// A machine cannot be replicated.
     Unfit {
         /// The machine.

@@ -44,6 +44,7 @@ pub const fn code(what: &Obstacle) -> Code {
         Obstacle::Address { .. } | Obstacle::Ports { .. } => Code::DataPathUnusable,
         Obstacle::Network { .. } => Code::NetworkDown,
         Obstacle::Unfit { .. } => Code::MachineUnfit,
+        Obstacle::Answers { .. } => Code::AddressAnswers,
         Obstacle::MachineType { .. } => Code::KindUnknown,
         Obstacle::Job { .. } | Obstacle::Snapshots { .. } | Obstacle::Checkpoints { .. } => Code::OthersWork,
         Obstacle::Clock { .. } => Code::ClockOff,
@@ -60,6 +61,7 @@ const fn label(what: &Obstacle) -> (&'static str, &'static str) {
         Obstacle::Folder { .. } | Obstacle::Space { .. } => ("folder", "this folder is meant"),
         Obstacle::Address { .. } | Obstacle::Ports { .. } => ("data", "disks are served here"),
         Obstacle::Network { .. } => ("networks", "networks are mapped here"),
+        Obstacle::Answers { .. } => ("addresses", "it gets its address here"),
         Obstacle::Unfit { .. }
         | Obstacle::Job { .. }
         | Obstacle::Snapshots { .. }
@@ -81,7 +83,15 @@ fn place(hitch: &Hitch, origins: Option<&Origins>, key: &str) -> Option<Span> {
     };
     let found = origins.at(kind, name, &[above, &[Key::Name(key)]].concat());
     // Where the key is left out, the whole mapping would be shown: its name says as much.
-    found.filter(|f| Some(*f) != origins.at(kind, name, above)).or_else(|| origins.name(kind, name))
+    let found = found.filter(|f| Some(*f) != origins.at(kind, name, above));
+    // Where the replica says nothing of addresses, its site does.
+    let of_site = || {
+        let at = |path: &[Key<'_>]| origins.at(Kind::Site, hitch.site.as_str(), path);
+        let around = at(&[Key::Name("spec")]);
+        let mappings = at(&[Key::Name("spec"), Key::Name("mappings")]);
+        mappings.filter(|f| key == "addresses" && Some(*f) != around)
+    };
+    found.or_else(of_site).or_else(|| origins.name(kind, name))
 }
 
 fn message(what: &Obstacle, site: &str) -> String {
@@ -125,6 +135,11 @@ fn message(what: &Obstacle, site: &str) -> String {
             let how = if *exists { "is not active" } else { "does not exist" };
             format!("{vm} cannot be started: {kind} {network} {how} at {site}")
         }
+        Obstacle::Answers { vm, address, network, by } => {
+            let on = network.as_ref().map_or_else(String::new, |n| format!(" on network {n}"));
+            let who = by.as_ref().map_or_else(|| "somebody".to_owned(), ToString::to_string);
+            format!("{vm} would get {address}{on}, and {who} answers there")
+        }
         Obstacle::Unfit { vm, why } => format!("{vm} cannot be replicated: {why}"),
         Obstacle::MachineType { vm, what } => format!("{vm} cannot be run: the host of {site} has no {what}"),
         Obstacle::Job { vm, what } => {
@@ -164,6 +179,7 @@ fn mended(what: &Obstacle, command: &str) -> String {
         | Obstacle::Address { .. }
         | Obstacle::Network { .. }
         | Obstacle::MachineType { .. }
+        | Obstacle::Answers { .. }
         | Obstacle::Job { .. }
         | Obstacle::Snapshots { .. }
         | Obstacle::Checkpoints { .. }
@@ -190,6 +206,14 @@ fn help(what: &Obstacle) -> Vec<String> {
         Obstacle::MachineType { .. } => {
             one("or give the source a kind of machine that both hosts know, with `virsh edit`")
         }
+        Obstacle::Answers { by: Some(by), .. } => vec![
+            format!("stop {by} first, or give the replica another prefix under `addresses`"),
+            "two machines at one address break each other's connections, and two copies that serve diverge".to_owned(),
+        ],
+        Obstacle::Answers { .. } => vec![
+            "see who it is: `arping` or `ssh` to the address; stop it first, or give the replica another prefix under `addresses`".to_owned(),
+            "two machines at one address break each other's connections, and two copies that serve diverge".to_owned(),
+        ],
         Obstacle::Job { .. } => one("or wait for its end"),
         Obstacle::Snapshots { .. } => {
             one("whoever reverts to one changes the disks behind replication's back; compare afterwards")

@@ -1,7 +1,7 @@
 //! Refusals of the planner, violations of the checker, warnings of a plan and the differences of a stale one, as findings:
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
-use crate::base::{ReplicaName, RunbookName, SiteName};
+use crate::base::{NetworkName, ReplicaName, RunbookName, SiteName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
 use crate::domain::{Condition, Foreign, OperationKind};
@@ -83,7 +83,14 @@ pub fn findings(
         let finding = Finding::new(code(&first.why), said(first, &names(&all), inventory));
         let (span, label) = place(first, places);
         let about = source((&first.replica, &first.now), all.len(), workspace, inventory);
-        let finding = finding.at(span, label).about(about);
+        let finding = finding.at(span, label);
+        let finding = match &first.why {
+            RefusedWhy::AddressShared { with: other, .. } | RefusedWhy::AddressTaken { of: other, .. } => {
+                finding.at(places.replica(other, "addresses"), format!("`{other}` has its address from here"))
+            }
+            _ => finding,
+        };
+        let finding = finding.about(about);
         Some(help.into_iter().fold(finding, Finding::help))
     };
     groups.into_iter().filter_map(finding).collect()
@@ -113,6 +120,8 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::Foreign(_) => Code::Foreign,
         RefusedWhy::NetworkUnmapped(_) => Code::NetworkUnmapped,
         RefusedWhy::BothWouldServe(_) => Code::BothWouldServe,
+        RefusedWhy::AddressShared { .. } => Code::AddressShared,
+        RefusedWhy::AddressTaken { .. } => Code::AddressTaken,
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
         RefusedWhy::NoFence(_) => Code::NoFence,
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
@@ -183,6 +192,12 @@ fn message(refused: &Refused, who: &str) -> String {
         RefusedWhy::BothWouldServe(network) => {
             format!("source and replica of {who} would run on network {network} at once")
         }
+        RefusedWhy::AddressShared { network, address, with } => {
+            format!("{who} and `{with}` would both have the address {address} on network {network}")
+        }
+        RefusedWhy::AddressTaken { network, address, by, of } => {
+            format!("{who} would get {address} on network {network}, which {by} of `{of}` has and keeps")
+        }
         RefusedWhy::TargetUnfit { vm, exists: true } => {
             format!("{who} cannot be brought back to a new machine {vm}: it exists already")
         }
@@ -233,6 +248,9 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         RefusedWhy::NetworkUnmapped(network) => {
             (places.replica(&refused.replica, "networks"), format!("{network} is not among these"))
         }
+        RefusedWhy::AddressShared { .. } | RefusedWhy::AddressTaken { .. } => {
+            (places.replica(&refused.replica, "addresses"), "it gets its address here".to_owned())
+        }
         RefusedWhy::BothWouldServe(_) => {
             (places.replica(&refused.replica, "networks"), "the replica gets its networks here".to_owned())
         }
@@ -278,6 +296,17 @@ fn source(
         },
         None => was,
     }
+}
+
+fn map(network: &NetworkName) -> Vec<String> {
+    vec![
+        format!("add it:\n    networks: [{{ from: {network}, to: … }}]"),
+        "or, for all replicas of that site, under `mappings` of the recovery site".to_owned(),
+    ]
+}
+
+fn apart(whom: &str) -> String {
+    format!("{whom} another prefix under `addresses`, or another network under `networks`")
 }
 
 fn help(refused: &Refused) -> Vec<String> {
@@ -327,14 +356,16 @@ fn help(refused: &Refused) -> Vec<String> {
             None => vec![format!("`lifeboat replicate {}` makes the first one", refused.replica)],
         },
         RefusedWhy::Foreign(foreign) => vec![put_back(*foreign, &refused.replica)],
-        RefusedWhy::NetworkUnmapped(network) => {
-            vec![format!("add it:\n    networks: [{{ from: {network}, to: … }}]")]
-        }
+        RefusedWhy::NetworkUnmapped(network) => map(network),
         RefusedWhy::BothWouldServe(_) => vec![
             "stop the source first: `via: planned`, or `source: power-off` or `fence` in the failover plan"
                 .to_owned(),
             "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
         ],
+        RefusedWhy::AddressShared { .. } => vec![apart("give one of them")],
+        RefusedWhy::AddressTaken { by, .. } => {
+            vec![format!("stop {by} first, or fail it over in the same plan"), apart("or give the replica")]
+        }
         RefusedWhy::TargetInUse { .. } => vec!["name a machine of its own for each replica".to_owned()],
         RefusedWhy::TargetUnfit { exists: true, .. } => {
             vec!["name a machine that does not exist yet, or `elsewhere` for one that does".to_owned()]

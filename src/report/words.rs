@@ -21,6 +21,17 @@ pub const fn role(role: Role) -> &'static str {
     }
 }
 
+/// A network card, with what its guest is told.
+fn link(link: &crate::domain::Link) -> String {
+    let Some(address) = link.address else { return link.network.to_string() };
+    let gateway = link.gateway.map(|gateway| format!("gateway {gateway}"));
+    let servers = link.dns.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let dns = (!servers.is_empty()).then(|| format!("dns {servers}"));
+    let told: Vec<String> = gateway.into_iter().chain(dns).collect();
+    let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
+    format!("{} as {address}{told}", link.network)
+}
+
 /// What an action does.
 #[must_use]
 pub fn action(action: &Action) -> String {
@@ -41,16 +52,10 @@ pub fn action(action: &Action) -> String {
         Action::StartDelta => "start a running delta on the replica".to_owned(),
         Action::DropDelta => "drop the running delta".to_owned(),
         Action::Connect { links } => {
-            let one = |l: &crate::domain::Link| match l.address {
-                Some(address) => format!("{} as {address}", l.network),
-                None => l.network.to_string(),
-            };
-            match links.as_slice() {
-                [] => "leave the replica without a network".to_owned(),
-                links => {
-                    format!("connect the replica to {}", links.iter().map(one).collect::<Vec<_>>().join(", "))
-                }
+            if links.is_empty() {
+                return "leave the replica without a network".to_owned();
             }
+            format!("connect the replica to {}", links.iter().map(link).collect::<Vec<_>>().join(", "))
         }
         Action::Merge => "merge delta and restore points into the replica's disks".to_owned(),
         Action::CreateTarget => "build the failback target".to_owned(),

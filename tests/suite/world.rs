@@ -39,7 +39,7 @@ pub fn noon() -> Timestamp {
 }
 
 fn machine(power: Power, network: Option<&str>) -> Sight {
-    let links = network.map(|n| Link { network: n.parse().unwrap(), address: None }).into_iter().collect();
+    let links = network.map(|n| Link::on(n.parse().unwrap())).into_iter().collect();
     Sight::Present(VmFacts { power, links })
 }
 
@@ -58,7 +58,7 @@ pub fn ready(replica: &str) -> Facts {
         disk: ReplicaDisk::default(),
         relation: Relation {
             source: vm("prod", replica),
-            source_links: vec![Link { network: "lan".parse().unwrap(), address: None }],
+            source_links: vec![Link::on("lan".parse().unwrap())],
             replication: Replication::Active,
             source_stopped: false,
             failed_over_at: None,
@@ -79,6 +79,7 @@ fn document(replica: &str) -> Replica {
         rpo: None,
         rpo_of: None,
         networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
+        own_networks: 1,
         addresses: Vec::new(),
         ready: Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5)),
         ready_said: false,

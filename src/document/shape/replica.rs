@@ -20,10 +20,11 @@ pub struct ReplicaSpec {
     /// What is promised of it.
     #[serde(default)]
     pub objectives: Objectives,
-    /// Which recovery network stands for which production network.
+    /// Which recovery network stands for which production network. What is not named here is looked for in the `mappings` of its recovery
+    /// site.
     #[serde(default)]
     pub networks: Vec<NetworkMap>,
-    /// How addresses change with the move.
+    /// How addresses change with the move. What fits none of these is looked for in the `mappings` of its recovery site.
     #[serde(default)]
     pub addresses: Vec<AddressMap>,
     /// When it is ready. Default: as soon as its guest answers, within 5m.
@@ -92,6 +93,9 @@ pub struct AddressMap {
     pub to: String,
     /// The gateway at the recovery site.
     pub gateway: Option<String>,
+    /// The name servers that guests ask at the recovery site.
+    #[serde(default)]
+    pub dns: Vec<String>,
 }
 
 /// How a guest is shut down.

@@ -3,6 +3,7 @@
 use super::bounds::{Bounded, HeaderName, HostName, HttpPath, Speed};
 use super::hooks::Fence;
 use super::libvirt::Libvirt;
+use super::replica::{AddressMap, NetworkMap};
 use super::words::RecordWord;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -19,6 +20,23 @@ pub struct SiteSpec {
     pub limits: Limits,
     /// How all its machines are taken away for sure while it does not answer, for failover plans that say `source: fence`.
     pub fence: Option<Fence>,
+    /// How replicas at this site are connected whose document says nothing else.
+    #[serde(default)]
+    pub mappings: Vec<Mapping>,
+}
+
+/// How the machines of one site are connected at another.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// The site of their sources.
+    pub from: String,
+    /// Which network stands for which.
+    #[serde(default)]
+    pub networks: Vec<NetworkMap>,
+    /// How addresses change.
+    #[serde(default)]
+    pub addresses: Vec<AddressMap>,
 }
 
 /// Who speaks to a site; exactly one.

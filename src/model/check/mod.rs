@@ -6,6 +6,7 @@ mod fences;
 mod machines;
 mod objectives;
 mod providers;
+mod readdressing;
 mod rules;
 mod unplanned;
 mod waits;
@@ -20,6 +21,7 @@ const RULES: [Rule; 9] = [
     machines::check,
     fences::check,
     providers::check,
+    readdressing::check,
     cycle::check,
     waits::check,
     bare_delay::check,

@@ -6,6 +6,7 @@
 mod failover_plan;
 mod hooks;
 mod libvirt;
+mod mappings;
 mod policy;
 mod reader;
 mod ready;
@@ -50,11 +51,12 @@ pub fn resolve(parsed: Parsed, sources: &Sources) -> Resolved {
             workspace.sites.entry(site.name.clone()).or_insert(site);
         }
     }
+    let sites = &workspace.sites;
     // By far the most documents are replicas, each for itself; the plans are read beside them.
     let (labels, groups) = (Labels::new(&origins), hooks::Groups::new(&origins));
     let one = |document: &Document, findings: &mut Vec<Finding>| {
         let Some(Shape::Replica(raw)) = &document.shape else { return None };
-        replica::resolve(&mut Reader::new(document, &origins, sources, findings), raw)
+        replica::resolve(&mut Reader::new(document, &origins, sources, findings), raw, sites)
     };
     let plan = |document: &Document, findings: &mut Vec<Finding>| {
         let Some(Shape::FailoverPlan(raw)) = &document.shape else { return None };

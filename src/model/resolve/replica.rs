@@ -1,25 +1,28 @@
 //! `kind: Replica`.
 
 use super::hooks::{fence, hooks};
+use super::mappings::mapping;
 use super::reader::Reader;
 use super::ready::readiness;
-use crate::base::Duration;
-use crate::diag::{Code, Finding};
+use crate::base::{Duration, NetworkName, SiteName};
 use crate::document::Key;
 use crate::document::shape::ReplicaDocument;
 use crate::document::shape::bounds::Bounded;
-use crate::document::shape::replica::AddressMap;
 use crate::document::shape::words::QuiesceWord;
 use crate::domain::Quiesce;
-use crate::model::{AddressRule, Replica};
-use std::net::IpAddr;
+use crate::model::{Mapping, Replica, Site};
+use std::collections::BTreeMap;
 
 fn key(name: &'static str) -> [Key<'static>; 2] {
     [Key::Name("spec"), Key::Name(name)]
 }
 
-/// Reads a replica.
-pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica> {
+/// Reads a replica. `sites` are those that are sound.
+pub fn resolve(
+    reader: &mut Reader<'_>,
+    raw: &ReplicaDocument,
+    sites: &BTreeMap<SiteName, Site>,
+) -> Option<Replica> {
     let name = reader.own_name(&raw.metadata);
     let spec = &raw.spec;
     let source = reader.machine(&spec.source.site, &spec.source.vm, &key("source"));
@@ -29,16 +32,16 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         spec.objectives.rpo.as_deref(),
         &[Key::Name("spec"), Key::Name("objectives"), Key::Name("rpo")],
     );
-    let mut networks = Vec::new();
-    for (position, map) in spec.networks.iter().enumerate() {
-        let path =
-            |end: &'static str| [&key("networks")[..], &[Key::Index(position), Key::Name(end)]].concat();
-        let (from, to) = (reader.name(&map.from, &path("from")), reader.name(&map.to, &path("to")));
-        networks.extend(from.zip(to));
-    }
-    let mut addresses = Vec::new();
-    for (position, map) in spec.addresses.iter().enumerate() {
-        addresses.extend(address(reader, map, position));
+    let Mapping { mut networks, mut addresses } =
+        mapping(reader, (&spec.networks, &spec.addresses), &[Key::Name("spec")]);
+    let own_networks = networks.len();
+    // Its own word comes first, and the first that fits counts.
+    if let Some(more) =
+        sites.get(spec.replica.site.as_str()).and_then(|s| s.mappings.get(spec.source.site.as_str()))
+    {
+        let own = |from: &NetworkName| spec.networks.iter().any(|m| m.from == from.as_str());
+        networks.extend(more.networks.iter().filter(|(from, _)| !own(from)).cloned());
+        addresses.extend(more.addresses.iter().cloned());
     }
     let ready = readiness(reader, spec.ready.as_ref());
     let within = [Key::Name("spec"), Key::Name("shutdown"), Key::Name("within")];
@@ -52,6 +55,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         rpo,
         rpo_of: None,
         networks,
+        own_networks,
         addresses,
         ready,
         ready_said: spec.ready.is_some(),
@@ -66,36 +70,4 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &ReplicaDocument) -> Option<Replica
         both_may_run: spec.both_may_run.as_ref().map(|b| b.because.clone()),
     };
     reader.sound().then_some(found)
-}
-
-fn address(reader: &mut Reader<'_>, raw: &AddressMap, position: usize) -> Option<AddressRule> {
-    let path = |end: &'static str| [&key("addresses")[..], &[Key::Index(position), Key::Name(end)]].concat();
-    let from = prefix(reader, &raw.from, &path("from"));
-    let to = prefix(reader, &raw.to, &path("to"));
-    let gateway = raw.gateway.as_deref().map(|text| reader.address(text, &path("gateway")));
-    let ((from, bits), (to, other)) = (from?, to?);
-    if bits != other || from.is_ipv4() != to.is_ipv4() {
-        let message = format!("`{}` and `{}` are not of one length and family", raw.from, raw.to);
-        reader.find(
-            Finding::new(Code::BadAddress, message)
-                .at(Some(reader.at(&path("to"))), "to this prefix")
-                .at(Some(reader.at(&path("from"))), "from this one")
-                .help("the host part of an address stays, so both prefixes need the same length"),
-        );
-        return None;
-    }
-    Some(AddressRule { from, to, bits, gateway: gateway.flatten() })
-}
-
-fn prefix(reader: &mut Reader<'_>, text: &str, path: &[Key<'_>]) -> Option<(IpAddr, u8)> {
-    let parsed = text.split_once('/').and_then(|(address, bits)| {
-        let address: IpAddr = address.parse().ok()?;
-        let bits: u8 = bits.parse().ok()?;
-        (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, bits))
-    });
-    if parsed.is_none() {
-        let finding = Finding::new(Code::BadAddress, format!("`{text}` is no prefix"));
-        reader.find(finding.at(Some(reader.at(path)), "here").help("write it like 10.1.0.0/16"));
-    }
-    parsed
 }

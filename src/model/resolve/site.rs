@@ -2,18 +2,20 @@
 
 use super::hooks::fence;
 use super::libvirt;
+use super::mappings::mapping;
 use super::reader::Reader;
 use super::ready::record_kind;
 use crate::base::{Duration, SiteName, VmName};
 use crate::diag::{Code, Finding};
-use crate::document::Key;
 use crate::document::check::nearest;
 use crate::document::shape::SiteDocument;
 use crate::document::shape::bounds::{Bounded, HttpPath};
-use crate::document::shape::site::{Card, Clock, Fault, Machine, Page, Simulator};
+use crate::document::shape::site::{Card, Clock, Fault, Machine, Page, Simulator, SiteSpec};
+use crate::document::{Key, Kind};
 use crate::domain::{Action, Header, Link, RecordKind};
-use crate::model::Site;
+use crate::model::{Mapping, Site};
 use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimPage, SimRecord, SimVm, SimulatorSpec};
+use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
 
 const SIMULATOR: [Key<'static>; 3] = [Key::Name("spec"), Key::Name("provider"), Key::Name("simulator")];
@@ -33,14 +35,36 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
         (None, None) => return None,
     };
     let path = [Key::Name("spec"), Key::Name("fence")];
+    let mappings = mappings(reader, spec);
     let site = Site {
         fence: spec.fence.as_ref().and_then(|raw| fence(reader, raw, &path)),
         name: name?,
         provider,
         start_limit: spec.limits.start.map(NonZeroU32::get),
         undo_limit: spec.limits.undo.map(NonZeroU32::get),
+        mappings,
     };
     reader.sound().then_some(site)
+}
+
+/// How replicas here are connected whose document says nothing else.
+fn mappings(reader: &mut Reader<'_>, spec: &SiteSpec) -> BTreeMap<SiteName, Mapping> {
+    let mut found = BTreeMap::new();
+    for (position, raw) in spec.mappings.iter().enumerate() {
+        let path = [Key::Name("spec"), Key::Name("mappings"), Key::Index(position)];
+        let place = [&path[..], &[Key::Name("from")]].concat();
+        let one = mapping(reader, (&raw.networks, &raw.addresses), &path);
+        if !reader.refers(Kind::Site, &raw.from, &place) {
+            continue;
+        }
+        let Ok(from) = SiteName::new(&raw.from) else { continue };
+        if found.insert(from, one).is_some() {
+            let message = format!("the machines of `{}` are mapped twice", raw.from);
+            let finding = Finding::new(Code::MappedTwice, message).at(Some(reader.at(&place)), "here again");
+            reader.find(finding.help("put both lists into one mapping"));
+        }
+    }
+    found
 }
 
 fn simulator(reader: &mut Reader<'_>, raw: &Simulator) -> SimulatorSpec {
@@ -128,7 +152,7 @@ fn link(reader: &mut Reader<'_>, card: &Card, path: &[Key<'_>]) -> Option<Link> 
     let network = reader.name(&card.network, &[path, &[Key::Name("network")]].concat());
     let place = [path, &[Key::Name("address")]].concat();
     let address = card.address.as_deref().map(|text| reader.address(text, &place));
-    Some(Link { network: network?, address: address.flatten() })
+    Some(Link { address: address.flatten(), ..Link::on(network?) })
 }
 
 fn fault(reader: &mut Reader<'_>, raw: &Fault, path: &[Key<'_>]) -> Option<FaultSpec> {

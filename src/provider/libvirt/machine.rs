@@ -92,7 +92,7 @@ impl Machine {
     /// Its network cards in their order.
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
-        self.devices("interface").map(|card| Link { network: network(card), address: None }).collect()
+        self.devices("interface").map(|card| Link::on(network(card))).collect()
     }
 
     /// Whether it has a channel to a guest agent.
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_replica_is_rendered_with_disks_of_its_own() {
-        let link = |name: &str| Link { network: NetworkName::new(name).unwrap(), address: None };
+        let link = |name: &str| Link::on(NetworkName::new(name).unwrap());
         let links = [link("dr"), link("br9")];
         let text = machine().render(&Rendering {
             name: "db_replica",

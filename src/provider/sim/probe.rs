@@ -5,6 +5,7 @@ use super::world::World;
 use crate::domain::{DnsProbe, HttpProbe, Method, NotSo, Power, Probe, Saying, VmRef};
 use crate::port::{FaultSpec, SimPage};
 use regex::bytes::Regex;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The port of name servers.
@@ -133,17 +134,20 @@ fn names(machine: &Machine, dns: &DnsProbe) -> Result<(), NotSo> {
 impl World {
     /// The machine that runs and has an address.
     fn serving(&self, address: IpAddr) -> Option<Machine> {
-        let mut all: Vec<&VmRef> =
-            self.setup.replicas.values().flat_map(|r| [&r.source, &r.replica]).collect();
-        let listed: Vec<VmRef> = self.listed().collect();
-        all.extend(&listed);
+        let all = self.all();
         let has = |vm: &VmRef| {
             let sight = self.sight(vm);
             let facts = sight.facts()?;
             let here = facts.power == Power::On && facts.links.iter().any(|l| l.address == Some(address));
             here.then(|| self.machine(vm)).flatten()
         };
-        all.into_iter().find_map(has)
+        all.iter().find_map(has)
+    }
+
+    /// All machines that documents name, and those that were made since.
+    pub(super) fn all(&self) -> BTreeSet<VmRef> {
+        let replicas = self.setup.replicas.values().flat_map(|r| [r.source.clone(), r.replica.clone()]);
+        replicas.chain(self.listed()).chain(self.made().cloned()).collect()
     }
 
     /// The machines that the sites list.

@@ -13,8 +13,8 @@ use crate::domain::{
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
-    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Later, Look, Order, Placement, Provider, Question,
-    Subject,
+    ActionKey, Clock, ClockSpec, Failure, FaultSpec, Hitch, Later, Look, Order, Placement, Provider,
+    Question, Scope, Subject,
 };
 use crate::provider::prober::{self, About};
 use rayon::prelude::*;
@@ -408,6 +408,12 @@ impl Provider for Simulator {
         });
         let looked = looked.unwrap_or(Look::Settled(Settled::CannotTell));
         Box::pin(async move { looked })
+    }
+
+    fn preflight<'a>(&'a self, scope: &'a Scope) -> Later<'a, Vec<Hitch>> {
+        // A world that cannot be read was found out when it was observed.
+        let found = self.look_at(|world| super::preflight::preflight(world, scope)).unwrap_or_default();
+        Box::pin(std::future::ready(found))
     }
 
     fn probe<'a>(&'a self, question: Question<'a>) -> Later<'a, Result<(), NotSo>> {

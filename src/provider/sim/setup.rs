@@ -169,7 +169,7 @@ impl Default for SimVm {
 /// The network cards of a source: its own, or one on each mapped network.
 pub(super) fn links(spec: &SimVm, networks: &[NetworkName]) -> Vec<Link> {
     if spec.links.is_empty() {
-        networks.iter().map(|n| Link { network: n.clone(), address: None }).collect()
+        networks.iter().map(|n| Link::on(n.clone())).collect()
     } else {
         spec.links.clone()
     }

@@ -335,6 +335,11 @@ impl World {
         }
     }
 
+    /// The machines to which something has happened.
+    pub(super) fn made(&self) -> impl Iterator<Item = &VmRef> {
+        self.machines.keys()
+    }
+
     pub(super) fn machine_mut(&mut self, vm: &VmRef) -> Option<&mut Machine> {
         if !self.machines.contains_key(vm) {
             let machine = self.machine(vm)?;
@@ -345,9 +350,11 @@ impl World {
 
     /// What is seen of a machine, without making its disk.
     pub(super) fn sight(&self, vm: &VmRef) -> Sight {
-        if self.silent(&vm.site).is_some() {
-            return Sight::Unseen;
-        }
+        if self.silent(&vm.site).is_some() { Sight::Unseen } else { self.truth(vm) }
+    }
+
+    /// What a machine is, whether its site answers or not, without making its disk.
+    pub(super) fn truth(&self, vm: &VmRef) -> Sight {
         if let Some(machine) = self.machines.get(vm) {
             return machine.sight();
         }
