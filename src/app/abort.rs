@@ -5,7 +5,7 @@ use super::hold::{hold_as_it_is, over};
 use super::load::Loaded;
 use super::prepare::{Asked, Prepared, documents, draft, planned};
 use super::world::{World, subjects};
-use super::{Answer, Desk, Exit, Said, Screen, hooks, preflight};
+use super::{Answer, Desk, Exit, Said, Screen, hooks, names, preflight};
 use crate::base::{PlanName, ReplicaName, RunId};
 use crate::diag::{Code, Finding, Sources};
 use crate::domain::{Condition, OnFailure, State};
@@ -54,10 +54,13 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     if prepared.plan.is_empty() {
         return with(desk, stay, Err(nothing_back(&id)));
     }
-    let unfit = hooks::of_plan(desk, &prepared.plan).await;
+    let mut unfit = hooks::of_plan(desk, &prepared.plan).await;
+    let asked = names::of_plan(&prepared.world, &prepared.world.names(desk), &prepared.plan).await;
+    unfit.extend(asked.findings);
     if preflight::stops(&unfit) {
         return Err(Box::new(Answer::with(Exit::Invalid, unfit, Sources::default())));
     }
+    worded(desk, &unfit, &Sources::default(), screen);
     if let Err(early) = confirm(&prepared.plan, ask.confirm.as_deref(), screen) {
         return with(desk, stay, Err(early));
     }
@@ -122,6 +125,7 @@ fn is_for_good(refused: &Refused) -> bool {
         | RefusedWhy::BothWouldServe(_)
         | RefusedWhy::NoFence(_)
         | RefusedWhy::AddressShared { .. }
+        | RefusedWhy::NameNowhere { .. }
         | RefusedWhy::AddressTaken { .. }
         | RefusedWhy::TargetUnfit { .. }
         | RefusedWhy::TargetInUse { .. }

@@ -6,7 +6,7 @@ use super::hold::{Held, WAY_BACK};
 use super::load::{Loaded, load};
 use super::prepare::{Prepared, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, hooks, preflight, seal, slice, undo};
+use super::{Answer, Desk, Exit, Said, Screen, gate, hooks, names, preflight, seal, slice, undo};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Severity, Sources};
 use crate::inventory::{Inventory, changed};
@@ -236,6 +236,7 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     free(desk, &sealed.plan)?;
     let mut found = preflight::of_plan(&world, &sealed.plan, None).await;
     found.extend(hooks::of_plan(desk, &sealed.plan).await);
+    found.extend(names::of_plan(&world, &world.names(desk), &sealed.plan).await.findings);
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, Sources::default())));
     }

@@ -164,7 +164,7 @@ pub async fn carry(
     wishes.spawn(on_signal(stopper.clone()));
     wishes.spawn(watch_word(stopper, runs, id.clone()));
     let plan = Arc::clone(progress.plan());
-    let aids = aids(desk, &plan, world.clock(), screen)?;
+    let aids = aids(desk, &plan, world, screen)?;
     let ended = drive(Run {
         id: id.clone(),
         runner: desk.runner(),

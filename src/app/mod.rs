@@ -16,6 +16,7 @@ pub mod import;
 pub mod init;
 mod load;
 pub mod lock;
+mod names;
 mod people;
 pub mod plan;
 mod preflight;

@@ -1,5 +1,6 @@
 //! People who answer a run's questions: at the terminal where it runs, or by a word that is left for it from anywhere.
 
+use super::world::World;
 use super::{Desk, Screen};
 use crate::base::RunId;
 use crate::domain::Reply;
@@ -31,19 +32,19 @@ struct People {
 pub fn aids(
     desk: &Desk,
     plan: &Plan,
-    clock: Arc<dyn Clock>,
+    world: &World,
     screen: &mut dyn Screen,
 ) -> Result<Aids, Box<super::Answer>> {
     let asks = plan.node_ids().any(|node| plan.question(node).is_some());
     let people = People {
         store: desk.store()?,
-        clock,
+        clock: world.clock(),
         person: desk.person.clone(),
         host: desk.host.clone(),
         typed: asks.then(|| screen.hears()).flatten(),
         open: Mutex::default(),
     };
-    Ok(Aids { scripts: Arc::new(scripts(desk)), answers: Arc::new(people) })
+    Ok(Aids { scripts: Arc::new(scripts(desk)), answers: Arc::new(people), names: world.names(desk) })
 }
 
 /// The programs of this machine, in the workspace's folder.

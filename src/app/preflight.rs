@@ -35,7 +35,7 @@ fn action<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, &'a Actio
     let spare = node.leg.and_then(|l| plan.leg(l)).is_some_and(|l| l.only_on_failure);
     match &node.work {
         Work::Act(step) if !spare => Some((&step.replica, &step.action)),
-        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
+        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     }
 }
 

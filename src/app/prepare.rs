@@ -9,9 +9,10 @@ use crate::document::check::nearest;
 use crate::domain::OnFailure;
 use crate::inventory::Inventory;
 use crate::model::{Desired, Key, Kind, Workspace};
-use crate::plan::{Plan, Purpose, Refused};
+use crate::plan::{NodeId, Plan, Purpose, Refused};
 use crate::planner::{Request, Selected, sliced};
 use crate::report::refused::{self, Places};
+use std::collections::BTreeMap;
 
 /// A plan with all that it was made from.
 pub struct Prepared {
@@ -25,6 +26,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// What the policies warn of.
     pub warned: Vec<Finding>,
+    /// What the records of its names said, where they were asked.
+    pub says: BTreeMap<NodeId, Vec<String>>,
 }
 
 /// What is asked for.
@@ -112,7 +115,7 @@ pub fn planned(
     match gate::policies(&plan, &inventory, &loaded) {
         Ok(warned) => {
             let plan = Plan { needs: gate::needs(&plan, &loaded), ..plan };
-            Ok(Prepared { loaded, world, inventory, plan, warned })
+            Ok(Prepared { loaded, world, inventory, plan, warned, says: BTreeMap::new() })
         }
         Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))),
     }

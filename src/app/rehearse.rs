@@ -145,7 +145,11 @@ async fn driven(
         },
         progress: Progress::new(Arc::clone(plan)),
         journal: &mut Unwritten,
-        aids: Aids { scripts: Arc::clone(&dry) as _, answers: Arc::clone(&dry) as _ },
+        aids: Aids {
+            scripts: Arc::clone(&dry) as _,
+            answers: Arc::clone(&dry) as _,
+            names: Arc::clone(&dry) as _,
+        },
         provider: Arc::clone(&dry) as Arc<dyn Provider>,
         clock,
         stop,

@@ -8,7 +8,7 @@ use crate::base::{Duration, ReplicaName, SiteName, VmName};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
 pub use crate::domain::Power;
-use crate::domain::{Action, VmRef};
+use crate::domain::{Action, Cutover, VmRef};
 use crate::port::FaultSpec;
 use crate::provider::sim::Setup;
 use serde_json::json;
@@ -181,6 +181,7 @@ fn spec(ask: &FaultAsk) -> Result<FaultSpec, Box<Answer>> {
     let hit = |hit: &HitAsk| -> Result<(Option<String>, Option<ReplicaName>), Box<Answer>> {
         if let Some(action) = &hit.action
             && !Action::WORDS.contains(&action.as_str())
+            && action != Cutover::WORD
         {
             let finding = Finding::new(Code::UnknownValue, format!("no action is named `{action}`"));
             let near = nearest(action, Action::WORDS.into_iter());

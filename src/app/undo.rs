@@ -100,7 +100,7 @@ fn withheld(progress: &Progress) -> Option<&'static str> {
     let asks = |node: NodeId| match plan.node(node).map(|n| &n.work) {
         Some(Work::Wait(Wait::Ready { readiness, .. })) => readiness.otherwise == AtEnd::Ask,
         Some(Work::Gate(_)) => true,
-        Some(Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Join) | None => false,
+        Some(Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Cutover(_) | Work::Join) | None => false,
     };
     let mut failed = progress.nodes(|status| status == Status::Failed);
     failed.any(asks).then_some("a person decides how it goes on")

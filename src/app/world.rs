@@ -6,9 +6,11 @@ use crate::diag::{Code, Finding};
 use crate::domain::FailbackTarget;
 use crate::inventory::Inventory;
 use crate::model::{Desired, Workspace};
-use crate::port::{Clock, LibvirtSpec, Placement, Provider, ProviderSpec, Subject};
+use crate::port::{Clock, LibvirtSpec, Names, Placement, Provider, ProviderSpec, Subject};
 use crate::provider::clock::SystemClock;
 use crate::provider::libvirt::Libvirt;
+use crate::provider::names::NameServers;
+use crate::provider::secret::Secrets;
 use crate::provider::sim::{ReplicaSetup, Setup, Simulator};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,6 +74,17 @@ impl World {
     /// The provider.
     pub fn provider(&self) -> Arc<dyn Provider> {
         Arc::clone(&self.provider)
+    }
+
+    /// Who changes what names say: name servers of the simulated world, or real ones.
+    pub fn names(&self, desk: &Desk) -> Arc<dyn Names> {
+        match &self.simulator {
+            Some(simulator) => Arc::clone(simulator) as Arc<dyn Names>,
+            None => Arc::new(NameServers::new(Secrets {
+                folder: desk.folder.clone(),
+                environment: desk.environment.as_ref().clone(),
+            })),
+        }
     }
 
     /// The time.

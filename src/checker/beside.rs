@@ -29,5 +29,12 @@ pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
         let missed = pairs.into_iter().filter(|(early, late)| !reach.surely(*early, *late));
         found.extend(missed.map(|(early, late)| Violation::Unordered(early, late)));
     }
+    // A name never leads to a machine before the operation that starts it is concluded.
+    for id in plan.node_ids() {
+        let Some(node) = plan.node(id).filter(|n| matches!(n.work, Work::Cutover(_))) else { continue };
+        let concluded = node.leg.and_then(|leg| plan.leg(leg)).map(|leg| leg.concluded);
+        let missed = concluded.filter(|concluded| !reach.surely(*concluded, id));
+        found.extend(missed.map(|concluded| Violation::Unordered(concluded, id)));
+    }
     found
 }

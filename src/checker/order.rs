@@ -99,7 +99,7 @@ fn too_early(plan: &Plan, nodes: &[NodeId], reach: &mut Reach<'_>, found: &mut V
                 let missed = gates.iter().copied().chain(first).find(|before| !reach.surely(*before, id));
                 found.extend(missed.map(|before| Violation::TooEarly { node: id, before }));
             }
-            Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {}
+            Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => {}
         }
     }
 }

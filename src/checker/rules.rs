@@ -74,6 +74,7 @@ fn ups(plan: &Plan, track: &Track<'_>) -> Vec<Up> {
                 Work::Wait(Wait::Until { .. } | Wait::Quiet { .. })
                 | Work::Hook(_)
                 | Work::Gate(_)
+                | Work::Cutover(_)
                 | Work::Join,
             )
             | None => {}

@@ -132,6 +132,13 @@ fn nodes(plan: &Plan, found: &mut Found) {
             });
             found.unless(*attempts > 0, || format!("{id} is never tried"));
         }
+        if let Work::Cutover(cutover) = work {
+            let replica = own.flatten().map(|l| &l.replica);
+            found.unless(replica == Some(&cutover.replica), || {
+                format!("{id} leads to a machine of {} and belongs to no leg of it", cutover.replica)
+            });
+            found.unless(*attempts > 0, || format!("{id} is never tried"));
+        }
         if let Work::Act(step) = work {
             let replica = own.flatten().map(|l| &l.replica);
             found.unless(replica == Some(&step.replica), || {

@@ -82,6 +82,9 @@ codes! {
     MixedWorkspace "LB0312" Error "some sites of a workspace are simulated and some are real";
     UnknownGroup "LB0313" Error "no group of people has that name";
     FenceMissing "LB0317" Error "a failover plan fences, and a source has no fence";
+    UnknownNameServer "LB0319" Error "no name server is known for a name";
+    NameServerTwice "LB0320" Error "two name servers have one name";
+    NameTwice "LB0321" Error "a name follows two machines";
     // The graph.
     Cycle "LB0401" Error "entries wait for each other in a circle";
     EntryTwice "LB0402" Error "a replica stands twice in a sequence";
@@ -96,6 +99,7 @@ codes! {
     BadHook "LB0415" Error "a hook or a gate cannot be meant so";
     FenceUnfit "LB0416" Error "a fence cannot be meant so";
     MappedTwice "LB0417" Error "a network or an address is mapped twice";
+    NameUnfit "LB0418" Error "what is said of a name that follows a machine does not fit together";
     AddressesKept "LB0419" Warning "a rule for addresses has no effect at such a site";
     // Routes.
     NoRoute "LB0501" Error "no operation leads from here to the desired state";
@@ -112,6 +116,7 @@ codes! {
     FencesOthers "LB0513" Warning "a fence takes down machines that the plan does not bring up";
     AddressShared "LB0516" Error "two replicas would have one address";
     AddressTaken "LB0517" Error "a machine that runs has the address that a replica would get";
+    NameNowhere "LB0518" Error "it is not known what a name shall say";
     // Policy.
     ObjectiveMissing "LB0601" Error "a policy asks for an objective that is not set";
     LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";
@@ -176,6 +181,8 @@ codes! {
     NotRebuilt "LB0914" Error "a record beside a replica is not rebuilt";
     HookUnfit "LB0920" Error "a hook cannot be run here, or its check fails";
     AddressAnswers "LB0921" Error "somebody answers at the address that a replica would get";
+    NameServerUnfit "LB0922" Warning "a name server does not tell what a name says";
+    NameTaken "LB0923" Error "a name leads to somebody else's machine";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

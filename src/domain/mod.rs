@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod cutover;
 pub mod demand;
 pub mod effect;
 pub mod fact;
@@ -39,6 +40,7 @@ pub mod transition;
 pub mod wait;
 
 pub use action::{Action, Step};
+pub use cutover::{Cutover, KeyAlgorithm, NameServer, Once, ServerKey};
 pub use demand::Demand;
 pub use effect::{Unmet, alone, effect, requires};
 pub use fact::{

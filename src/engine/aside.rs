@@ -1,11 +1,13 @@
-//! What a run does beside the machines: it runs people's programs, asks people, and hears what they say of its steps.
+//! What a run does beside the machines: it runs people's programs, changes what names say, asks people, and hears what they say of its steps.
 
-use super::settle::Verdict;
+use super::settle::{SLACK, Verdict, within};
 use crate::base::RunId;
 use crate::domain::{Reply, Silence, Spoken};
 use crate::plan::context::{Occasion, context};
 use crate::plan::{Hook, NodeId, Plan, Work};
-use crate::port::{Answers, Asked, Call, Clock, Failure, NoScripts, Nobody, Ran, Scripts};
+use crate::port::{
+    Answers, Asked, Call, Clock, Failure, Names, NoNames, NoScripts, Nobody, Pointed, Pointing, Ran, Scripts,
+};
 use crate::run::{Event, FailedWhy, How, StopWhy};
 use std::sync::Arc;
 
@@ -16,11 +18,13 @@ pub struct Aids {
     pub scripts: Arc<dyn Scripts>,
     /// Who answers.
     pub answers: Arc<dyn Answers>,
+    /// Who changes what names say.
+    pub names: Arc<dyn Names>,
 }
 
 impl Default for Aids {
     fn default() -> Self {
-        Self { scripts: Arc::new(NoScripts), answers: Arc::new(Nobody) }
+        Self { scripts: Arc::new(NoScripts), answers: Arc::new(Nobody), names: Arc::new(NoNames) }
     }
 }
 
@@ -121,19 +125,23 @@ pub fn trouble(call: &Call, ran: &Ran) -> Option<String> {
     Some(last.map_or_else(|| format!("`{program}` {how}"), |last| format!("`{program}` {how}: {last}")))
 }
 
-/// What is known of a hook whose runner was cut off.
-pub fn left_over(hook: &Hook, why: &str) -> Verdict {
-    if hook.script.repeatable {
-        Verdict::Failed(Failure::NoAnswer(why.to_owned()))
-    } else {
-        Verdict::Unknown(format!("{why}, and nobody can see how far the program came"))
+/// Lets a name lead where it shall. Doing it twice equals doing it once, so that it is never in doubt: the next attempt asks first.
+pub async fn point(order: &Pointing, names: &dyn Names, clock: &dyn Clock) -> Verdict {
+    match within(clock, order.cutover.within.plus(SLACK), names.point(order)).await {
+        Some(Ok(Pointed::Found)) => Verdict::Done(How::Found, None),
+        Some(Ok(Pointed::Replaced { before })) => Verdict::Done(How::Replaced { before }, None),
+        Some(Err(failure)) => Verdict::Failed(failure),
+        None => Verdict::Failed(Failure::NoAnswer(format!("not done within {}", order.cutover.within))),
     }
 }
 
-/// The hook of a node.
-pub fn hook(plan: &Plan, node: NodeId) -> Option<&Hook> {
+/// What is known of a hook or a name whose runner was cut off; `None` of anything else.
+pub fn left_over(plan: &Plan, node: NodeId, why: &str) -> Option<Verdict> {
     match &plan.node(node)?.work {
-        Work::Hook(hook) => Some(hook),
+        Work::Hook(hook) if !hook.script.repeatable => {
+            Some(Verdict::Unknown(format!("{why}, and nobody can see how far the program came")))
+        }
+        Work::Hook(_) | Work::Cutover(_) => Some(Verdict::Failed(Failure::NoAnswer(why.to_owned()))),
         Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Join => None,
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::wait::{Waited, wait};
 use crate::engine::{Aids, StopSignal, aside};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
-use crate::port::{ActionKey, Busy, Clock, Failure, Order, Provider, Subject};
+use crate::port::{ActionKey, Busy, Clock, Failure, Order, Pointing, Provider, Subject};
 use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -187,8 +187,9 @@ impl Driver<'_> {
                     let why = "the runner before was cut off".to_owned();
                     Report::Looked(node, settle::look(&order, provider.as_ref(), clock.as_ref(), why).await)
                 });
-            } else if let Some(hook) = aside::hook(self.run.progress.plan(), node) {
-                let verdict = aside::left_over(hook, "the runner before was cut off");
+            } else if let Some(verdict) =
+                aside::left_over(self.run.progress.plan(), node, "the runner before was cut off")
+            {
                 self.acting.insert(node);
                 self.spawn(node, async move { Report::Looked(node, verdict) });
             }
@@ -332,7 +333,7 @@ impl Driver<'_> {
             }
             let plan = Arc::clone(self.run.progress.plan());
             let events = next.start.iter().filter_map(|node| match &plan.node(*node)?.work {
-                Work::Act(_) | Work::Hook(_) => {
+                Work::Act(_) | Work::Hook(_) | Work::Cutover(_) => {
                     Some(Event::Intended { node: *node, attempt: self.run.progress.attempts(*node) + 1 })
                 }
                 Work::Wait(_) | Work::Gate(_) => Some(Event::Waiting { node: *node }),
@@ -351,26 +352,7 @@ impl Driver<'_> {
         let (provider, clock) = (Arc::clone(&self.run.provider), Arc::clone(&self.run.clock));
         let plan = Arc::clone(self.run.progress.plan());
         match plan.node(node).map(|n| &n.work) {
-            Some(Work::Act(_)) => {
-                if let Some(order) = self.order(node) {
-                    self.acting.insert(node);
-                    let (outbox, lease) = (self.outbox.clone(), self.run.journal.lease());
-                    self.spawn(node, async move {
-                        // Between the record and this moment the whole process may have slept.
-                        if !lease.holds() {
-                            return Report::Barred(node);
-                        }
-                        let (provider, clock) = (provider.as_ref(), clock.as_ref());
-                        // Whoever tells sleeps beside the action itself, so it has a promise of its own, from before the action begins.
-                        let promise = order.step.action.moves().then(|| clock.busy());
-                        tokio::select! {
-                            biased;
-                            verdict = settle::perform(&order, provider, clock) => Report::Acted(node, verdict),
-                            never = told(&order, provider, clock, (&outbox, promise)) => match never {},
-                        }
-                    });
-                }
-            }
+            Some(Work::Act(_)) => self.act(node),
             Some(Work::Wait(what)) => {
                 let what = what.clone();
                 let vm = match &what {
@@ -402,6 +384,17 @@ impl Driver<'_> {
                     Report::Ran(node, verdict, spoken)
                 });
             }
+            Some(Work::Cutover(cutover)) => {
+                let order = Pointing { node: node.0, cutover: cutover.clone() };
+                let (names, lease) = (Arc::clone(&self.run.aids.names), self.run.journal.lease());
+                self.acting.insert(node);
+                self.spawn(node, async move {
+                    if !lease.holds() {
+                        return Report::Barred(node);
+                    }
+                    Report::Acted(node, aside::point(&order, names.as_ref(), clock.as_ref()).await)
+                });
+            }
             Some(Work::Gate(_)) => {
                 let Some(asked) = aside::asked(&plan, node, &self.run.id) else { return };
                 let answers = Arc::clone(&self.run.aids.answers);
@@ -412,6 +405,27 @@ impl Driver<'_> {
             }
             Some(Work::Join) | None => {}
         }
+    }
+
+    fn act(&mut self, node: NodeId) {
+        let Some(order) = self.order(node) else { return };
+        let (provider, clock) = (Arc::clone(&self.run.provider), Arc::clone(&self.run.clock));
+        let (outbox, lease) = (self.outbox.clone(), self.run.journal.lease());
+        self.acting.insert(node);
+        self.spawn(node, async move {
+            // Between the record and this moment the whole process may have slept.
+            if !lease.holds() {
+                return Report::Barred(node);
+            }
+            let (provider, clock) = (provider.as_ref(), clock.as_ref());
+            // Whoever tells sleeps beside the action itself, so it has a promise of its own, from before the action begins.
+            let promise = order.step.action.moves().then(|| clock.busy());
+            tokio::select! {
+                biased;
+                verdict = settle::perform(&order, provider, clock) => Report::Acted(node, verdict),
+                never = told(&order, provider, clock, (&outbox, promise)) => match never {},
+            }
+        });
     }
 
     fn order(&self, node: NodeId) -> Option<Order> {
@@ -542,6 +556,8 @@ impl Driver<'_> {
                 if attempts < allowed {
                     let at = self.run.clock.now().after(pause.after(attempts));
                     Event::Retrying { node, failure: failure.clone(), at }
+                } else if self.run.progress.plan().goes_on_without(node) {
+                    Event::WentOn { node, heard: Vec::new(), why: Some(failure.clone()) }
                 } else {
                     Event::Failed { node, why: FailedWhy::Action(failure.clone()) }
                 }
@@ -555,8 +571,7 @@ impl Driver<'_> {
         for node in std::mem::take(&mut self.acting) {
             if self.run.progress.status(node) == Status::Running {
                 let (why, at) = ("the grace time is over", self.run.clock.now());
-                let hook = aside::hook(self.run.progress.plan(), node);
-                events.push(match hook.map(|hook| aside::left_over(hook, why)) {
+                events.push(match aside::left_over(self.run.progress.plan(), node, why) {
                     Some(Verdict::Failed(failure)) => Event::Retrying { node, failure, at },
                     Some(Verdict::Unknown(why)) => Event::InDoubt { node, why },
                     Some(Verdict::Done(..)) | None => Event::InDoubt { node, why: why.to_owned() },
@@ -571,7 +586,7 @@ fn ended(node: NodeId, waited: &Waited) -> Event {
     match waited {
         Waited::Met => Event::Met { node },
         Waited::Nothing => Event::Failed { node, why: FailedWhy::NotReady },
-        Waited::Over(heard, AtEnd::Continue) => Event::WentOn { node, heard: heard.clone() },
+        Waited::Over(heard, AtEnd::Continue) => Event::WentOn { node, heard: heard.clone(), why: None },
         // A person who is asked answers by resuming the run, or by settling the wait.
         Waited::Over(heard, AtEnd::Stop | AtEnd::Ask) => {
             Event::Failed { node, why: FailedWhy::Unready(heard.clone()) }

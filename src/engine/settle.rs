@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much longer than its limit an action may take: the provider's own word about the limit comes first.
-const SLACK: Duration = Duration::from_secs(5);
+pub const SLACK: Duration = Duration::from_secs(5);
 /// How long a look, or a question to a machine, may take.
 pub const ANSWER: Duration = Duration::from_secs(30);
 

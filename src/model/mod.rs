@@ -17,7 +17,7 @@ pub use failover_plan::{After, Entry, FailoverPlan, Retries, Slot, SourceTreatme
 pub use hook::{Fence, Hook, Hooks};
 pub use origin::Origins;
 pub use policy::{Policy, Rule};
-pub use replica::{AddressRule, Replica};
+pub use replica::{AddressRule, FollowingName, Replica};
 pub use resolve::{Reached, Resolved, reached, resolve};
 pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};
 pub use site::{Mapping, Site};

@@ -1,7 +1,7 @@
 //! A replica: one protected machine.
 
 use crate::base::{Duration, NetworkName, PlanName, ReplicaName};
-use crate::domain::{Quiesce, Readiness, VmRef};
+use crate::domain::{NameServer, Once, Quiesce, Readiness, RecordKind, VmRef};
 use crate::model::{Fence, Hooks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +34,9 @@ pub struct Replica {
     pub own_networks: usize,
     /// How addresses change with the move, in the same order.
     pub addresses: Vec<AddressRule>,
+    /// Names that lead to the machine that serves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<FollowingName>,
     /// When it is ready; as soon as its guest answers where nothing is said. The flag says whether the document said it.
     pub ready: Readiness,
     /// Whether the document says when it is ready.
@@ -51,6 +54,35 @@ pub struct Replica {
     pub fence: Option<Fence>,
     /// Why source and replica may serve at once, where they may.
     pub both_may_run: Option<String>,
+}
+
+/// A name that leads to the machine that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowingName {
+    /// The name, without the dot at its end.
+    pub name: String,
+    /// The kind of record: an address, or another name.
+    #[serde(rename = "type")]
+    pub kind: RecordKind,
+    /// Who is told.
+    pub server: NameServer,
+    /// How long others may remember it, in seconds.
+    pub ttl: u32,
+    /// What it says while the source serves, where the document says it.
+    pub source: Option<String>,
+    /// What it says while the replica serves, where the document says it.
+    pub replica: Option<String>,
+    /// What it says after a failback to another machine, where the document says it.
+    pub target: Option<String>,
+    /// From when on it leads to a machine that was started.
+    pub once: Once,
+    /// Whether the run fails where it cannot be changed.
+    pub required: bool,
+    /// How often it is tried.
+    pub attempts: u32,
+    /// How long one attempt may take.
+    pub within: Duration,
 }
 
 /// Addresses in one prefix become those in another of the same length; the host part stays.

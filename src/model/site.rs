@@ -1,6 +1,7 @@
 //! A site: where machines live, and who speaks to it.
 
 use crate::base::{NetworkName, SiteName};
+use crate::domain::NameServer;
 use crate::model::{AddressRule, Fence};
 use crate::port::ProviderSpec;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct Site {
     /// How replicas at this site are connected whose document says nothing else, by the site of their sources.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mappings: BTreeMap<SiteName, Mapping>,
+    /// Name servers that take changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub name_servers: Vec<NameServer>,
 }
 
 /// How machines of one site are connected at another.

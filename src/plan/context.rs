@@ -99,7 +99,7 @@ fn links<'a>(plan: &'a Plan, hook: &Hook) -> BTreeMap<&'a ReplicaName, &'a Vec<L
             Action::Connect { links } => Some((&step.replica, links)),
             _ => None,
         },
-        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
+        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     })
     .collect()
 }

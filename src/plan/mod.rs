@@ -153,7 +153,9 @@ impl Plan {
     pub fn waits_until(&self, id: NodeId) -> Option<Timestamp> {
         match &self.node(id)?.work {
             Work::Wait(Wait::Until { at }) => Some(*at),
-            Work::Wait(_) | Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
+            Work::Wait(_) | Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => {
+                None
+            }
         }
     }
 
@@ -170,7 +172,7 @@ impl Plan {
     pub fn question(&self, id: NodeId) -> Option<&Question> {
         match &self.node(id)?.work {
             Work::Gate(gate) => Some(&gate.question),
-            Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Join => None,
+            Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Cutover(_) | Work::Join => None,
         }
     }
 
@@ -178,6 +180,12 @@ impl Plan {
     #[must_use]
     pub fn is_afterwards(&self, id: NodeId) -> bool {
         matches!(self.node(id).map(|n| &n.work), Some(Work::Hook(hook)) if hook.when == When::After)
+    }
+
+    /// Whether everything goes on where a node fails, and its failure is an exception.
+    #[must_use]
+    pub fn goes_on_without(&self, id: NodeId) -> bool {
+        matches!(self.node(id).map(|n| &n.work), Some(Work::Cutover(cutover)) if !cutover.required)
     }
 
     /// All node ids, in order.
@@ -223,6 +231,10 @@ impl Plan {
             (Work::Wait(_), Some(leg)) => format!("{}/{operation}/wait-{}", leg.replica, id.0),
             (Work::Wait(_), None) => format!("wait-{}", id.0),
             (Work::Hook(hook), _) => hook.step_name(),
+            (Work::Cutover(cutover), _) => {
+                let kind = cutover.kind.word().to_ascii_lowercase();
+                format!("{}/{operation}/name-{}-{kind}", cutover.replica, cutover.name)
+            }
             (Work::Gate(gate), _) => format!("{}/{}", gate.plan, gate.name),
             (Work::Join, _) => format!("join-{}", id.0),
         }

@@ -1,7 +1,7 @@
-//! A node: one action, one wait, one hook, one gate, or a meeting point of edges.
+//! A node: one action, one wait, one hook, one gate, one name, or a meeting point of edges.
 
 use crate::base::{Duration, PlanName, SiteName};
-use crate::domain::{Pause, Step, Wait};
+use crate::domain::{Cutover, Pause, Step, Wait};
 use crate::plan::hook::{Gate, Hook};
 use crate::plan::member::LegId;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,8 @@ pub enum Work {
     Hook(Hook),
     /// Ask people.
     Gate(Gate),
+    /// Let a name lead to the machine that serves.
+    Cutover(Cutover),
     /// Nothing: done as soon as its edges are met. It keeps "all of these before all of those" linear, and is never journalled.
     Join,
 }

@@ -1,7 +1,7 @@
 //! Why no plan could be made. All refusals of one planning come at once.
 
 use crate::base::{Duration, NetworkName, PointId, ReplicaName, SiteName, Timestamp};
-use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, State, VmRef};
+use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, Role, State, VmRef};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -79,6 +79,13 @@ pub enum RefusedWhy {
     Foreign(Foreign),
     /// A network of the source has no mapping.
     NetworkUnmapped(NetworkName),
+    /// Nobody knows what a name shall say that follows the machine.
+    NameNowhere {
+        /// The name.
+        name: String,
+        /// The machine that serves then.
+        role: Role,
+    },
     /// Another replica of the plan would have the same address on the same network.
     AddressShared {
         /// The network.

@@ -40,7 +40,9 @@ pub struct Placed {
     pub before_start: Option<NodeId>,
     /// The node at which its state is reached.
     pub concluded: NodeId,
-    /// The last node: that, or the wait for readiness.
+    /// The wait for readiness, where there is one.
+    pub awaited: Option<NodeId>,
+    /// The last node: that, the wait for readiness, or the last name that follows the machine.
     pub last: NodeId,
 }
 
@@ -81,7 +83,11 @@ impl Draft {
     pub fn node(&mut self, work: Work, leg: Option<LegId>, typical: &Typical) -> NodeId {
         let id = NodeId(count(self.nodes.len()));
         let (typical, limit) = super::estimate::times(&work, typical);
-        let attempts = if matches!(work, Work::Act(_)) { super::estimate::ATTEMPTS } else { 1 };
+        let attempts = match &work {
+            Work::Act(_) => super::estimate::ATTEMPTS,
+            Work::Cutover(cutover) => cutover.attempts,
+            Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => 1,
+        };
         self.nodes.push(Node { work, leg, typical, limit, attempts, pause: Pause::default(), needs: None });
         id
     }

@@ -23,6 +23,8 @@ pub fn times(work: &Work, typical: &Typical) -> (Duration, Duration) {
         Work::Hook(hook) => (Duration::ZERO, hook.longest()),
         // How long people think about it nobody knows; the prediction is without it.
         Work::Gate(gate) => (Duration::ZERO, gate.question.within),
+        // A question, a change and another question.
+        Work::Cutover(cutover) => (typical.step, cutover.within),
         Work::Join => (Duration::ZERO, Duration::ZERO),
     }
 }

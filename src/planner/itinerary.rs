@@ -4,12 +4,14 @@
 use super::case::Case;
 use super::conflicts::Serving;
 use super::fences;
+use super::names;
 use super::network;
 use super::recipe::{self, Particulars};
 use super::route::Hop;
 use crate::base::{NetworkName, PointId};
 use crate::domain::{
-    Action, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, Role, Sight, State, Switchover,
+    Action, Cutover, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, Role, Sight, State,
+    Switchover,
 };
 use crate::inventory::FactName;
 use crate::model::{Keep, PointChoice, SourceTreatment};
@@ -33,6 +35,8 @@ pub struct LegDraft {
     pub awaits: Option<Role>,
     /// What is fenced before it.
     pub fence: Option<Around>,
+    /// The names that follow the machine which serves then.
+    pub names: Vec<Cutover>,
 }
 
 /// What a replica's way through a plan is made of.
@@ -295,6 +299,7 @@ impl<'a> Builder<'a> {
             not_before: None,
             awaits: None,
             fence: None,
+            names: Vec::new(),
         });
     }
 
@@ -323,8 +328,9 @@ impl<'a> Builder<'a> {
         let awaits = awaits(&operation, &after);
         let fence = fences::needed(self.case, (operation.kind(), &actions), &self.facts)?;
         self.watch_source(&operation, &after, fence.is_some());
+        let names = names::cutovers(self.case, operation.kind(), &after)?;
         self.facts = after;
-        self.legs.push(LegDraft { operation, why, to, actions, not_before, awaits, fence });
+        self.legs.push(LegDraft { operation, why, to, actions, not_before, awaits, fence, names });
         Ok(())
     }
 
@@ -426,7 +432,7 @@ impl<'a> Builder<'a> {
         let facts = before.fold(facts.clone(), |facts, action| crate::domain::effect(action, facts, at));
         let with = self.particulars(&Operation::UndoFailback)?;
         let all = recipe::actions(&Operation::UndoFailback, &with, &facts);
-        let (actions, _) = recipe::remaining(all, facts, at);
+        let (actions, after) = recipe::remaining(all, facts, at);
         // A verification at a site that does not answer could only fail, and its way back with it.
         self.check_sites(&Operation::UndoFailback, &actions)?;
         self.undo = Some(LegDraft {
@@ -437,6 +443,7 @@ impl<'a> Builder<'a> {
             not_before: None,
             awaits: Some(Role::Replica),
             fence: None,
+            names: names::cutovers(self.case, OperationKind::UndoFailback, &after)?,
         });
         Ok(())
     }

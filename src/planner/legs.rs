@@ -5,7 +5,7 @@ use super::draft::{Draft, Placed, Wire};
 use super::itinerary::{Itinerary, LegDraft};
 use super::recipe;
 use crate::base::Duration;
-use crate::domain::{AtEnd, FailbackTarget, Operation, OperationKind, Role, Step, Wait};
+use crate::domain::{AtEnd, FailbackTarget, Once, Operation, OperationKind, Role, Step, Wait};
 use crate::inventory::Typical;
 use crate::model::{Otherwise, Retries};
 use crate::plan::{Leg, LegId, NodeId, On, Work};
@@ -48,9 +48,9 @@ pub fn place(draft: &mut Draft, case: &Case<'_>, itinerary: &Itinerary) -> Place
 /// A failback whose target does not come up, or does not stay up, is undone: one leg for each wait that can fail, of which at
 /// most one will run.
 fn place_undo(draft: &mut Draft, case: &Case<'_>, undo: &LegDraft, placement: &mut Placement) {
-    let switched =
-        placement.legs.iter().filter(|(kind, p)| *kind == OperationKind::Switchover && p.last != p.concluded);
-    let waits: Vec<NodeId> = switched.map(|(_, p)| p.last).chain(placement.verified.clone()).collect();
+    let switched = placement.legs.iter().filter(|(kind, _)| *kind == OperationKind::Switchover);
+    let waits: Vec<NodeId> =
+        switched.filter_map(|(_, p)| p.awaited).chain(placement.verified.clone()).collect();
     for wait in waits {
         let placed = Placer::new(draft, case, undo, None).finish(true);
         draft.edge(wait, placed.first, Wire { on: On::Failed, ..Wire::DONE });
@@ -134,6 +134,13 @@ impl<'a, 'b> Placer<'a, 'b> {
         self.push(Work::Wait(wait))
     }
 
+    /// The names that follow the machine from then on.
+    fn names(&mut self, once: Once) {
+        for cutover in self.leg.names.iter().filter(|c| c.once == once) {
+            self.push(Work::Cutover(cutover.clone()));
+        }
+    }
+
     /// The rest of the leg: its actions, and the wait for readiness.
     fn finish(mut self, only_on_failure: bool) -> Placed {
         let operation = &self.leg.operation;
@@ -154,6 +161,8 @@ impl<'a, 'b> Placer<'a, 'b> {
         }
         // A leg always has an action: where all else is there already, the conclusion is not.
         let concluded = concluded.unwrap_or(NodeId(0));
+        self.names(Once::Started);
+        let mut awaited = None;
         if let Some(vm) = self.leg.awaits {
             let replica = self.case.replica;
             let mut readiness = Box::new(replica.ready.clone());
@@ -161,8 +170,10 @@ impl<'a, 'b> Placer<'a, 'b> {
                 // What was said of its failure is the way back.
                 readiness.otherwise = AtEnd::Stop;
             }
-            self.push(Work::Wait(Wait::Ready { replica: replica.name.clone(), vm, readiness }));
+            awaited =
+                Some(self.push(Work::Wait(Wait::Ready { replica: replica.name.clone(), vm, readiness })));
         }
+        self.names(Once::Ready);
         let (first, last) = (self.first.unwrap_or(concluded), self.before.unwrap_or(concluded));
         self.draft.legs.push(Leg {
             replica: self.case.replica.name.clone(),
@@ -178,6 +189,6 @@ impl<'a, 'b> Placer<'a, 'b> {
             optional: self.case.sequence_entry().is_some_and(|e| !e.required),
             quorum: None,
         });
-        Placed { leg: self.id, first, before_stop, stop, start, before_start, concluded, last }
+        Placed { leg: self.id, first, before_stop, stop, start, before_start, concluded, awaited, last }
     }
 }

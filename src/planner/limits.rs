@@ -40,7 +40,7 @@ fn copies(draft: &mut Draft, workspace: &Workspace, case: &Case<'_>, placed: &Pl
             Work::Act(step) => {
                 matches!(step.action, Action::CreatePoint { .. } | Action::SendChanges { .. } | Action::Merge)
             }
-            Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => false,
+            Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => false,
         });
         if copies && placed.start.is_none_or(|start| id < start) {
             start(draft, workspace, case, (placed, id, id));

@@ -9,6 +9,7 @@ mod hooks;
 mod itinerary;
 mod legs;
 mod limits;
+mod names;
 pub mod network;
 mod order;
 mod recipe;
@@ -233,7 +234,7 @@ fn finish(
         Work::Act(step) if step.action.irreversible() => {
             schedule.start(NodeId(position)).map(|start| (start, NodeId(position)))
         }
-        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
+        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     });
     let forecast = Forecast {
         no_return: irreversible.min().map(|(_, node)| node),

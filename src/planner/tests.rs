@@ -87,6 +87,7 @@ fn workspace() -> Workspace {
                 rpo_of: None,
                 networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
                 own_networks: 1,
+                dns: Vec::new(),
                 addresses: Vec::new(),
                 ready: readiness,
                 ready_said: false,

@@ -1,7 +1,8 @@
 //! Floor 3: what the engine needs from outside, as traits.
 
 pub mod clock;
-pub mod preflight;
+pub mod names;
+mod preflight;
 pub mod provider;
 pub mod rebuild;
 pub mod script;
@@ -9,6 +10,7 @@ pub mod spec;
 pub mod survey;
 
 pub use clock::{Busy, Clock};
+pub use names::{Names, NoNames, Pointed, Pointing};
 pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Question, Subject};
 pub use rebuild::{Doubt, Rebuilt};

@@ -133,6 +133,9 @@ pub struct SimVm {
     pub names: Vec<SimRecord>,
     /// Its network cards.
     pub links: Vec<Link>,
+    /// Whether it runs when the world begins, where no replica names it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running: bool,
     /// How many blocks its disk has.
     pub blocks: u32,
     /// How often a running guest writes a block.

@@ -2,10 +2,11 @@
 //! and no person is asked. It is what a rehearsal gives to the engine.
 
 use crate::base::{Duration, Timestamp};
-use crate::domain::{NotSo, Reply, Settled, Spoken, VmRef};
+use crate::domain::{Cutover, NotSo, Reply, Settled, Spoken, VmRef};
 use crate::inventory::Inventory;
 use crate::port::{
-    Answers, Asked, Busy, Call, Clock, Failure, Later, Look, Order, Provider, Question, Ran, Scripts, Subject,
+    Answers, Asked, Busy, Call, Clock, Failure, Later, Look, Names, Order, Pointed, Pointing, Provider,
+    Question, Ran, Scripts, Subject,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,6 +57,24 @@ impl Scripts for Dry {
             let spoken = Spoken { code: Some(0), text: String::new(), left_out: 0, proof: call.proof };
             Ok(Ran { late: false, spoken })
         })
+    }
+}
+
+/// No name server is told.
+impl Names for Dry {
+    fn point<'a>(&'a self, order: &'a Pointing) -> Later<'a, Result<Pointed, Failure>> {
+        let node = order.node;
+        Box::pin(async move {
+            self.takes(node).await;
+            if self.fails == Some(node) {
+                return Err(Failure::Failed("as rehearsed".to_owned()));
+            }
+            Ok(Pointed::Replaced { before: order.cutover.from.clone() })
+        })
+    }
+
+    fn says<'a>(&'a self, cutover: &'a Cutover) -> Later<'a, Result<Vec<String>, String>> {
+        Box::pin(std::future::ready(Ok(cutover.from.clone())))
     }
 }
 

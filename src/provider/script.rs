@@ -3,6 +3,7 @@
 use crate::base::Duration;
 use crate::domain::{Secret, Spoken};
 use crate::port::{Call, Later, Ran, Scripts};
+use crate::provider::secret;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
@@ -73,20 +74,8 @@ impl Processes {
     /// What the secrets of a call are.
     fn secrets(&self, call: &Call) -> Result<BTreeMap<String, String>, String> {
         let one = |(name, secret): (&String, &Secret)| {
-            let value = match secret {
-                Secret::Env(variable) => {
-                    let value = self.environment.get(variable).cloned();
-                    value.ok_or_else(|| {
-                        format!("its secret {name} is missing: the variable {variable} is not set")
-                    })?
-                }
-                Secret::File(file) => {
-                    let text = std::fs::read_to_string(self.folder.join(file));
-                    let text =
-                        text.map_err(|e| format!("its secret {name} cannot be read from {file}: {e}"))?;
-                    text.trim_end_matches(['\r', '\n']).to_owned()
-                }
-            };
+            let value = secret::read(secret, &self.folder, &self.environment);
+            let value = value.map_err(|why| format!("its secret {name} {why}"))?;
             Ok((name.clone(), value))
         };
         call.secrets.iter().map(one).collect()

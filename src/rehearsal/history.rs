@@ -132,7 +132,7 @@ fn measured(plan: &Plan, node: NodeId) -> Option<(ReplicaName, Measured)> {
             Some((replica.clone(), Measured { operation, what: What::Answer(*vm) }))
         }
         // How long a program takes is said where it stands, and how long people think nobody knows.
-        Work::Hook(_) | Work::Gate(_) => None,
+        Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) => None,
         Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join => None,
     }
 }

@@ -235,7 +235,7 @@ impl<'a> Timeline<'a> {
             },
             Some(Work::Wait(Wait::Ready { .. })) => Spent::Ready,
             Some(Work::Wait(Wait::Until { .. } | Wait::Quiet { .. })) => Spent::Appointed,
-            Some(Work::Hook(_)) => Spent::Steps,
+            Some(Work::Hook(_) | Work::Cutover(_)) => Spent::Steps,
             Some(Work::Gate(_) | Work::Join) | None => Spent::Delay,
         }
     }

@@ -36,7 +36,7 @@ pub fn expected(plan: &Plan, history: &History) -> Vec<Expected> {
             node.typical.minus(readiness.ask.steady()),
             longest_answer(readiness),
         ),
-        Work::Hook(_) => uncertain(None, node.typical, node.limit),
+        Work::Hook(_) | Work::Cutover(_) => uncertain(None, node.typical, node.limit),
         Work::Wait(Wait::Quiet { time }) => Expected::fixed(*time),
         // It ends by the clock; and people answer at once.
         Work::Wait(Wait::Until { .. }) | Work::Gate(_) | Work::Join => Expected::fixed(Duration::ZERO),

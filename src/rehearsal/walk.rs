@@ -105,7 +105,7 @@ impl Walk<'_> {
         let takes = self.times.get(node.index()).copied().unwrap_or(found.typical);
         let fails = self.fails == Some(node);
         let (event, end) = match &found.work {
-            Work::Act(_) | Work::Hook(_) => {
+            Work::Act(_) | Work::Hook(_) | Work::Cutover(_) => {
                 let attempt = self.progress.attempts(node) + 1;
                 (Event::Intended { node, attempt }, (self.now.after(takes), !fails))
             }
@@ -156,7 +156,7 @@ impl Walk<'_> {
         vec![match (&found.work, well) {
             (Work::Wait(_) | Work::Gate(_), true) => Event::Met { node },
             (Work::Wait(Wait::Ready { readiness, .. }), false) if readiness.otherwise == AtEnd::Continue => {
-                Event::WentOn { node, heard: Vec::new() }
+                Event::WentOn { node, heard: Vec::new(), why: None }
             }
             (Work::Wait(_), false) => failed(FailedWhy::NotReady),
             (Work::Gate(gate), false) => {
@@ -166,14 +166,16 @@ impl Walk<'_> {
                     so @ Silence::No => vec![Event::Unanswered { node, so }, failed(FailedWhy::Unanswered)],
                 };
             }
-            (Work::Act(_) | Work::Hook(_) | Work::Join, true) => {
+            (Work::Act(_) | Work::Hook(_) | Work::Cutover(_) | Work::Join, true) => {
                 Event::Settled { node, how: How::Performed, moved: None }
             }
-            (Work::Act(_) | Work::Hook(_) | Work::Join, false) => {
+            (Work::Act(_) | Work::Hook(_) | Work::Cutover(_) | Work::Join, false) => {
                 let failure = Failure::Failed("as rehearsed".to_owned());
                 let attempts = self.progress.attempts(node);
                 if attempts < found.attempts {
                     Event::Retrying { node, failure, at: self.now.after(found.pause.after(attempts)) }
+                } else if self.progress.plan().goes_on_without(node) {
+                    Event::WentOn { node, heard: Vec::new(), why: Some(failure) }
                 } else {
                     failed(FailedWhy::Action(failure))
                 }

@@ -54,7 +54,9 @@ pub fn subjects(plan: &Plan, shape: &Shape) -> Vec<NodeId> {
                 }
                 None => chosen.push(id),
             },
-            Work::Wait(Wait::Ready { .. }) | Work::Hook(_) | Work::Gate(_) => chosen.push(id),
+            Work::Wait(Wait::Ready { .. }) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) => {
+                chosen.push(id)
+            }
             // They end by the clock, and cannot fail.
             Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join => {}
         }

@@ -56,6 +56,7 @@ fn step(plan: &Plan, id: NodeId) -> Value {
         Work::Wait(wait) => ("wait", words::wait(wait)),
         Work::Hook(hook) => (words::hook_kind(hook), words::hook(hook)),
         Work::Gate(gate) => ("gate", words::gate(gate)),
+        Work::Cutover(cutover) => ("name", words::cutover(cutover, None)),
         Work::Join => ("join", words::join(node.needs)),
     };
     let leg = node.leg.and_then(|l| plan.leg(l));

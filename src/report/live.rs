@@ -97,9 +97,9 @@ impl Live {
             }
             Event::Waiting { node } => self.waiting(*node, at),
             Event::Met { node } => self.met(*node, at),
-            Event::WentOn { node, heard } => {
+            Event::WentOn { node, heard, why } => {
                 self.waits.remove(node);
-                vec![line('!', format!("{}: {}", name(node), went_on(&plan, *node, heard)))]
+                vec![line('!', format!("{}: {}", name(node), went_on(&plan, *node, (heard, why.as_ref()))))]
             }
             Event::Spoke { spoken, .. } if self.steps => {
                 let said = beside::spoken(spoken, HEARD);
@@ -159,6 +159,7 @@ impl Live {
         match self.plan.node(node).map(|n| &n.work) {
             Some(Work::Act(step)) => format!("{:<12} {}", step.replica.as_str(), words::action(&step.action)),
             Some(Work::Hook(hook)) => format!("{:<12} {}", words::hook_kind(hook), words::hook(hook)),
+            Some(Work::Cutover(cutover)) => format!("{:<12} {}", "name", words::cutover(cutover, None)),
             Some(Work::Wait(_) | Work::Gate(_) | Work::Join) | None => self.plan.node_name(node),
         }
     }
@@ -193,6 +194,13 @@ impl Live {
         let mut lines = Vec::new();
         match how {
             How::Performed => {}
+            How::Replaced { before } if !self.by_wave => {
+                if let Some(Work::Cutover(cutover)) = self.plan.node(node).map(|n| &n.work) {
+                    let what = words::cutover(cutover, Some(before));
+                    lines.push(format!("{} + {:<12} {what}", at.clock(), "name"));
+                }
+            }
+            How::Replaced { .. } => {}
             How::Found => lines.push(format!("{} . {}: found done", at.clock(), self.plan.node_name(node))),
             How::ByHand { person, because } => {
                 let name = self.plan.node_name(node);
@@ -323,7 +331,7 @@ impl Waits {
                 Wait::Ready { .. } => (words::wait(wait), since.after(found.limit), true),
             },
             Work::Gate(gate) => (format!("an answer to {}", gate.name), since.after(found.limit), true),
-            Work::Act(_) | Work::Hook(_) | Work::Join => return None,
+            Work::Act(_) | Work::Hook(_) | Work::Cutover(_) | Work::Join => return None,
         };
         Some(Self { what, since, ends, sooner })
     }

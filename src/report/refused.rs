@@ -4,7 +4,7 @@
 use crate::base::{NetworkName, ReplicaName, RunbookName, SiteName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
-use crate::domain::{Condition, Foreign, OperationKind};
+use crate::domain::{Condition, Foreign, OperationKind, Role};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
 use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
@@ -121,6 +121,7 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::NetworkUnmapped(_) => Code::NetworkUnmapped,
         RefusedWhy::BothWouldServe(_) => Code::BothWouldServe,
         RefusedWhy::AddressShared { .. } => Code::AddressShared,
+        RefusedWhy::NameNowhere { .. } => Code::NameNowhere,
         RefusedWhy::AddressTaken { .. } => Code::AddressTaken,
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
         RefusedWhy::NoFence(_) => Code::NoFence,
@@ -192,6 +193,9 @@ fn message(refused: &Refused, who: &str) -> String {
         RefusedWhy::BothWouldServe(network) => {
             format!("source and replica of {who} would run on network {network} at once")
         }
+        RefusedWhy::NameNowhere { name, role } => {
+            format!("{name} shall lead to {} of {who}, and its address is not known", words::role(*role))
+        }
         RefusedWhy::AddressShared { network, address, with } => {
             format!("{who} and `{with}` would both have the address {address} on network {network}")
         }
@@ -247,6 +251,9 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         }
         RefusedWhy::NetworkUnmapped(network) => {
             (places.replica(&refused.replica, "networks"), format!("{network} is not among these"))
+        }
+        RefusedWhy::NameNowhere { .. } => {
+            (places.replica(&refused.replica, "dns"), "this name follows it".to_owned())
         }
         RefusedWhy::AddressShared { .. } | RefusedWhy::AddressTaken { .. } => {
             (places.replica(&refused.replica, "addresses"), "it gets its address here".to_owned())
@@ -309,6 +316,15 @@ fn apart(whom: &str) -> String {
     format!("{whom} another prefix under `addresses`, or another network under `networks`")
 }
 
+fn say(name: &str, role: Role) -> String {
+    let key = match role {
+        Role::Source => "source",
+        Role::Replica => "replica",
+        Role::Target => "target",
+    };
+    format!("say it:\n    dns: [{{ name: {name}, {key}: ADDRESS }}]")
+}
+
 fn help(refused: &Refused) -> Vec<String> {
     let from = || refused.now.whole().map(from_here);
     match &refused.why {
@@ -362,6 +378,7 @@ fn help(refused: &Refused) -> Vec<String> {
                 .to_owned(),
             "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
         ],
+        RefusedWhy::NameNowhere { name, role } => vec![say(name, *role)],
         RefusedWhy::AddressShared { .. } => vec![apart("give one of them")],
         RefusedWhy::AddressTaken { by, .. } => {
             vec![format!("stop {by} first, or fail it over in the same plan"), apart("or give the replica")]

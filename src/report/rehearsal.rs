@@ -71,6 +71,7 @@ fn kind(plan: &Plan, node: NodeId) -> &'static str {
         Some(Work::Wait(_)) => "wait",
         Some(Work::Hook(hook)) => words::hook_kind(hook),
         Some(Work::Gate(_)) => "gate",
+        Some(Work::Cutover(_)) => "name",
         Some(Work::Join) | None => "join",
     }
 }

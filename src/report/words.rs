@@ -4,8 +4,8 @@
 use crate::base::Timestamp;
 use crate::domain::invariant::Broken;
 use crate::domain::{
-    Action, Condition, Consistency, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving, Operation,
-    PointKind, Question, Refusal, Reply, Role, Silence, Switchover, Transfer, Unmet, Wait,
+    Action, Condition, Consistency, Cutover, FailbackTarget, Foreign, IfFailed, Loss, LossKind, Moving,
+    Operation, PointKind, Question, Refusal, Reply, Role, Silence, Switchover, Transfer, Unmet, Wait,
 };
 use crate::plan::{Around, Consequence, Follows, Gate, Hook, Leg, Plan, Slice, Untouched, Why};
 use crate::report::waits::readiness;
@@ -136,6 +136,18 @@ pub fn hook(hook: &Hook) -> String {
     }
     let operation = hook.operation.map(|kind| format!("{kind} of ")).unwrap_or_default();
     format!("run {} {} {operation}{around}", script(&hook.script.run), hook.when.word())
+}
+
+/// A name that follows a machine; what it says before, where that is known.
+#[must_use]
+pub fn cutover(cutover: &Cutover, before: Option<&[String]>) -> String {
+    let Cutover { name, kind, to, server, .. } = cutover;
+    let before = match before {
+        None => String::new(),
+        Some([]) => " nothing".to_owned(),
+        Some(says) => format!(" {}", says.join(", ")),
+    };
+    format!("{name} {}{before} → {to} at {}", kind.word(), server.name)
 }
 
 /// An argument list as it is read by people: each word that could be misread in quotes.

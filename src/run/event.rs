@@ -28,6 +28,11 @@ pub enum How {
     Performed,
     /// It was in doubt, and a look showed that it is there.
     Found,
+    /// A record of a name server was changed, and says what it shall.
+    Replaced {
+        /// What it said before.
+        before: Vec<String>,
+    },
     /// A person said so.
     ByHand {
         /// Who.
@@ -162,12 +167,15 @@ pub enum Event {
         /// The node.
         node: NodeId,
     },
-    /// A wait's time ran out, and the run goes on without what was waited for, as the document says.
+    /// A wait's time ran out, or a name could not be changed, and the run goes on without it, as the document says.
     WentOn {
         /// The node.
         node: NodeId,
         /// What was heard last.
         heard: Vec<Heard>,
+        /// Why it failed, where it was no wait.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Failure>,
     },
     /// A program said something; recorded with how it ended.
     Spoke {

@@ -63,7 +63,7 @@ pub struct Progress {
     started: Vec<Option<Timestamp>>,
     ended: Vec<Option<Timestamp>>,
     by_hand: BTreeSet<NodeId>,
-    /// Waits whose time ran out, and the run went on.
+    /// Waits whose time ran out, and names that could not be changed, and the run went on.
     went_on: BTreeSet<NodeId>,
     /// Derived from the above: how many edges each node still waits for, from when on it may start, and who could start.
     missing: Vec<u32>,
@@ -237,9 +237,9 @@ impl Progress {
                 self.end(*node, Status::Done, at);
                 self.follow(before, |s| s.done(*node, at));
             }
-            Event::Met { node } => self.waited(*node, "met", at)?,
+            Event::Met { node } => self.over(*node, "met", &[Status::Waiting], at)?,
             Event::WentOn { node, .. } => {
-                self.waited(*node, "gone on without", at)?;
+                self.over(*node, "gone on without", &[Status::Waiting, Status::Running], at)?;
                 self.went_on.insert(*node);
             }
             Event::Retrying { node, at: again, .. } => {
@@ -285,9 +285,15 @@ impl Progress {
         Ok(())
     }
 
-    /// A wait is over, and what waited for it may start.
-    fn waited(&mut self, node: NodeId, how: &'static str, at: Timestamp) -> Result<(), IllegalEvent> {
-        self.legal(node, how, |s| s == Status::Waiting)?;
+    /// A step is over, and what waited for it may start.
+    fn over(
+        &mut self,
+        node: NodeId,
+        how: &'static str,
+        from: &[Status],
+        at: Timestamp,
+    ) -> Result<(), IllegalEvent> {
+        self.legal(node, how, |s| from.contains(&s))?;
         self.end(node, Status::Done, at);
         self.done(node, at);
         Ok(())

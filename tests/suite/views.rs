@@ -336,7 +336,7 @@ fn story(plan: Plan) -> (Progress, Vec<(Timestamp, Event)>) {
                 at = second(at);
                 push(&mut progress, at, Event::Met { node });
             }
-            Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {
+            Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => {
                 push(&mut progress, at, Event::Intended { node, attempt: 1 });
                 at = second(at);
                 let event = if node == doomed {

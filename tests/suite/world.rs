@@ -80,6 +80,7 @@ fn document(replica: &str) -> Replica {
         rpo_of: None,
         networks: vec![("lan".parse().unwrap(), "dr".parse().unwrap())],
         own_networks: 1,
+        dns: Vec::new(),
         addresses: Vec::new(),
         ready: Readiness::guest(Duration::ZERO, Duration::from_secs(2), Duration::from_mins(5)),
         ready_said: false,

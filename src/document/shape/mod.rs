@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod failover_plan;
 pub mod hooks;
 pub mod libvirt;
+pub mod names;
 pub mod policy;
 pub mod ready;
 pub mod replica;

@@ -2,6 +2,7 @@
 
 use super::bounds::Bounded;
 use super::hooks::{Fence, Hooks};
+use super::names::FollowingName;
 use super::ready::Ready;
 use super::words::QuiesceWord;
 use schemars::JsonSchema;
@@ -27,6 +28,9 @@ pub struct ReplicaSpec {
     /// How addresses change with the move. What fits none of these is looked for in the `mappings` of its recovery site.
     #[serde(default)]
     pub addresses: Vec<AddressMap>,
+    /// Names that lead to the machine that serves.
+    #[serde(default)]
+    pub dns: Vec<FollowingName>,
     /// When it is ready. Default: as soon as its guest answers, within 5m.
     pub ready: Option<Ready>,
     /// How its guest is shut down.

@@ -3,6 +3,7 @@
 use super::bounds::{Bounded, HeaderName, HostName, HttpPath, Speed};
 use super::hooks::Fence;
 use super::libvirt::Libvirt;
+use super::names::NameServer;
 use super::replica::{AddressMap, NetworkMap};
 use super::words::RecordWord;
 use schemars::JsonSchema;
@@ -23,6 +24,9 @@ pub struct SiteSpec {
     /// How replicas at this site are connected whose document says nothing else.
     #[serde(default)]
     pub mappings: Vec<Mapping>,
+    /// Name servers that take changes, for names that follow a machine. All replicas may use them, wherever they are.
+    #[serde(default, rename = "nameServers")]
+    pub name_servers: Vec<NameServer>,
 }
 
 /// How the machines of one site are connected at another.
@@ -109,6 +113,8 @@ pub struct Machine {
     pub names: Option<Vec<Record>>,
     /// Its network cards.
     pub networks: Option<Vec<Card>>,
+    /// Whether it runs when the world begins, where no replica names it. Default: it is off.
+    pub running: Option<bool>,
     /// How many blocks its disk has. Default 64.
     pub blocks: Option<Bounded<1, 1_000_000>>,
     /// How often a running guest writes a block. Default 1s.
@@ -135,6 +141,8 @@ pub struct NamedMachine {
     pub names: Option<Vec<Record>>,
     /// Its network cards.
     pub networks: Option<Vec<Card>>,
+    /// Whether it runs when the world begins, where no replica names it.
+    pub running: Option<bool>,
     /// How many blocks its disk has.
     pub blocks: Option<Bounded<1, 1_000_000>>,
     /// How often a running guest writes a block.
@@ -147,9 +155,9 @@ impl NamedMachine {
     /// The values without the name.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        let Self { name: _, boot, shutdown, ports, http, names, networks, blocks, writes, sync } =
+        let Self { name: _, boot, shutdown, ports, http, names, networks, running, blocks, writes, sync } =
             self.clone();
-        Machine { boot, shutdown, ports, http, names, networks, blocks, writes, sync }
+        Machine { boot, shutdown, ports, http, names, networks, running, blocks, writes, sync }
     }
 }
 

@@ -14,6 +14,31 @@ macro_rules! words {
 }
 
 words! {
+    /// The kinds of record that can follow a machine.
+    FollowingWord "UPPERCASE" {
+        /// An IPv4 address.
+        A,
+        /// An IPv6 address.
+        Aaaa,
+        /// Another name for it.
+        Cname,
+    }
+    /// From when on a name leads to a machine that was started.
+    OnceWord "camelCase" {
+        /// As soon as it was started.
+        Started,
+        /// When it is ready.
+        Ready,
+    }
+    /// How a key of a name server signs.
+    KeyAlgorithmWord "kebab-case" {
+        /// With SHA-256.
+        HmacSha256,
+        /// With SHA-384.
+        HmacSha384,
+        /// With SHA-512.
+        HmacSha512,
+    }
     /// When a place is free again.
     SlotWord "camelCase" {
         /// When the machine's operation is done.

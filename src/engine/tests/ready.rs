@@ -164,7 +164,7 @@ fn the_run_goes_on_without_it_where_the_document_says_so_and_that_is_an_exceptio
     assert_eq!(ended.progress.status(NodeId(1)), Status::Done);
     assert_eq!(ended.progress.summary().exceptions, [NodeId(0)]);
     let heard = vec![Heard { probe: Probe::Guest, answer: Answered::Not(NotSo::Silent) }];
-    assert!(lab.journal.events().contains(&&Event::WentOn { node: NodeId(0), heard }));
+    assert!(lab.journal.events().contains(&&Event::WentOn { node: NodeId(0), heard, why: None }));
     // Whoever reads the journal later sees the same.
     let mut again = Progress::new(Arc::clone(&lab.plan));
     for (at, event) in lab.journal.batches.iter().flatten() {

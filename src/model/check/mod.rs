@@ -4,6 +4,7 @@ mod bare_delay;
 mod cycle;
 mod fences;
 mod machines;
+mod names;
 mod objectives;
 mod providers;
 mod readdressing;
@@ -17,11 +18,12 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     machines::check,
     fences::check,
     providers::check,
     readdressing::check,
+    names::check,
     cycle::check,
     waits::check,
     bare_delay::check,

@@ -215,6 +215,16 @@ fn variables(
     }
 }
 
+/// Where a secret is.
+pub(super) fn secret(reader: &mut Reader<'_>, raw: &raw::Secret, path: &[Key<'_>]) -> Option<Secret> {
+    let said = reader.one_of(&[("env", raw.env.is_some()), ("file", raw.file.is_some())], path);
+    match (said, &raw.env, &raw.file) {
+        (Some("env"), Some(name), _) => Some(Secret::Env(name.clone())),
+        (Some(_), _, Some(file)) => Some(Secret::File(file.clone())),
+        _ => None,
+    }
+}
+
 /// Where the secrets of a hook are.
 fn secrets(
     reader: &mut Reader<'_>,
@@ -224,12 +234,7 @@ fn secrets(
     let mut secrets = BTreeMap::new();
     for (variable, secret) in raw {
         let here = [path, &[Key::Name("secrets"), Key::Name(variable)]].concat();
-        let said = reader.one_of(&[("env", secret.env.is_some()), ("file", secret.file.is_some())], &here);
-        let found = match (said, &secret.env, &secret.file) {
-            (Some("env"), Some(name), _) => Secret::Env(name.clone()),
-            (Some(_), _, Some(file)) => Secret::File(file.clone()),
-            _ => continue,
-        };
+        let Some(found) = self::secret(reader, secret, &here) else { continue };
         secrets.insert(variable.clone(), found);
     }
     secrets

@@ -7,6 +7,7 @@ mod failover_plan;
 mod hooks;
 mod libvirt;
 mod mappings;
+mod names;
 mod policy;
 mod reader;
 mod ready;

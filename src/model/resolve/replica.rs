@@ -2,6 +2,7 @@
 
 use super::hooks::{fence, hooks};
 use super::mappings::mapping;
+use super::names;
 use super::reader::Reader;
 use super::ready::readiness;
 use crate::base::{Duration, NetworkName, SiteName};
@@ -57,6 +58,7 @@ pub fn resolve(
         networks,
         own_networks,
         addresses,
+        dns: names::following(reader, &spec.dns, sites),
         ready,
         ready_said: spec.ready.is_some(),
         shutdown,

@@ -3,6 +3,7 @@
 use super::hooks::fence;
 use super::libvirt;
 use super::mappings::mapping;
+use super::names;
 use super::reader::Reader;
 use super::ready::record_kind;
 use crate::base::{Duration, SiteName, VmName};
@@ -12,7 +13,7 @@ use crate::document::shape::SiteDocument;
 use crate::document::shape::bounds::{Bounded, HttpPath};
 use crate::document::shape::site::{Card, Clock, Fault, Machine, Page, Simulator, SiteSpec};
 use crate::document::{Key, Kind};
-use crate::domain::{Action, Header, Link, RecordKind};
+use crate::domain::{Action, Cutover, Header, Link, RecordKind};
 use crate::model::{Mapping, Site};
 use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimPage, SimRecord, SimVm, SimulatorSpec};
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
         start_limit: spec.limits.start.map(NonZeroU32::get),
         undo_limit: spec.limits.undo.map(NonZeroU32::get),
         mappings,
+        name_servers: names::servers(reader, &spec.name_servers),
     };
     reader.sound().then_some(site)
 }
@@ -127,6 +129,7 @@ fn machine(reader: &mut Reader<'_>, raw: &Machine, defaults: &SimVm, path: &[Key
         http,
         names: names.unwrap_or_else(|| defaults.names.clone()),
         links,
+        running: raw.running.unwrap_or(defaults.running),
         blocks: raw.blocks.map_or(defaults.blocks, Bounded::get),
         writes,
         sync,
@@ -167,7 +170,7 @@ fn fault(reader: &mut Reader<'_>, raw: &Fault, path: &[Key<'_>]) -> Option<Fault
     let site = SiteName::new(&reader.document.name).ok()?;
     let inside = |name: &'static str| [path, &[Key::Name(which), Key::Name(name)]].concat();
     let action = |reader: &mut Reader<'_>, text: &Option<String>| match text {
-        Some(text) if !Action::WORDS.contains(&text.as_str()) => {
+        Some(text) if !Action::WORDS.contains(&text.as_str()) && text != Cutover::WORD => {
             let finding = Finding::new(Code::UnknownValue, format!("no action is named `{text}`"))
                 .at(Some(reader.at(&inside("action"))), "not known");
             let near = nearest(text, Action::WORDS.into_iter());

@@ -7,6 +7,8 @@ mod http;
 mod tcp;
 mod tls;
 
+pub use tcp::connected;
+
 use crate::base::ReplicaName;
 use crate::domain::{NotSo, Probe, VmRef};
 use std::future::poll_fn;

@@ -7,6 +7,7 @@
 pub mod clock;
 mod data;
 mod machine;
+mod names;
 mod preflight;
 mod probe;
 mod provider;

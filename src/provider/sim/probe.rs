@@ -33,7 +33,7 @@ pub fn ask(world: &World, vm: &VmRef, probe: &Probe) -> Reply {
             Probe::Command(_) => None,
             Probe::Dns(DnsProbe { server: Some(server), .. }) => {
                 let named = world.serving(*server);
-                Some(named.map_or(Err(NotSo::NoAnswer), |named| answered(&named, world, probe)))
+                Some(named.map_or(Err(NotSo::NoAnswer), |(_, named)| answered(&named, world, probe)))
             }
             Probe::Guest | Probe::Tcp { .. } | Probe::Http(_) | Probe::Dns(_) => {
                 Some(machine.map_or(Err(NotSo::Unseen), |machine| answered(&machine, world, probe)))
@@ -133,13 +133,14 @@ fn names(machine: &Machine, dns: &DnsProbe) -> Result<(), NotSo> {
 
 impl World {
     /// The machine that runs and has an address.
-    fn serving(&self, address: IpAddr) -> Option<Machine> {
+    pub(super) fn serving(&self, address: IpAddr) -> Option<(VmRef, Machine)> {
         let all = self.all();
         let has = |vm: &VmRef| {
             let sight = self.sight(vm);
             let facts = sight.facts()?;
             let here = facts.power == Power::On && facts.links.iter().any(|l| l.address == Some(address));
-            here.then(|| self.machine(vm)).flatten()
+            let machine = here.then(|| self.machine(vm)).flatten()?;
+            Some((vm.clone(), machine))
         };
         all.iter().find_map(has)
     }

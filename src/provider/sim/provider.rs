@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How long an action takes that neither copies nor waits for a guest.
-const STEP: Duration = Duration::from_secs(1);
+pub(super) const STEP: Duration = Duration::from_secs(1);
 /// How long merging layers takes.
 const MERGE: Duration = Duration::from_secs(5);
 /// A full copy takes so many times as long as a copy of changes.
@@ -68,12 +68,20 @@ impl Simulator {
     }
 
     /// The world as it is now.
-    fn look_at<T>(&self, look: impl FnOnce(&mut World) -> T) -> Result<T, SimError> {
+    pub(super) fn look_at<T>(&self, look: impl FnOnce(&mut World) -> T) -> Result<T, SimError> {
         let mut store = self.lock();
         store.read_on()?;
         let now = self.clock.now().max(store.world.now);
         store.world.catch_up(now);
         Ok(look(&mut store.world))
+    }
+
+    /// Decides in the world as it is, and writes what comes of it.
+    pub(super) fn write<T>(
+        &self,
+        decide: impl FnOnce(&mut World) -> (Option<Line>, T),
+    ) -> Result<T, SimError> {
+        self.lock().write(decide)
     }
 
     fn note(&self, entry: Entry) -> Result<(), SimError> {

@@ -139,7 +139,7 @@ pub(super) enum Born {
     Source(crate::base::ReplicaName),
     /// As a replica, where it has restore points.
     Replica(crate::base::ReplicaName),
-    /// As a machine that the site lists: it is there and off.
+    /// As a machine that the site lists: it is there, and off unless it is said to run.
     Alone,
     /// Not at all.
     Nowhere,
@@ -159,6 +159,7 @@ impl Default for SimVm {
             http: Vec::new(),
             names: Vec::new(),
             links: Vec::new(),
+            running: false,
             blocks: 64,
             writes: Duration::from_secs(1),
             sync: Duration::from_secs(20),

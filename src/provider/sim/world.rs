@@ -5,9 +5,10 @@ use super::machine::{Blocks, Machine, Version, written};
 use super::setup::{Born, Index, Setup, links};
 use crate::base::{Digest, Duration, PointId, ReplicaName, SiteName, Timestamp, VmName};
 use crate::domain::{
-    Action, Facts, Power, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts, VmRef, effect,
+    Action, Facts, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts, VmRef,
+    cutover::bare, effect,
 };
-use crate::port::{FaultSpec, Placement, SimVm};
+use crate::port::{FaultSpec, Placement, SimRecord, SimVm};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,6 +41,17 @@ pub enum Entry {
     Healed,
     /// Time passed.
     Advanced,
+    /// A name server was told what a name shall say.
+    Named {
+        /// The machine.
+        vm: VmRef,
+        /// The name, as it is compared.
+        name: String,
+        /// The kind of record.
+        kind: RecordKind,
+        /// What it says from now on.
+        is: Vec<String>,
+    },
     /// Somebody powered a machine on or off by hand.
     Power {
         /// The machine.
@@ -200,8 +212,20 @@ impl World {
                 self.cut.clear();
             }
             Entry::Advanced => {}
+            Entry::Named { vm, name, kind, is } => {
+                let record = SimRecord { name: name.clone(), kind: *kind, is: is.clone() };
+                self.rename(vm, record);
+            }
             Entry::Power { vm, to } => self.power(vm, *to, line.at),
         }
+    }
+
+    /// Replaces a record of a name server.
+    fn rename(&mut self, vm: &VmRef, record: SimRecord) {
+        let Some(machine) = self.machine_mut(vm) else { return };
+        let names = &mut Arc::make_mut(&mut machine.spec).names;
+        names.retain(|r| bare(&r.name) != bare(&record.name) || r.kind != record.kind);
+        names.push(record);
     }
 
     fn use_fault(&mut self, position: usize) {
@@ -330,7 +354,11 @@ impl World {
             Born::Replica(name) if !self.born_points(&name).is_empty() => {
                 Some(Machine::new(spec, Vec::new()))
             }
-            Born::Alone => Some(Machine::new(Arc::clone(&spec), spec.links.clone())),
+            Born::Alone => {
+                let mut machine = Machine::new(Arc::clone(&spec), spec.links.clone());
+                machine.running = spec.running.then(|| (self.dawn(), birth_session(vm)));
+                Some(machine)
+            }
             Born::Replica(_) | Born::Nowhere => None,
         }
     }
@@ -367,7 +395,7 @@ impl World {
                 seen(Power::On, links(&spec, networks))
             }
             Born::Replica(name) if !self.born_points(&name).is_empty() => seen(Power::Off, Vec::new()),
-            Born::Alone => seen(Power::Off, spec.links.clone()),
+            Born::Alone => seen(if spec.running { Power::On } else { Power::Off }, spec.links.clone()),
             Born::Replica(_) | Born::Nowhere => Sight::Absent,
         }
     }

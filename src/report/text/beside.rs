@@ -1,26 +1,38 @@
-//! What a plan does beside the machines: the programs that it runs, and the questions that it asks.
+//! What a plan does beside the machines: the programs that it runs, the questions that it asks, the names that it changes.
 
 use super::Options;
-use crate::domain::Spoken;
-use crate::plan::{Around, Hook, Plan, Work};
+use crate::domain::{Once, Spoken};
+use crate::plan::{Around, Hook, NodeId, Plan, Work};
 use crate::report::{table, words};
 
 /// So many of them are listed unless everything is asked for.
 const ONE_BY_ONE: usize = 12;
 
-/// How many hooks and gates there are, in words.
+/// How many hooks, gates and names there are, in words.
 #[must_use]
 pub fn numbers(plan: &Plan) -> Vec<String> {
     let hooks = plan.nodes.iter().filter(|n| matches!(&n.work, Work::Hook(h) if !h.is_fence())).count();
     let fences = plan.nodes.iter().filter(|n| matches!(&n.work, Work::Hook(h) if h.is_fence())).count();
     let gates = plan.nodes.iter().filter(|n| matches!(n.work, Work::Gate(_))).count();
-    let counted = [(fences, "fence"), (hooks, "hook"), (gates, "gate")];
+    let names = plan.nodes.iter().zip(plan.node_ids()).filter(|(_, id)| ordinary(plan, *id));
+    let names = names.filter(|(n, _)| matches!(n.work, Work::Cutover(_))).count();
+    let counted = [(fences, "fence"), (hooks, "hook"), (gates, "gate"), (names, "name")];
     counted.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| words::count(n, what)).collect()
 }
 
-/// The hooks and gates, in the order of the plan.
+/// The hooks, gates and names, in the order of the plan.
 pub fn list(plan: &Plan, options: &Options, text: &mut String) {
-    let line = |node: &crate::plan::Node| match &node.work {
+    let line = |(id, node): (NodeId, &crate::plan::Node)| match &node.work {
+        Work::Cutover(cutover) if ordinary(plan, id) => {
+            let once = match cutover.once {
+                Once::Started => "once it is started",
+                Once::Ready => "once it is ready",
+            };
+            let before = options.says.get(&id).map(Vec::as_slice);
+            let otherwise = if cutover.required { "" } else { ", goes on without" };
+            Some(format!("name  {}, {once}{otherwise}", words::cutover(cutover, before)))
+        }
+
         Work::Hook(hook) => {
             let checked = if hook.script.check.is_some() { ", checked" } else { "" };
             let (kind, longest) = (words::hook_kind(hook), hook.script.within);
@@ -32,16 +44,16 @@ pub fn list(plan: &Plan, options: &Options, text: &mut String) {
             let within = gate.question.within;
             Some(format!("gate  {}: \"{}\"  {who}, ≤ {within}; {silence}", gate.name, gate.question.ask))
         }
-        Work::Act(_) | Work::Wait(_) | Work::Join => None,
+        Work::Act(_) | Work::Wait(_) | Work::Cutover(_) | Work::Join => None,
     };
-    let lines: Vec<String> = plan.nodes.iter().filter_map(line).collect();
+    let lines: Vec<String> = plan.node_ids().zip(&plan.nodes).filter_map(line).collect();
     let shown = if options.all { lines.len() } else { ONE_BY_ONE };
     let room = options.room.map(|room| room.saturating_sub(2));
     for line in lines.iter().take(shown) {
         text.push_str(&format!("  {}\n", table::fitted(line, room)));
     }
     if lines.len() > shown {
-        text.push_str(&format!("  … and {} more hooks and gates (--all shows them)\n", lines.len() - shown));
+        text.push_str(&format!("  … and {} more of these (--all shows them)\n", lines.len() - shown));
     }
 }
 
@@ -51,6 +63,12 @@ fn fenced(hook: &Hook) -> String {
         Around::Site(_) => format!("; before {}", words::count(hook.legs.len(), "replica")),
         Around::Plan(_) | Around::Entry(..) | Around::Replica(_) => String::new(),
     }
+}
+
+/// Whether a node is on the ordinary way, and not only there for a failure.
+fn ordinary(plan: &Plan, id: NodeId) -> bool {
+    let leg = plan.node(id).and_then(|n| n.leg).and_then(|leg| plan.leg(leg));
+    leg.is_none_or(|leg| !leg.only_on_failure)
 }
 
 /// What a program said, line by line; the last ones where there are too many.

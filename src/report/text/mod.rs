@@ -18,6 +18,8 @@ pub use status::status;
 pub use verify::{Verified, verified};
 
 use crate::base::Timestamp;
+use crate::plan::NodeId;
+use std::collections::BTreeMap;
 
 /// How a view is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Options {
     pub now: Option<Timestamp>,
     /// Where the documents come from ("commit 4f1c2e9, clean").
     pub origin: Option<String>,
+    /// What the records said when they were asked, by the node that changes them.
+    pub says: BTreeMap<NodeId, Vec<String>>,
     /// The command to type next; without it the usual one.
     pub next: Option<String>,
     /// How long runs of before say that the plan takes.
@@ -52,6 +56,7 @@ impl Default for Options {
             steps: false,
             now: None,
             origin: None,
+            says: BTreeMap::new(),
             next: None,
             measured: None,
         }

@@ -397,7 +397,7 @@ fn no_return(plan: &Plan, id: NodeId, node: &Node) -> String {
             let word = words::action(&step.action);
             format!("no way back for {} from here on: {word} ({id})", step.replica)
         }
-        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {
+        Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => {
             format!("no way back from {} on", plan.node_name(id))
         }
     }
@@ -412,7 +412,7 @@ fn numbers(plan: &Plan) -> (usize, usize, usize) {
             Work::Act(_) if on_failure => rescue += 1,
             Work::Act(_) => steps += 1,
             Work::Wait(_) if !on_failure => waits += 1,
-            Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => {}
+            Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => {}
         }
     }
     (steps, waits, rescue)

@@ -190,7 +190,7 @@ fn part(plan: &Plan, stretch: &Stretch, kind: Spent) -> Part {
         Spent::Ready => format!("{who}: until it is ready"),
         Spent::Appointed => match plan.node(stretch.node).map(|n| &n.work) {
             Some(Work::Wait(wait)) => format!("{who}: {}", words::wait(wait)),
-            Some(Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Join) | None => who,
+            Some(Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join) | None => who,
         },
         Spent::Delay => format!("{who}: the delay before it"),
     };
@@ -219,6 +219,7 @@ fn what(plan: &Plan, node: NodeId) -> String {
         Work::Wait(_) => format!("{operation}: not ready in time"),
         Work::Hook(hook) => format!("{} {}", words::hook_kind(hook), plan.node_name(node)),
         Work::Gate(_) => format!("nobody answers {}", plan.node_name(node)),
+        Work::Cutover(cutover) => format!("{operation}: {} does not follow", cutover.name),
         Work::Join => node.to_string(),
     }
 }

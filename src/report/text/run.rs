@@ -71,7 +71,7 @@ pub fn outcome_word(progress: &Progress) -> &'static str {
 fn steps(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
     let progress = story.progress;
     let needed = plan.node_ids().filter(|n| plan.node(*n).is_some_and(|node| node.work != Work::Join));
-    let moved = moved(story.events);
+    let (moved, replaced) = (moved(story.events), replaced(story.events, plan));
     let row = |node: NodeId| {
         let result = match progress.status(node) {
             Status::Pending => "not begun",
@@ -89,11 +89,24 @@ fn steps(story: Story<'_>, plan: &Plan, options: &Options) -> Vec<String> {
         let began = from.map_or_else(|| "-".to_owned(), Timestamp::clock);
         let attempts = progress.attempts(node);
         let tries = if attempts > 1 { format!("{attempts} attempts") } else { String::new() };
-        let moved = moved.get(&node).map(words::moved).unwrap_or_default();
+        let moved = moved.get(&node).map(words::moved).or_else(|| replaced.get(&node).cloned());
+        let moved = moved.unwrap_or_default();
         Some(vec![plan.node_name(node), result.to_owned(), began, took, moved, tries])
     };
     let rows: Vec<Vec<String>> = needed.filter_map(row).collect();
     table::lines(&rows, "", options.room, &[])
+}
+
+/// What each name said before, and says since.
+fn replaced(events: &[(Timestamp, Event)], plan: &Plan) -> BTreeMap<NodeId, String> {
+    let one = |(_, event): &(Timestamp, Event)| match event {
+        Event::Settled { node, how: How::Replaced { before }, .. } => match &plan.node(*node)?.work {
+            Work::Cutover(cutover) => Some((*node, words::cutover(cutover, Some(before)))),
+            _ => None,
+        },
+        _ => None,
+    };
+    events.iter().filter_map(one).collect()
 }
 
 /// What each step moved.
@@ -227,7 +240,10 @@ fn not_in_time(plan: &Plan, node: NodeId) -> String {
 
 /// That a run went on without what was waited for, in words.
 #[must_use]
-pub fn went_on(plan: &Plan, node: NodeId, heard: &[Heard]) -> String {
+pub fn went_on(plan: &Plan, node: NodeId, (heard, why): (&[Heard], Option<&Failure>)) -> String {
+    if let Some(why) = why {
+        return format!("the run goes on without it: {}", failure_words(why));
+    }
     format!("the run goes on without it: {} ({})", not_in_time(plan, node), waits::heard(heard))
 }
 
@@ -362,8 +378,8 @@ fn exceptions(story: Story<'_>, plan: &Plan) -> Vec<String> {
             Event::Settled { node, how: How::ByHand { person, because }, .. } => {
                 format!("{}: {person} says that it is done: {because}", plan.node_name(*node))
             }
-            Event::WentOn { node, heard } => {
-                format!("{}: {}", plan.node_name(*node), went_on(plan, *node, heard))
+            Event::WentOn { node, heard, why } => {
+                format!("{}: {}", plan.node_name(*node), went_on(plan, *node, (heard, why.as_ref())))
             }
             Event::Reopened { node, person, because } => {
                 format!("{}: {person} had it tried again: {because}", plan.node_name(*node))

@@ -28,6 +28,7 @@ pub fn list(plan: &Plan, room: Option<usize>) -> String {
             Work::Wait(wait) => format!("wait: {}", words::wait(wait)),
             Work::Hook(hook) => format!("{}: {}", words::hook_kind(hook), words::hook(hook)),
             Work::Gate(gate) => format!("gate: {}", words::gate(gate)),
+            Work::Cutover(cutover) => format!("name: {}", words::cutover(cutover, None)),
             Work::Join => words::join(node.needs),
         };
         let irreversible = matches!(&node.work, Work::Act(step) if step.action.irreversible());

@@ -31,7 +31,7 @@ impl Progress {
         match self.plan.node(node).map(|n| (&n.work, n.leg)) {
             // It is needed by those that it is about.
             Some((Work::Hook(hook), _)) => !hook.legs.is_empty() && hook.legs.iter().all(|l| optional(*l)),
-            Some((Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Join, leg)) => {
+            Some((Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join, leg)) => {
                 leg.is_some_and(optional)
             }
             None => false,
