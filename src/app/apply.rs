@@ -61,9 +61,8 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
     let prepared = prepare(desk, loaded, &asked).await?;
-    let shown = super::plan::shown(desk, &prepared, ask.switchover);
     if prepared.plan.is_empty() {
-        return Ok(shown);
+        return Ok(super::plan::shown(desk, &prepared, ask.switchover));
     }
     ask.manner.check(&prepared.world)?;
     let (plan, at) = (&prepared.plan, prepared.world.clock().now());
@@ -74,7 +73,7 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     free(desk, &prepared.plan)?;
     let (prepared, mut found) = super::plan::looked_at(desk, prepared).await?;
     found.extend(told);
-    screen.show(&shown.human);
+    screen.show(&super::plan::shown(desk, &prepared, ask.switchover).human);
     worded(desk, &found, &prepared.loaded.sources, screen);
     confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
     let sources = prepared.loaded.sources.clone();

@@ -3,7 +3,7 @@
 use super::world::{World, subjects};
 use crate::base::{PointId, ReplicaName, Timestamp};
 use crate::diag::{Finding, Severity};
-use crate::domain::{Action, PointKind, Quiesce, Role};
+use crate::domain::{Action, OperationKind, PointKind, Quiesce, Role};
 use crate::inventory::Inventory;
 use crate::model::{Origins, Workspace};
 use crate::plan::{Node, Plan, Work};
@@ -11,6 +11,7 @@ use crate::planner::network::links;
 use crate::port::{Errand, Hitch, Obstacle, Scope, Subject};
 use crate::report::preflight;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Asks the sites that the steps of a plan need. Those that did not answer when it was made are not asked again: the plan knows.
 pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> Vec<Finding> {
@@ -18,9 +19,14 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
     for (replica, action) in plan.nodes.iter().filter_map(|node| action(plan, node)) {
         actions.entry(replica).or_default().push(action.clone());
     }
+    let mut expected: BTreeMap<&ReplicaName, Vec<IpAddr>> = BTreeMap::new();
+    for (replica, address) in plan.nodes.iter().filter_map(|node| expects(plan, node)) {
+        expected.entry(replica).or_default().push(address);
+    }
     let errand = |(replica, placement): (&_, &_)| Errand {
         subject: Subject { replica: Clone::clone(replica), placement: Clone::clone(placement) },
         actions: actions.remove(replica).unwrap_or_default(),
+        expects: expected.remove(replica).unwrap_or_default(),
     };
     let scope = Scope {
         errands: plan.placements.iter().map(errand).collect(),
@@ -28,6 +34,16 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
         ..Scope::default()
     };
     ask(world, &scope, Vec::new(), origins).await
+}
+
+/// The address at which nobody may answer before a failover lets its replica have it, as a name tells it. A source that the failover stops first
+/// may be there until then.
+fn expects<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, IpAddr)> {
+    let Work::Cutover(cutover) = &node.work else { return None };
+    let kind = plan.leg(node.leg?)?.operation.kind();
+    let moves = !cutover.from.is_empty();
+    let free = kind == OperationKind::Failover || kind == OperationKind::PlannedFailover && moves;
+    Some((&cutover.replica, cutover.to.parse().ok().filter(|_| free)?))
 }
 
 /// What a node does to which replica, where it is not only there for a verification that fails.
@@ -74,7 +90,7 @@ fn errand(mut subject: Subject, workspace: &Workspace, inventory: &Inventory) ->
     actions.extend([Role::Source, Role::Replica].map(|vm| Action::PowerOff { vm }));
     actions.extend(links.map(|links| Action::Connect { links }));
     actions.extend([Role::Replica, Role::Target].map(|vm| Action::PowerOn { vm }));
-    Errand { subject, actions }
+    Errand { subject, actions, expects: Vec::new() }
 }
 
 async fn ask(world: &World, scope: &Scope, known: Vec<Hitch>, origins: Option<&Origins>) -> Vec<Finding> {

@@ -18,6 +18,7 @@ use std::task::{Poll, Waker};
 mod aside;
 mod clock;
 mod look;
+mod names;
 mod writes;
 
 /// A clock that jumps to the next moment somebody waits for, once nobody works. The smallest one that keeps the port's promises.

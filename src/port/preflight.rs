@@ -24,6 +24,8 @@ pub struct Errand {
     pub subject: Subject,
     /// The actions, in their order.
     pub actions: Vec<Action>,
+    /// The addresses that its replica's machine is to be found at, as far as documents say them, while nobody else shall be there.
+    pub expects: Vec<IpAddr>,
 }
 
 /// Something that stands in the way, or may.

@@ -1,7 +1,10 @@
 //! Plans built by hand, for the tests of run, journal and engine.
 
 use crate::base::{Duration, ReplicaName, Timestamp};
-use crate::domain::{Action, IfFailed, OnFailure, Operation, Pause, Role, State, Step, VmRef, Wait};
+use crate::domain::{
+    Action, Cutover, IfFailed, NameServer, OnFailure, Once, Operation, Pause, RecordKind, Role, State, Step,
+    VmRef, Wait,
+};
 use crate::plan::{
     Edge, Forecast, Leg, LegId, Limit, LimitKind, Node, NodeId, On, Plan, Purpose, SlotUse, Why, Work,
 };
@@ -16,6 +19,29 @@ pub(crate) fn replica(leg: usize) -> ReplicaName {
 /// An action that every leg of these plans is made of.
 pub(crate) fn act(leg: usize) -> Work {
     Work::Act(Step { replica: replica(leg), action: Action::Hold })
+}
+
+/// A name that follows the machine of a leg.
+pub(crate) fn name(leg: usize, required: bool) -> Work {
+    Work::Cutover(Cutover {
+        replica: replica(leg),
+        name: "www.shop.example".to_owned(),
+        kind: RecordKind::A,
+        ttl: 60,
+        server: NameServer {
+            name: "main".parse().unwrap(),
+            address: [10, 2, 0, 53].into(),
+            port: 53,
+            zone: "shop.example".to_owned(),
+            key: None,
+        },
+        to: "10.2.0.8".to_owned(),
+        from: vec!["10.1.0.8".to_owned()],
+        once: Once::Ready,
+        required,
+        attempts: 3,
+        within: Duration::from_mins(5),
+    })
 }
 
 /// A plan of single actions, one leg each; a third of one may be a wait or a join afterwards.

@@ -12,6 +12,7 @@ mod faults;
 mod fences;
 mod gates;
 mod import;
+mod names;
 mod over;
 mod pages;
 mod program;

@@ -3,13 +3,13 @@
 use super::*;
 use crate::domain::{Ask, AtEnd, Check, IfFailed, Probe, Question, Script, Silence, When};
 use crate::plan::{Around, Edge, Gate, Hook, On};
-use crate::run::sample::{act, edge, limited, plan, quiet, ready};
+use crate::run::sample::{act, edge, limited, name, plan, quiet, ready};
 use proptest::prelude::*;
 
 /// A random plan of actions, waits and joins, with edges of all kinds, a limit, and times without equals.
 fn case() -> impl Strategy<Value = (Plan, Vec<Duration>, Option<NodeId>)> {
     (2usize..14).prop_flat_map(|count| {
-        let kinds = proptest::collection::vec(0u8..10, count);
+        let kinds = proptest::collection::vec(0u8..11, count);
         let pairs = proptest::collection::vec((0..count, 0..count, 0u8..8, 0u64..3), 0..28);
         let times = proptest::collection::vec(0u64..20_000, count);
         let limit = (1u32..4, any::<bool>());
@@ -31,6 +31,7 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
             3 => asked(position, times[position]),
             8 => hook(position),
             9 => gate(position),
+            10 => name(position, position.is_multiple_of(2)),
             _ => act(position),
         })
         .collect();
@@ -55,7 +56,9 @@ fn build((kinds, pairs, times, (size, gap), fails): Parts) -> (Plan, Vec<Duratio
     // Two that end in one moment may be heard of one after the other by the engine, and the first takes the place that is free.
     let apart = |(position, millis): (usize, u64)| Duration::from_millis(millis * 16 + position as u64 + 1);
     let fails = fails.filter(|n| match works[*n] {
-        Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Wait(Wait::Ready { .. }) => true,
+        Work::Act(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Wait(Wait::Ready { .. }) => {
+            true
+        }
         Work::Wait(Wait::Until { .. } | Wait::Quiet { .. }) | Work::Join => false,
     });
     let gap = gap.then_some(Duration::from_secs(7));

@@ -5,9 +5,11 @@ use super::case::Hosts;
 use super::preflight_machine::{Found, LEAST, Needs, Views, look, needs};
 use super::preflight_site::{View, Wanted, hitch, view};
 use crate::base::SiteName;
-use crate::domain::Role;
-use crate::port::{Clock, Hitch, Obstacle, Room, Scope};
+use crate::domain::{Action, Role};
+use crate::port::{Clock, Errand, Hitch, Obstacle, Room, Scope};
+use crate::provider::prober::{self, Presence};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -42,6 +44,7 @@ pub async fn preflight(hosts: &Arc<Hosts>, clock: &Arc<dyn Clock>, scope: &Scope
         grows.extend(more);
     }
     hitches.extend(room(hosts, &views, &grows));
+    hitches.extend(taken(scope).await);
     once_silent(hitches)
 }
 
@@ -65,6 +68,41 @@ fn wanted(scope: &Scope) -> BTreeMap<SiteName, Wanted> {
     }
     wanted.retain(|site, _| !scope.silent.contains(site));
     wanted
+}
+
+/// So many addresses are tried at once.
+const AT_ONCE: usize = 64;
+
+/// Whether somebody is at an address that a replica's machine is to have, asked from here. A connection that is turned away may be a firewall's
+/// word, and is only worth knowing.
+async fn taken(scope: &Scope) -> Vec<Hitch> {
+    let powers_on = |e: &&Errand| e.actions.contains(&Action::PowerOn { vm: Role::Replica });
+    let wanted = scope.errands.iter().filter(powers_on).flat_map(|e| e.expects.iter().map(move |a| (e, *a)));
+    let wanted: Vec<(&Errand, IpAddr)> = wanted.collect();
+    let mut hitches = Vec::new();
+    for some in wanted.chunks(AT_ONCE) {
+        let mut tries = JoinSet::new();
+        for (position, (_, address)) in some.iter().enumerate() {
+            let address = *address;
+            tries.spawn(async move { (position, prober::presence(address).await) });
+        }
+        while let Some(heard) = tries.join_next().await {
+            let Ok((position, presence)) = heard else { continue };
+            let Some((errand, address)) = some.get(position).filter(|_| presence != Presence::Nobody) else {
+                continue;
+            };
+            let placement = &errand.subject.placement;
+            let (vm, address) = (placement.replica.clone(), *address);
+            hitches.push(Hitch {
+                site: vm.site.clone(),
+                replica: Some(errand.subject.replica.clone()),
+                what: Obstacle::Answers { vm, address, network: None, by: None },
+                fatal: presence == Presence::There && !placement.both_may_run,
+                mend: None,
+            });
+        }
+    }
+    hitches
 }
 
 /// Whether there is room for what grows in the folders of the sites: all of a first copy, and a tenth of the others.

@@ -7,7 +7,7 @@ mod http;
 mod tcp;
 mod tls;
 
-pub use tcp::connected;
+pub use tcp::{Presence, connected, presence};
 
 use crate::base::ReplicaName;
 use crate::domain::{NotSo, Probe, VmRef};

@@ -1,9 +1,10 @@
 //! What a plan does beside the machines: the programs that it runs, the questions that it asks, the names that it changes.
 
 use super::Options;
-use crate::domain::{Once, Spoken};
-use crate::plan::{Around, Hook, NodeId, Plan, Work};
+use crate::domain::{Once, Spoken, Wait};
+use crate::plan::{Around, Hook, LegId, NodeId, Plan, Work};
 use crate::report::{table, words};
+use std::collections::BTreeSet;
 
 /// So many of them are listed unless everything is asked for.
 const ONE_BY_ONE: usize = 12;
@@ -22,11 +23,18 @@ pub fn numbers(plan: &Plan) -> Vec<String> {
 
 /// The hooks, gates and names, in the order of the plan.
 pub fn list(plan: &Plan, options: &Options, text: &mut String) {
+    // What comes back without being waited for is never heard to be ready.
+    let waited: BTreeSet<LegId> = plan
+        .nodes
+        .iter()
+        .filter(|n| matches!(n.work, Work::Wait(Wait::Ready { .. })))
+        .filter_map(|n| n.leg)
+        .collect();
     let line = |(id, node): (NodeId, &crate::plan::Node)| match &node.work {
         Work::Cutover(cutover) if ordinary(plan, id) => {
             let once = match cutover.once {
-                Once::Started => "once it is started",
-                Once::Ready => "once it is ready",
+                Once::Ready if node.leg.is_some_and(|leg| waited.contains(&leg)) => "once it is ready",
+                Once::Started | Once::Ready => "once it is started",
             };
             let before = options.says.get(&id).map(Vec::as_slice);
             let otherwise = if cutover.required { "" } else { ", goes on without" };
