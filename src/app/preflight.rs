@@ -10,7 +10,7 @@ use crate::plan::{Node, Plan, Work};
 use crate::planner::network::links;
 use crate::port::{Errand, Hitch, Obstacle, Scope, Subject};
 use crate::report::preflight;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Asks the sites that the steps of a plan need. Those that did not answer when it was made are not asked again: the plan knows.
@@ -19,6 +19,7 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
     for (replica, action) in plan.nodes.iter().filter_map(|node| action(plan, node)) {
         actions.entry(replica).or_default().push(action.clone());
     }
+    let fenced = fenced(plan);
     let mut expected: BTreeMap<&ReplicaName, Vec<IpAddr>> = BTreeMap::new();
     for (replica, address) in plan.nodes.iter().filter_map(|node| expects(plan, node)) {
         expected.entry(replica).or_default().push(address);
@@ -27,6 +28,7 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
         subject: Subject { replica: Clone::clone(replica), placement: Clone::clone(placement) },
         actions: actions.remove(replica).unwrap_or_default(),
         expects: expected.remove(replica).unwrap_or_default(),
+        fenced: fenced.contains(replica),
     };
     let scope = Scope {
         errands: plan.placements.iter().map(errand).collect(),
@@ -34,6 +36,15 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
         ..Scope::default()
     };
     ask(world, &scope, Vec::new(), origins).await
+}
+
+/// The replicas whose source is fenced.
+fn fenced(plan: &Plan) -> BTreeSet<&ReplicaName> {
+    let fences = plan.nodes.iter().filter_map(|node| match &node.work {
+        Work::Hook(hook) if hook.is_fence() => Some(&hook.legs),
+        _ => None,
+    });
+    fences.flatten().filter_map(|leg| Some(&plan.leg(*leg)?.replica)).collect()
 }
 
 /// The address at which nobody may answer before a failover lets its replica have it, as a name tells it. A source that the failover stops first
@@ -90,7 +101,7 @@ fn errand(mut subject: Subject, workspace: &Workspace, inventory: &Inventory) ->
     actions.extend([Role::Source, Role::Replica].map(|vm| Action::PowerOff { vm }));
     actions.extend(links.map(|links| Action::Connect { links }));
     actions.extend([Role::Replica, Role::Target].map(|vm| Action::PowerOn { vm }));
-    Errand { subject, actions, expects: Vec::new() }
+    Errand { subject, actions, expects: Vec::new(), fenced: false }
 }
 
 async fn ask(world: &World, scope: &Scope, known: Vec<Hitch>, origins: Option<&Origins>) -> Vec<Finding> {

@@ -109,7 +109,7 @@ pub fn others(request: &Request<'_>, plan: &Plan) -> Vec<Warning> {
     };
     let sites = plan.nodes.iter().filter_map(|node| match &node.work {
         Work::Hook(Hook { around: Around::Site(site), .. }) => Some(site),
-        Work::Hook(_) | Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Join => None,
+        Work::Hook(_) | Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     });
     let of = |site: &crate::base::SiteName| {
         let others = request.workspace.replicas.values().filter(|replica| {

@@ -26,6 +26,8 @@ pub struct Errand {
     pub actions: Vec<Action>,
     /// The addresses that its replica's machine is to be found at, as far as documents say them, while nobody else shall be there.
     pub expects: Vec<IpAddr>,
+    /// Whether its source is fenced before: then it is not in the way.
+    pub fenced: bool,
 }
 
 /// Something that stands in the way, or may.

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod import;
 pub mod json;
 pub mod live;
+mod mend;
 pub mod preflight;
 pub mod refused;
 pub mod rehearsal;

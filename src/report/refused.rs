@@ -1,14 +1,14 @@
 //! Refusals of the planner, violations of the checker, warnings of a plan and the differences of a stale one, as findings:
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
-use crate::base::{NetworkName, ReplicaName, RunbookName, SiteName};
+use crate::base::{ReplicaName, RunbookName, SiteName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
-use crate::domain::{Condition, Foreign, OperationKind, Role};
+use crate::domain::{Condition, Foreign, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
 use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
-use crate::report::words;
+use crate::report::{mend, words};
 use std::collections::BTreeMap;
 
 /// Where things stand in the documents; the application looks that up in the origins.
@@ -305,26 +305,6 @@ fn source(
     }
 }
 
-fn map(network: &NetworkName) -> Vec<String> {
-    vec![
-        format!("add it:\n    networks: [{{ from: {network}, to: … }}]"),
-        "or, for all replicas of that site, under `mappings` of the recovery site".to_owned(),
-    ]
-}
-
-fn apart(whom: &str) -> String {
-    format!("{whom} another prefix under `addresses`, or another network under `networks`")
-}
-
-fn say(name: &str, role: Role) -> String {
-    let key = match role {
-        Role::Source => "source",
-        Role::Replica => "replica",
-        Role::Target => "target",
-    };
-    format!("say it:\n    dns: [{{ name: {name}, {key}: ADDRESS }}]")
-}
-
 fn help(refused: &Refused) -> Vec<String> {
     let from = || refused.now.whole().map(from_here);
     match &refused.why {
@@ -372,17 +352,15 @@ fn help(refused: &Refused) -> Vec<String> {
             None => vec![format!("`lifeboat replicate {}` makes the first one", refused.replica)],
         },
         RefusedWhy::Foreign(foreign) => vec![put_back(*foreign, &refused.replica)],
-        RefusedWhy::NetworkUnmapped(network) => map(network),
+        RefusedWhy::NetworkUnmapped(network) => mend::unmapped(network),
         RefusedWhy::BothWouldServe(_) => vec![
             "stop the source first: `via: planned`, or `source: power-off` or `fence` in the failover plan"
                 .to_owned(),
             "or say in the replica's document why both may run: `bothMayRun: { because: \"…\" }`".to_owned(),
         ],
-        RefusedWhy::NameNowhere { name, role } => vec![say(name, *role)],
-        RefusedWhy::AddressShared { .. } => vec![apart("give one of them")],
-        RefusedWhy::AddressTaken { by, .. } => {
-            vec![format!("stop {by} first, or fail it over in the same plan"), apart("or give the replica")]
-        }
+        RefusedWhy::NameNowhere { name, role } => vec![mend::nowhere(name, *role)],
+        RefusedWhy::AddressShared { .. } => vec![mend::apart("give one of them")],
+        RefusedWhy::AddressTaken { by, .. } => mend::taken(by),
         RefusedWhy::TargetInUse { .. } => vec!["name a machine of its own for each replica".to_owned()],
         RefusedWhy::TargetUnfit { exists: true, .. } => {
             vec!["name a machine that does not exist yet, or `elsewhere` for one that does".to_owned()]

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     machines::check,
     fences::check,
     providers::check,

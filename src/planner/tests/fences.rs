@@ -33,7 +33,15 @@ fn site(name: &str, fence: Option<Fence>) -> Site {
             vms: Vec::new(),
             faults: Vec::new(),
         });
-    Site { name: name.parse().unwrap(), provider, start_limit: None, undo_limit: None, fence }
+    Site {
+        name: name.parse().unwrap(),
+        provider,
+        start_limit: None,
+        undo_limit: None,
+        fence,
+        mappings: BTreeMap::new(),
+        name_servers: Vec::new(),
+    }
 }
 
 /// The shop that fences, with a fence of its site.

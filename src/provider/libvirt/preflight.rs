@@ -76,7 +76,7 @@ const AT_ONCE: usize = 64;
 /// Whether somebody is at an address that a replica's machine is to have, asked from here. A connection that is turned away may be a firewall's
 /// word, and is only worth knowing.
 async fn taken(scope: &Scope) -> Vec<Hitch> {
-    let powers_on = |e: &&Errand| e.actions.contains(&Action::PowerOn { vm: Role::Replica });
+    let powers_on = |e: &&Errand| !e.fenced && e.actions.contains(&Action::PowerOn { vm: Role::Replica });
     let wanted = scope.errands.iter().filter(powers_on).flat_map(|e| e.expects.iter().map(move |a| (e, *a)));
     let wanted: Vec<(&Errand, IpAddr)> = wanted.collect();
     let mut hitches = Vec::new();

@@ -19,6 +19,9 @@ pub fn preflight(world: &World, scope: &Scope) -> Vec<Hitch> {
     let mut stopped: BTreeSet<&VmRef> = BTreeSet::new();
     for errand in &scope.errands {
         let placement = &errand.subject.placement;
+        if errand.fenced {
+            stopped.insert(&placement.source);
+        }
         for action in &errand.actions {
             if let Action::PowerOff { vm } | Action::ShutDown { vm, .. } = action {
                 stopped.insert(placement.vm(*vm));

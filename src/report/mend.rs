@@ -1,0 +1,32 @@
+//! What mends networks, addresses and names that were refused.
+
+use crate::base::NetworkName;
+use crate::domain::{Role, VmRef};
+
+/// For a network without a mapping.
+pub fn unmapped(network: &NetworkName) -> Vec<String> {
+    vec![
+        format!("add it:\n    networks: [{{ from: {network}, to: … }}]"),
+        "or, for all replicas of that site, under `mappings` of the recovery site".to_owned(),
+    ]
+}
+
+/// For two machines at one address.
+pub fn apart(whom: &str) -> String {
+    format!("{whom} another prefix under `addresses`, or another network under `networks`")
+}
+
+/// For a name that leads nowhere.
+pub fn nowhere(name: &str, role: Role) -> String {
+    let key = match role {
+        Role::Source => "source",
+        Role::Replica => "replica",
+        Role::Target => "target",
+    };
+    format!("say it:\n    dns: [{{ name: {name}, {key}: ADDRESS }}]")
+}
+
+/// For an address that a machine has.
+pub fn taken(by: &VmRef) -> Vec<String> {
+    vec![format!("stop {by} first, or fail it over in the same plan"), apart("or give the replica")]
+}
