@@ -6,6 +6,9 @@ use crate::domain::{RecordKind, cutover::bare};
 use crate::model::{Origins, Workspace};
 use std::collections::BTreeMap;
 
+/// A replica that claims a name, the position of the name in its document, and the kind of record.
+type Claim<'a> = (&'a str, usize, RecordKind);
+
 /// Finds names that follow two machines, and name servers of one name.
 pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Finding>) {
     let mut known: BTreeMap<&str, (&str, usize)> = BTreeMap::new();
@@ -24,7 +27,7 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
             }
         }
     }
-    let mut claimed: BTreeMap<(String, &str), Vec<(&str, usize, RecordKind)>> = BTreeMap::new();
+    let mut claimed: BTreeMap<(String, &str), Vec<Claim<'_>>> = BTreeMap::new();
     for replica in workspace.replicas.values() {
         for (position, name) in replica.dns.iter().enumerate() {
             let at = |replica: &str, position: usize| {

@@ -5,10 +5,11 @@
 
 mod message;
 
+use super::clock::SystemClock;
 use super::prober::connected;
 use super::secret::Secrets;
 use crate::domain::{Cutover, NotSo, ServerKey};
-use crate::port::{Failure, Later, Names, Pointed, Pointing};
+use crate::port::{Clock, Failure, Later, Names, Pointed, Pointing};
 use dns_message::base::Message;
 use dns_message::base::iana::Rcode;
 use dns_message::rdata::tsig::Time48;
@@ -16,7 +17,7 @@ use dns_message::tsig::{Algorithm, ClientTransaction, Key, KeyName, ValidationEr
 use message::Wanted;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How long a name server has for one answer.
@@ -162,8 +163,8 @@ fn taken(cutover: &Cutover, code: Rcode) -> Result<(), String> {
 }
 
 fn now() -> Time48 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time48::from_u64(since.as_secs())
+    // Signatures are made at the time of the wall, whatever clock a run goes by.
+    Time48::from_u64(u64::try_from(SystemClock.now().as_millis() / 1000).unwrap_or(0))
 }
 
 /// Sends a message and hears its answer, signed where there is a key.
