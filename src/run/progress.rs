@@ -299,17 +299,6 @@ impl Progress {
         Ok(())
     }
 
-    /// A person wants a step tried again.
-    fn reopened(&mut self, node: NodeId) -> Result<(), IllegalEvent> {
-        let before = self.legal(node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
-        self.set(node, Status::Pending);
-        self.tried(node, 0);
-        self.known.remove(&node);
-        self.by_hand.remove(&node);
-        self.follow(before, |_| {});
-        Ok(())
-    }
-
     /// A runner takes the run up: waits begin anew.
     fn taken(&mut self) {
         self.stopping = None;

@@ -2,6 +2,7 @@
 
 use super::{Progress, Status};
 use crate::plan::{LegId, NodeId, On, Work};
+use crate::run::event::IllegalEvent;
 use crate::run::outcome::{NotRun, Summary};
 use std::collections::BTreeSet;
 
@@ -76,5 +77,16 @@ impl Progress {
             (&(&self.by_hand | &self.passed_over) | &self.went_on).into_iter().chain(excused).collect();
         summary.exceptions = exceptions.into_iter().collect();
         summary
+    }
+
+    /// A person wants a step tried again.
+    pub(super) fn reopened(&mut self, node: NodeId) -> Result<(), IllegalEvent> {
+        let before = self.legal(node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
+        self.set(node, Status::Pending);
+        self.tried(node, 0);
+        self.known.remove(&node);
+        self.by_hand.remove(&node);
+        self.follow(before, |_| {});
+        Ok(())
     }
 }
