@@ -6,7 +6,7 @@ use super::{Answer, Desk, Exit, Said};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
 use crate::domain::Reply;
-use crate::journal::{Found, Record, Topic};
+use crate::journal::{Found, Record};
 use crate::plan::NodeId;
 use crate::report::words;
 use crate::run::{Event, Status};
@@ -76,7 +76,9 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
             .help("nothing was recorded");
         return Err(Answer::stop(Exit::Gated, finding));
     }
-    if runs.word(&id, Topic::Answer(node)).is_some() {
+    let (person, host, because) = (desk.person.clone(), desk.host.clone(), Some(ask.because));
+    let reply = Reply { yes: ask.yes, person, host, because };
+    if !runs.leave_answer(&id, node, &reply)? {
         let said =
             runs.answer(&id, node).map(|reply| format!(": {}", words::reply(&reply))).unwrap_or_default();
         return refuse(Finding::new(
@@ -84,9 +86,6 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
             format!("an answer to `{name}` is on its way already{said}"),
         ));
     }
-    let (person, host, because) = (desk.person.clone(), desk.host.clone(), Some(ask.because));
-    let reply = Reply { yes: ask.yes, person, host, because };
-    runs.leave_answer(&id, node, &reply)?;
     let word = if ask.yes { "yes" } else { "no" };
     let text = format!(
         "Answered `{name}` with {word}; the run hears it within a second.\nNext: lifeboat report {id}\n"

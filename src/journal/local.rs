@@ -167,6 +167,25 @@ impl Runs {
         write_whole(&self.word_at(run, about), word)
     }
 
+    /// Leaves word where none was left; whether it was this one.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn leave_first_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<bool, JournalError> {
+        let path = self.word_at(run, about);
+        // Each writes a file of its own; the name that counts is given to one of them only.
+        let own =
+            path.with_extension(format!("{}-{:?}.json", std::process::id(), std::thread::current().id()));
+        write_whole(&own, word)?;
+        let linked = std::fs::hard_link(&own, &path);
+        drop(std::fs::remove_file(&own));
+        match linked {
+            Ok(()) => sync_folder(path.parent().unwrap_or(Path::new("."))).map(|()| true),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(JournalError::io(&path)(error)),
+        }
+    }
+
     /// The word that was left for the runner of a run. One that tells nothing is a word all the same: somebody left it.
     #[must_use]
     pub fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
@@ -356,6 +375,10 @@ impl Store for Local {
 
     fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError> {
         self.runs.leave_word(run, about, word)
+    }
+
+    fn leave_first_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<bool, JournalError> {
+        self.runs.leave_first_word(run, about, word)
     }
 
     fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {

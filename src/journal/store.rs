@@ -97,6 +97,12 @@ pub trait Store: Send + Sync + Debug {
     /// Where it cannot be written.
     fn leave_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<(), JournalError>;
 
+    /// Leaves word where none was left; whether it was this one that is left now. Of many who do so at once one is told that it was.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    fn leave_first_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<bool, JournalError>;
+
     /// The word that was left for the runner of a run. One that cannot be read is none.
     fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>>;
 
@@ -128,12 +134,12 @@ pub trait Store: Send + Sync + Debug {
         self.forget_word(run, Topic::Stop)
     }
 
-    /// Leaves an answer for the runner of a run.
+    /// Leaves an answer for the runner of a run; false where another one is there already.
     ///
     /// # Errors
     /// Where it cannot be written.
-    fn leave_answer(&self, run: &RunId, node: NodeId, reply: &Reply) -> Result<(), JournalError> {
-        self.leave_word(run, Topic::Answer(node), &json(reply))
+    fn leave_answer(&self, run: &RunId, node: NodeId, reply: &Reply) -> Result<bool, JournalError> {
+        self.leave_first_word(run, Topic::Answer(node), &json(reply))
     }
 
     /// The answer that was left for the runner of a run.

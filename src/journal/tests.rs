@@ -343,3 +343,24 @@ fn a_claim_and_a_word_of_tomorrow_are_neither_absent_nor_misread() {
         assert_eq!(runs.asked_to_stop(&run), Some(crate::run::Wish::untold()), "somebody left it");
     }
 }
+
+#[test]
+fn of_many_answers_at_once_one_counts_and_the_others_are_told_so() {
+    let (folder, runs, run) = lab();
+    let barrier = std::sync::Barrier::new(8);
+    let left: Vec<u8> = std::thread::scope(|scope| {
+        let one = |n: u8| {
+            let (runs, run, barrier) = (&runs, &run, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                runs.leave_first_word(run, Topic::Answer(NodeId(1)), &[n]).unwrap().then_some(n)
+            })
+        };
+        let all: Vec<_> = (0..8).map(one).collect();
+        all.into_iter().filter_map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(left.len(), 1);
+    assert_eq!(runs.word(&run, Topic::Answer(NodeId(1))), Some(left));
+    let beside = std::fs::read_dir(file(&folder).parent().unwrap()).unwrap().count();
+    assert_eq!(beside, 3, "the run, its journal, the answer");
+}

@@ -146,7 +146,10 @@ pub fn word(server: &mut dyn Server) {
     assert_eq!(ours.asked_to_stop(&id("r-1")), None);
     // An answer to one question is none to another, and no word to stop.
     let reply = Reply { yes: true, person: "bob".to_owned(), host: "there".to_owned(), because: None };
-    theirs.leave_answer(&id("r-1"), NodeId(1), &reply).unwrap();
+    assert!(theirs.leave_answer(&id("r-1"), NodeId(1), &reply).unwrap());
+    // Of two answers the first one counts, and the other one is told so.
+    let other = Reply { yes: false, person: "eve".to_owned(), ..reply.clone() };
+    assert!(!ours.leave_answer(&id("r-1"), NodeId(1), &other).unwrap());
     assert_eq!(ours.answer(&id("r-1"), NodeId(1)), Some(reply));
     assert_eq!(ours.answer(&id("r-1"), NodeId(12)), None);
     assert_eq!(ours.asked_to_stop(&id("r-1")), None);

@@ -370,6 +370,14 @@ impl Store for Shared {
         self.ask(|| self.kv.commit(&[], &put)).map(drop)
     }
 
+    fn leave_first_word(&self, run: &RunId, about: Topic, word: &[u8]) -> Result<bool, JournalError> {
+        let key = key(&about.to_string(), run);
+        let put = [Write::Put(key.clone(), word.to_vec())];
+        let left = self.ask(|| self.kv.commit(&[(key.clone(), None)], &put))?.is_some();
+        // One whose answer was lost was asked for twice, and finds itself there.
+        Ok(left || self.word(run, about).is_some_and(|there| there == word))
+    }
+
     fn word(&self, run: &RunId, about: Topic) -> Option<Vec<u8>> {
         let found = self.kv.range(&key(&about.to_string(), run)).ok()?;
         Some(found.into_iter().next()?.value)

@@ -6,6 +6,7 @@ use crate::base::Timestamp;
 use crate::journal::lease::awake_or_asleep;
 use crate::journal::raw::Frozen;
 use crate::journal::record::Record;
+use crate::plan::NodeId;
 use crate::run::sample::{act, done, plan};
 use crate::run::{Event, Outcome, Runner, StopWhy};
 
@@ -237,4 +238,14 @@ fn a_claim_and_a_head_of_tomorrow_are_refused_by_their_number() {
         assert!(path.display().to_string().ends_with(key.trim_end_matches('/')), "{}", path.display());
         assert_eq!(key == "head/r-1/", matches!(store.read(&run), Err(JournalError::Version { .. })));
     }
+}
+
+#[test]
+fn of_two_answers_the_first_counts_also_where_the_store_did_not_say_so() {
+    let (memory, store, _hold, _journal, run) = lab();
+    let answer = |store: &Shared, word: &[u8]| store.leave_first_word(&run, Topic::Answer(NodeId(1)), word);
+    memory.fault(Fault::AnswerLost);
+    assert!(answer(&store, b"ann").unwrap(), "it finds its own word");
+    assert!(!answer(&elsewhere(&memory), b"bob").unwrap());
+    assert_eq!(store.word(&run, Topic::Answer(NodeId(1))), Some(b"ann".to_vec()));
 }
