@@ -8,7 +8,6 @@ use crate::plan::{NodeId, Plan};
 use crate::run::Event;
 use crate::run::sample::{act, done, plan};
 use crate::run::{How, Outcome, Runner};
-use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -80,7 +79,10 @@ fn what_was_written_is_read_back() {
 fn wherever_a_kill_cuts_the_file_the_whole_records_are_there_and_more_can_be_written() {
     let (folder, runs, run) = lab();
     let whole = std::fs::read(file(&folder)).unwrap();
-    for length in 0..whole.len() {
+    let ends: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
+    // Each cut costs several writes to the disk: all of those near a record's end are made, and every seventh between.
+    let near = |length: &usize| ends.iter().any(|end| end.abs_diff(*length) < 4);
+    for length in (0..whole.len()).filter(|length| near(length) || length % 7 == 0) {
         std::fs::write(file(&folder), &whole[..length]).unwrap();
         let complete = whole[..length].iter().filter(|b| **b == b'\n').count();
         let (found, mut journal) = runs.open(&run).unwrap();
@@ -94,21 +96,19 @@ fn wherever_a_kill_cuts_the_file_the_whole_records_are_there_and_more_can_be_wri
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
-    #[test]
-    fn a_changed_byte_is_found_and_nothing_is_taken_for_absent(position in any::<prop::sample::Index>(), bit in 0..8u8) {
-        let (folder, runs, run) = lab();
-        let mut bytes = std::fs::read(file(&folder)).unwrap();
-        // The very last byte is the end of the last record; without it that record is torn.
-        let position = position.index(bytes.len() - 1);
-        bytes[position] ^= 1 << bit;
+#[test]
+fn a_changed_byte_is_found_and_nothing_is_taken_for_absent() {
+    let (folder, runs, run) = lab();
+    let whole = std::fs::read(file(&folder)).unwrap();
+    // The very last byte is the end of the last record; without it that record is torn.
+    for position in 0..whole.len() - 1 {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 1 << (position % 8);
         std::fs::write(file(&folder), &bytes).unwrap();
         let line = u64::try_from(bytes[..position].iter().filter(|b| **b == b'\n').count()).unwrap() + 1;
         match runs.read(&run) {
-            Err(JournalError::Damaged { record, .. }) => prop_assert_eq!(record, line),
-            other => prop_assert!(false, "{:?}", other.map(|f| f.records.len())),
+            Err(JournalError::Damaged { record, .. }) => assert_eq!(record, line, "byte {position}"),
+            other => panic!("byte {position}: {:?}", other.map(|f| f.records.len())),
         }
     }
 }
