@@ -76,6 +76,7 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
         nodes: (0..count).map(node).collect(),
         edges,
         limits: places.map(limit).into_iter().collect(),
+        drilled: None,
         warnings: Vec::new(),
         forecast: Forecast::default(),
         read: Vec::new(),

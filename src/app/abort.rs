@@ -40,6 +40,9 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
         return Err(over(&id));
     }
     at_rest(desk, &id)?;
+    if found.frozen.plan.purpose.is_of_copies() {
+        return super::drill::end(desk, &id, screen).await;
+    }
     let loaded = documents(desk).map_err(|answer| needed(&id, answer))?;
     let (prepared, stay) = way_back(desk, &id, &found.frozen.plan, loaded).await?;
     let shown = super::plan::shown(desk, &prepared, false);
@@ -129,6 +132,7 @@ fn is_for_good(refused: &Refused) -> bool {
         | RefusedWhy::AddressTaken { .. }
         | RefusedWhy::TargetUnfit { .. }
         | RefusedWhy::TargetInUse { .. }
+        | RefusedWhy::Drill(_)
         | RefusedWhy::LossOverPolicy { .. } => false,
     }
 }

@@ -6,7 +6,7 @@ use super::hold::{Held, WAY_BACK};
 use super::load::{Loaded, load};
 use super::prepare::{Prepared, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, gate, hooks, names, preflight, seal, slice, undo};
+use super::{Answer, Desk, Exit, Said, Screen, drill, gate, hooks, names, preflight, seal, slice, undo};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Severity, Sources};
 use crate::inventory::{Inventory, changed};
@@ -107,7 +107,8 @@ pub fn with(desk: &Desk, found: (Vec<Finding>, Sources), mut said: Said) -> Said
 /// Claims, freezes and drives a plan that was just made.
 pub async fn begin(desk: &Desk, prepared: Prepared, manner: Manner, screen: &mut dyn Screen) -> Said {
     let Prepared { loaded, world, plan, .. } = prepared;
-    let confirmed = plan.purpose != Purpose::Replicate;
+    let confirmed =
+        !matches!(plan.purpose, Purpose::Replicate | Purpose::Drill { .. } | Purpose::EndDrill { .. });
     let what = Start {
         plan,
         documents: loaded.documents,
@@ -199,7 +200,8 @@ async fn start(desk: &Desk, world: World, what: Start, screen: &mut dyn Screen) 
     let said =
         carry(desk, &world, Ready { id: id.clone(), active, journal, progress, manner }, screen).await?;
     drop(world);
-    undo::after(desk, undo::Terms { on_failure, run: &id, word }, said, screen).await
+    let said = undo::after(desk, undo::Terms { on_failure, run: &id, word }, said, screen).await?;
+    drill::after(desk, &id, said, screen).await
 }
 
 /// Whether the facts that the plan relied on are still what they were.

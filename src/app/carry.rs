@@ -10,7 +10,7 @@ use crate::domain::Moving;
 use crate::engine::{EngineError, Run, Seen, StopSignal, Stopper, drive, stop_signal};
 use crate::journal::claim::free as free_among;
 use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Topic, Way};
-use crate::plan::{NodeId, Plan, Work};
+use crate::plan::{NodeId, Plan, Purpose, Work};
 use crate::port::ActionKey;
 use crate::provider::script::end_all;
 use crate::report::approvals;
@@ -36,6 +36,7 @@ pub fn claim(desk: &Desk, run: &RunId, plan: &Plan, world: &World) -> Claim {
         run: run.clone(),
         purpose: plan.purpose.to_string(),
         replicas: replicas(plan),
+        copies: plan.purpose.is_of_copies(),
         runner: desk.runner(),
         process: std::process::id(),
         since: world.clock().now(),
@@ -49,7 +50,7 @@ pub fn claimed(desk: &Desk, claim: &Claim, way: Way<'_>) -> Result<Box<dyn Hold>
 
 /// Whether the replicas of a plan could be claimed now: who is shown a plan and asked for its name shall be able to carry it out.
 pub fn free(desk: &Desk, plan: &Plan) -> Result<(), Box<Answer>> {
-    free_among(desk.store()?.claims()?, &replicas(plan)).map_err(refused)
+    free_among(desk.store()?.claims()?, &replicas(plan), plan.purpose.is_of_copies()).map_err(refused)
 }
 
 fn replicas(plan: &Plan) -> BTreeSet<ReplicaName> {
@@ -161,7 +162,10 @@ pub async fn carry(
     let runs = desk.store()?;
     forget_words(runs.as_ref(), &id, progress.plan())?;
     let mut wishes = JoinSet::new();
-    wishes.spawn(on_signal(stopper.clone()));
+    // Who asked a drill to stop asked for its clean-up, which goes on; a second time ends that as well.
+    if !(is_interrupted() && matches!(progress.plan().purpose, Purpose::EndDrill { .. })) {
+        wishes.spawn(on_signal(stopper.clone()));
+    }
     wishes.spawn(watch_word(stopper, runs, id.clone()));
     let plan = Arc::clone(progress.plan());
     let aids = aids(desk, &plan, world, screen)?;

@@ -89,7 +89,12 @@ pub fn hold_as_it_is(desk: &Desk, run: &RunId) -> Result<Held, Box<Answer>> {
 /// The run whose way back a plan is, where it still has its claim: its runner was killed when the way back was there already and the
 /// run before was not yet closed.
 fn before_of(desk: &Desk, plan: &Plan) -> Result<Option<RunId>, Box<Answer>> {
-    let Purpose::Abort(before) = &plan.purpose else { return Ok(None) };
+    let before = match &plan.purpose {
+        Purpose::Abort(before) | Purpose::EndDrill { run: Some(before), .. } => before,
+        Purpose::Runbook(_) | Purpose::Replicate | Purpose::Drill { .. } | Purpose::EndDrill { .. } => {
+            return Ok(None);
+        }
+    };
     let claims = desk.store()?.claims()?;
     Ok(claims.iter().any(|(claim, _)| claim.run == *before).then(|| before.clone()))
 }

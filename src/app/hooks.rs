@@ -61,7 +61,9 @@ fn unfit(plan: &Plan, node: NodeId, why: &str) -> Finding {
             Purpose::Abort(run) => {
                 format!("the way back was not begun; {mend}, then `lifeboat abort {run}`")
             }
-            Purpose::Runbook(_) | Purpose::Replicate => format!("nothing was begun; {mend}"),
+            Purpose::Runbook(_) | Purpose::Replicate | Purpose::Drill { .. } | Purpose::EndDrill { .. } => {
+                format!("nothing was begun; {mend}")
+            }
         })
 }
 

@@ -3,7 +3,7 @@
 use super::forecast::{self, Past};
 use super::load::load;
 use super::prepare::{Prepared, prepare, runbook};
-use super::{Answer, Desk, Exit, Said, hooks, names, preflight, seal, slice};
+use super::{Answer, Desk, Exit, Said, drilled, hooks, names, preflight, seal, slice};
 use crate::diag::{Finding, Severity};
 use crate::report::words::typed;
 use crate::report::{json, text};
@@ -74,6 +74,12 @@ pub async fn looked_at(desk: &Desk, prepared: Prepared) -> Result<(Prepared, Vec
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, prepared.loaded.sources)));
     }
+    let of = drilled::carried_out(&prepared.plan);
+    let stale = drilled::stale(desk, &prepared.loaded, |plan| of.contains(plan), prepared.inventory.at)?;
+    if stale.iter().any(|f| f.severity == Severity::Error) {
+        return Err(Box::new(Answer::with(Exit::Gated, stale, prepared.loaded.sources)));
+    }
+    found.extend(stale);
     found.extend(prepared.warned.iter().cloned());
     Ok((prepared, found))
 }

@@ -55,7 +55,7 @@ pub async fn rebuild(desk: &Desk, ask: &Ask) -> Said {
 
 async fn write(desk: &Desk, world: &World, workspace: &Workspace, subject: &Subject) -> Said {
     let (name, keep) = (&subject.replica, keep(workspace, &subject.replica));
-    claim::free(desk.store()?.claims()?, &BTreeSet::from([name.clone()])).map_err(refused)?;
+    claim::free(desk.store()?.claims()?, &BTreeSet::from([name.clone()]), false).map_err(refused)?;
     let stop = |why: Failure| Answer::stop(Exit::Invalid, cannot(name, &why));
     let found: Rebuilt = world.provider().rebuild(subject, keep).await.map_err(stop)?;
     world.provider().write_rebuilt(subject, keep, &found).await.map_err(stop)?;

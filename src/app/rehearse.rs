@@ -133,7 +133,7 @@ async fn driven(
         };
         if let Some(placement) = plan.placements.get(replica).filter(|_| fails != Some(node)) {
             let takes = times.get(node.index()).copied().unwrap_or_default();
-            dry.answers(placement.vm(*vm), at.after(takes));
+            dry.answers(&placement.vm(*vm), at.after(takes));
         }
     };
     let ended = drive(Run {

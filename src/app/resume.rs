@@ -2,7 +2,7 @@
 
 use super::carry::{Manner, Ready, carry, refused};
 use super::hold::{Held, hold};
-use super::{Answer, Desk, Exit, Said, Screen, undo};
+use super::{Answer, Desk, Exit, Said, Screen, drill, undo};
 use crate::base::{RunId, Timestamp};
 use crate::diag::{Code, Finding};
 use crate::engine::{Word, by_hand};
@@ -60,7 +60,8 @@ pub async fn resume(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let ready = Ready { id: id.clone(), active, journal, progress, manner: ask.manner };
     let said = carry(desk, &world, ready, screen).await?;
     drop(world);
-    undo::after(desk, undo::Terms { on_failure, run: &id, word }, said, screen).await
+    let said = undo::after(desk, undo::Terms { on_failure, run: &id, word }, said, screen).await?;
+    drill::after(desk, &id, said, screen).await
 }
 
 /// A time that a person types; none is now.

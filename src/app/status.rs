@@ -3,9 +3,9 @@
 use super::load::Loaded;
 use super::prepare::documents;
 use super::world::{World, subjects};
-use super::{Answer, Desk, Exit, Said};
+use super::{Answer, Desk, Exit, Said, drilled};
 use crate::base::{Duration, ReplicaName, RunId};
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Severity};
 use crate::domain::{Condition, State};
 use crate::inventory::Inventory;
 use crate::journal::Claim;
@@ -28,10 +28,15 @@ pub async fn status(desk: &Desk, names: &[String], strict: bool) -> Said {
     let human = text::status(&loaded.workspace, &inventory, &only, &view);
     let json = desk.json(|| json::status(&loaded.workspace, &inventory, &only));
     let mut answer = with_runs(desk, Answer::ok(human, json));
+    let stale = match drilled::told(desk, &loaded, &inventory, &mut answer) {
+        Ok(()) if strict => drilled::stale(desk, &loaded, |_| only.is_empty(), inventory.at)?,
+        // That the store is gone is told already.
+        Ok(()) | Err(_) => Vec::new(),
+    };
     if strict && answer.exit == Exit::Ok {
         let chosen = loaded.workspace.replicas.values().filter(|r| only.is_empty() || only.contains(&r.name));
-        answer.findings = chosen.filter_map(|r| behind(r, &inventory, &loaded)).collect();
-        if !answer.findings.is_empty() {
+        answer.findings = chosen.filter_map(|r| behind(r, &inventory, &loaded)).chain(stale).collect();
+        if answer.findings.iter().any(|f| f.severity == Severity::Error) {
             answer.exit = Exit::Gated;
         }
         answer.sources = loaded.sources;

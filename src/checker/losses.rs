@@ -32,7 +32,7 @@ pub fn of(action: &Action, facts: &Facts) -> Option<LossKind> {
         | Action::Retain { .. }
         | Action::ShutDown { .. }
         | Action::PowerOff { .. }
-        | Action::PowerOn { vm: Role::Source | Role::Target }
+        | Action::PowerOn { vm: Role::Source | Role::Target | Role::Copy }
         | Action::Hold
         | Action::Resume
         | Action::Exclude
@@ -47,6 +47,8 @@ pub fn of(action: &Action, facts: &Facts) -> Option<LossKind> {
         | Action::SetSwitchover { .. }
         | Action::Reassign
         | Action::KeepProtective { .. }
+        | Action::MakeCopy { .. }
+        | Action::RemoveCopy
         | Action::Conclude { .. } => None,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Rescue, Track, is_action};
 use crate::domain::IfFailed;
-use crate::plan::{Adjacency, NodeId, On, Plan, Violation, Work};
+use crate::plan::{Adjacency, Edge, NodeId, On, Plan, Violation, Work};
 
 /// How many nodes one question may look at. The actions of one replica are each other's neighbours in any sensible plan;
 /// where they are farther apart than this, the answer is no, which refuses the plan and harms nobody.
@@ -28,6 +28,15 @@ impl<'a> Reach<'a> {
 
     /// Whether `early` is done before `late` starts.
     pub(super) fn surely(&mut self, early: NodeId, late: NodeId) -> bool {
+        self.reaches(early, late, |edge| edge.if_failed != IfFailed::Continue)
+    }
+
+    /// Whether nothing more becomes of `early` when `late` starts: it is done, or it failed, or it will not run.
+    pub(super) fn over(&mut self, early: NodeId, late: NodeId) -> bool {
+        self.reaches(early, late, |_| true)
+    }
+
+    fn reaches(&mut self, early: NodeId, late: NodeId, counts: fn(&Edge) -> bool) -> bool {
         if early == late {
             return true;
         }
@@ -44,7 +53,7 @@ impl<'a> Reach<'a> {
                 continue;
             }
             for edge in self.adjacency.incoming(at).iter().filter_map(|e| self.plan.edges.get(*e as usize)) {
-                let strong = edge.on == On::Done && edge.if_failed != IfFailed::Continue;
+                let strong = edge.on == On::Done && counts(edge);
                 if strong && edge.from == early {
                     return true;
                 }
@@ -80,10 +89,16 @@ pub fn violations(plan: &Plan, track: &Track<'_>, reach: &mut Reach<'_>) -> Vec<
 fn chain(plan: &Plan, nodes: &[NodeId], reach: &mut Reach<'_>, found: &mut Vec<Violation>) {
     let actions = || nodes.iter().copied().filter(|n| is_action(plan, *n));
     for (early, late) in actions().zip(actions().skip(1)) {
-        if !reach.surely(early, late) {
+        // A copy is taken away whatever became of it; before that nothing is done to it any more.
+        let ordered = if removes(plan, late) { reach.over(early, late) } else { reach.surely(early, late) };
+        if !ordered {
             found.push(Violation::Unordered(early, late));
         }
     }
+}
+
+fn removes(plan: &Plan, node: NodeId) -> bool {
+    matches!(plan.node(node).map(|n| &n.work), Some(Work::Act(step)) if step.action.removes_copy())
 }
 
 /// An irreversible action is behind every wait of its replica that stands before it, and behind the beginning of its own leg:

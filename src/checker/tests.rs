@@ -48,6 +48,7 @@ fn ready() -> Facts {
             intent: None,
             failback: None,
         },
+        copy: crate::domain::CopyFacts::default(),
     }
 }
 
@@ -191,6 +192,7 @@ impl Build {
             nodes: Vec::new(),
             edges: Vec::new(),
             limits: Vec::new(),
+            drilled: None,
             warnings: Vec::new(),
             forecast: Forecast::default(),
             read: Vec::new(),

@@ -4,7 +4,7 @@ use super::{Rescue, Track, losses};
 use crate::base::Timestamp;
 use crate::domain::invariant::{Broken, broken};
 use crate::domain::{
-    Action, Condition, Facts, LossKind, Replication, State, Unmet, condition, effect, requires,
+    Action, Condition, CopyFacts, Facts, LossKind, Replication, State, Unmet, condition, effect, requires,
 };
 use crate::inventory::Inventory;
 use crate::plan::{NodeId, Plan, Violation, Work};
@@ -18,6 +18,7 @@ pub fn violations(plan: &Plan, inventory: &Inventory, track: &Track<'_>) -> Vec<
         let first = track.normal.first().copied().unwrap_or(NodeId(0));
         return vec![Violation::Unmet { node: first, unmet: Unmet::Unseen }];
     };
+    let began = Facts { copy: CopyFacts::default(), ..facts.clone() };
     let mut walk = Walk::new(plan, inventory.at, member.both_may_run.is_some(), facts);
     let mut found = Vec::new();
     let mut rescues: Vec<(NodeId, &Rescue)> =
@@ -38,6 +39,17 @@ pub fn violations(plan: &Plan, inventory: &Inventory, track: &Track<'_>) -> Vec<
         };
     }
     rescues.for_each(|(_, rescue)| found.extend(rescued(&walk, rescue)));
+    if !walk.facts.copy.is_nothing() && track.normal.iter().any(|node| is_of_copy(plan, *node)) {
+        found.push(Violation::LeavesCopy(member.replica.clone()));
+    }
+    if member.legs.iter().filter_map(|l| plan.leg(*l)).all(|l| l.operation.kind().is_of_copy()) {
+        // Nothing but the copy may have changed.
+        if (Facts { copy: CopyFacts::default(), ..walk.facts.clone() }) != began {
+            let (ends, wanted) = (condition(&walk.facts), member.then);
+            found.push(Violation::Misses { replica: member.replica.clone(), ends, wanted });
+        }
+        return found;
+    }
     let ends = condition(&walk.facts);
     let wanted = member.then;
     // A replica that stands by and is not replicated would only look Ready.
@@ -55,6 +67,10 @@ pub fn violations(plan: &Plan, inventory: &Inventory, track: &Track<'_>) -> Vec<
         found.push(Violation::UnnamedLoss(member.replica.clone()));
     }
     found
+}
+
+fn is_of_copy(plan: &Plan, node: NodeId) -> bool {
+    matches!(plan.node(node).map(|n| &n.work), Some(Work::Act(step)) if step.action.is_of_copy())
 }
 
 /// A leg that runs on a failure, from the facts at which it would begin. What it loses is not a loss of the plan: it happens
@@ -88,6 +104,8 @@ impl<'a> Walk<'a> {
             Action::Begin { operation } => leg.is_some_and(|l| l.operation == *operation),
             // It changes the record of an operation that is concluded.
             Action::SetSwitchover { .. } => true,
+            // Of the replica nothing changes.
+            action if action.is_of_copy() => true,
             _ => self.facts.relation.intent.is_some(),
         };
         let unmet = |unmet| Violation::Unmet { node: id, unmet };
@@ -107,7 +125,7 @@ impl<'a> Walk<'a> {
             return Err(Violation::Broken { node: id, broken: new.clone() });
         }
         self.broken = now;
-        if let Some(leg) = leg.filter(|l| l.concluded == id) {
+        if let Some(leg) = leg.filter(|l| l.concluded == id && !l.operation.kind().is_of_copy()) {
             let ends = condition(&self.facts);
             if ends != Condition::Whole(leg.to) {
                 return Err(Violation::Misses { replica: leg.replica.clone(), ends, wanted: leg.to });

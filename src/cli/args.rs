@@ -235,6 +235,35 @@ pub enum Command {
         #[arg(long, value_name = "TEXT", value_parser = words)]
         because: String,
     },
+    /// Try a failover plan on copies, on networks apart, while replication goes on; then remove them.
+    Drill {
+        /// The failover plan.
+        plan: String,
+        /// How long the copies are kept once all of them are ready: a length as 30m, or until-key, when a person answers the run's question.
+        #[arg(long, value_name = "LENGTH")]
+        keep: Option<String>,
+        /// The restore point: latest, a time as 2026-11-22T03:00:00Z, or a name.
+        #[arg(long, value_name = "POINT")]
+        restore_point: Option<String>,
+        /// Which part of the plan.
+        #[command(flatten)]
+        part: Part,
+        /// Only show what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// Remove what a drill left, and do nothing else.
+        #[arg(long, conflicts_with_all = ["keep", "restore_point", "only", "without", "dry_run"])]
+        clean: bool,
+        /// Show every step.
+        #[arg(long)]
+        steps: bool,
+        /// Stop at this time, or after so long: nothing new starts then, and the copies are removed.
+        #[arg(long, value_name = "TIME")]
+        deadline: Option<String>,
+        /// How long what is under way may take to end after a stop; a minute where nothing is said.
+        #[arg(long, value_name = "LENGTH")]
+        grace: Option<String>,
+    },
     /// One replication run, as from cron or a systemd timer.
     Replicate {
         /// The replicas.

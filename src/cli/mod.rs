@@ -171,6 +171,11 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Settle { run, step, verdict, because } => {
             app::settle::settle(desk, &app::settle::Ask { run, step, word: word(verdict), because })
         }
+        Command::Drill { plan, keep, restore_point: point, part, dry_run, clean, steps, deadline, grace } => {
+            let manner = Manner { steps, deadline, grace, undo: None };
+            let ask = app::drill::Ask { plan, keep, point, clean, dry: dry_run, slice: slice(part), manner };
+            wait(app::drill::drill(desk, ask, &mut screen))
+        }
         Command::Replicate { names, plan, labels, all } => {
             let ask = app::replicate::Ask { names, plan, labels, all };
             wait(app::replicate::replicate(desk, &ask, &mut screen))

@@ -117,6 +117,8 @@ codes! {
     AddressShared "LB0516" Error "two replicas would have one address";
     AddressTaken "LB0517" Error "a machine that runs has the address that a replica would get";
     NameNowhere "LB0518" Error "it is not known what a name shall say";
+    DrillNoNetwork "LB0525" Error "a drill has no network apart for a network of its replicas";
+    DrillNotApart "LB0526" Error "the copies of a drill would not be apart";
     // Policy.
     ObjectiveMissing "LB0601" Error "a policy asks for an objective that is not set";
     LossOverObjective "LB0602" Error "the plan would lose more than the objective allows";
@@ -127,6 +129,7 @@ codes! {
     RuleTwice "LB0607" Error "two rules of a policy have one name";
     SignersUnfit "LB0608" Error "the file of allowed signers cannot be used";
     NeverApproved "LB0609" Error "a rule wants approvals that no plan can ever have";
+    NotDrilled "LB0621" Error "a failover plan was not drilled lately";
     BehindObjective "LB0620" Error "a replica is further behind than its objective allows";
     // Sealed plans.
     PlanUnreadable "LB0701" Error "the file is no sealed plan";
@@ -156,6 +159,10 @@ codes! {
     StoreLost "LB0819" Error "the store was lost in the middle of a run";
     LeaseLost "LB0820" Error "the run is not held any more";
     NotVerified "LB0821" Error "the record of a run is not what was written";
+    CopyThere "LB0850" Error "the copy of an earlier drill is there";
+    CopyInTheWay "LB0851" Error "the copy of a drill is in the way";
+    DrillFailed "LB0852" Error "a drill did not pass";
+    DrillLeft "LB0853" Error "something of a drill is left";
     NotAsked "LB0830" Error "the run asks no such question now";
     MayNotAnswer "LB0831" Error "a person may not answer a gate";
     NotApproved "LB0840" Error "the plan does not have the approvals that a rule wants";

@@ -116,6 +116,15 @@ pub enum Action {
         /// The name it gets.
         point: PointId,
     },
+    /// Make a copy of the machine above a restore point, on networks of its own. Chain, record and replica stay as they are.
+    MakeCopy {
+        /// The point.
+        point: PointId,
+        /// Its network cards in their order.
+        links: Vec<Link>,
+    },
+    /// Remove the copy with all that it wrote.
+    RemoveCopy,
     /// Record that the operation is concluded.
     Conclude {
         /// The state reached.
@@ -153,12 +162,14 @@ impl Action {
             Self::SetSwitchover { .. } => "set-switchover",
             Self::Reassign => "reassign",
             Self::KeepProtective { .. } => "keep-protective",
+            Self::MakeCopy { .. } => "make-copy",
+            Self::RemoveCopy => "remove-copy",
             Self::Conclude { .. } => "conclude",
         }
     }
 
     /// All the words, for documents that name an action (the simulator's faults).
-    pub const WORDS: [&'static str; 26] = [
+    pub const WORDS: [&'static str; 28] = [
         "begin",
         "create-point",
         "retain",
@@ -184,6 +195,8 @@ impl Action {
         "set-switchover",
         "reassign",
         "keep-protective",
+        "make-copy",
+        "remove-copy",
         "conclude",
     ];
 
@@ -194,6 +207,25 @@ impl Action {
             Self::ShutDown { vm, .. } | Self::PowerOff { vm } | Self::PowerOn { vm } => Some(*vm),
             _ => None,
         }
+    }
+
+    /// Whether it concerns the copy of a drill alone. Such an action has no operation recorded beside the replica: of the replica it changes nothing.
+    #[must_use]
+    pub const fn is_of_copy(&self) -> bool {
+        matches!(
+            self,
+            Self::MakeCopy { .. }
+                | Self::RemoveCopy
+                | Self::PowerOn { vm: Role::Copy }
+                | Self::PowerOff { vm: Role::Copy }
+                | Self::ShutDown { vm: Role::Copy, .. }
+        )
+    }
+
+    /// Whether it takes a copy away, or leads there: it may follow whatever became of what was done before it.
+    #[must_use]
+    pub const fn removes_copy(&self) -> bool {
+        matches!(self, Self::RemoveCopy | Self::PowerOff { vm: Role::Copy })
     }
 
     /// Whether it moves data, and may take long for that.

@@ -4,8 +4,8 @@
 use crate::base::Timestamp;
 use crate::domain::action::Action;
 use crate::domain::fact::{
-    Consistency, Facts, FailbackFacts, PointKind, Power, Quiesce, ReplicaDisk, Replication, RestorePoint,
-    Role, Sight, Stage, VmFacts,
+    Consistency, CopyFacts, Facts, FailbackFacts, PointKind, Power, Quiesce, ReplicaDisk, Replication,
+    RestorePoint, Role, Sight, Stage, VmFacts,
 };
 use crate::domain::invariant::{Broken, broken};
 use crate::domain::operation::Operation;
@@ -43,6 +43,15 @@ pub enum Unmet {
     /// Production machine and replica would run on one network at once, and their document does not allow it.
     #[error("another machine of the replica runs on its network")]
     BothServe,
+    /// A copy of a drill stands above the restore points, or there is one where there must be none.
+    #[error("a copy of a drill is there")]
+    Copied,
+    /// The copy would be on a network of another machine of its replica.
+    #[error("the copy would be on a network of another machine of its replica")]
+    CopyReaches,
+    /// The copy runs where it must be off.
+    #[error("the copy is running")]
+    CopyRuns,
     /// No operation, or another one, is recorded as begun.
     #[error("another operation is recorded beside the replica")]
     Intent,
@@ -87,6 +96,22 @@ pub fn requires(action: &Action, facts: &Facts) -> Result<(), Unmet> {
             seen(facts, Role::Source)?;
             need(!facts.disk.delta && replica_off, U::ReplicaRuns)
         }
+        Action::PowerOn { vm: Role::Copy } => {
+            seen(facts, Role::Copy)?;
+            let links = facts.copy.machine.facts().map(|vm| vm.links.as_slice()).unwrap_or_default();
+            need(CopyFacts::reaches(links, facts).is_none(), U::CopyReaches)
+        }
+        Action::MakeCopy { point, links } => {
+            // What an attempt before left of the same copy is completed.
+            let begun = facts.copy.point.as_ref() == Some(point) && facts.copy.machine == Sight::Absent;
+            need(facts.copy.is_nothing() || begun, U::Copied)?;
+            need(facts.point(point).is_some(), U::NoPoint)?;
+            need(CopyFacts::reaches(links, facts).is_none(), U::CopyReaches)
+        }
+        Action::RemoveCopy => match facts.copy.machine.runs() {
+            Some(runs) => need(!runs, U::CopyRuns),
+            None => Err(U::Unseen),
+        },
         Action::Hold => need(intent, U::Intent),
         Action::Resume => need(intent && !facts.disk.delta, U::Layers),
         Action::Exclude => need(facts.disk.merged, U::Layers),
@@ -105,7 +130,10 @@ pub fn requires(action: &Action, facts: &Facts) -> Result<(), Unmet> {
             need(replica_off, U::ReplicaRuns)?;
             need(facts.relation.failback.is_none(), U::Stage)
         }
-        Action::Merge => need(intent && facts.disk.delta, U::Layers),
+        Action::Merge => {
+            need(intent && facts.disk.delta, U::Layers)?;
+            need(facts.copy.is_nothing(), U::Copied)
+        }
         Action::CreateTarget => need(stage == Some(Stage::Begun), U::Stage),
         Action::SnapshotTarget { phase } => {
             seen(facts, Role::Target)?;
@@ -192,10 +220,12 @@ pub fn effect(action: &Action, mut facts: Facts, at: Timestamp) -> Facts {
             };
             create_point(&mut facts, RestorePoint { id: point.clone(), at, kind: *kind, consistency });
         }
-        Action::Retain { keep } => {
+        Action::Retain { keep } if facts.copy.point.is_none() => {
             let excess = facts.points.len().saturating_sub(*keep as usize);
             facts.points.drain(..excess);
         }
+        // A copy runs above one of them.
+        Action::Retain { .. } => {}
         Action::ShutDown { vm, .. } | Action::PowerOff { vm } => switch(&mut facts, *vm, Power::Off),
         Action::PowerOn { vm } => {
             switch(&mut facts, *vm, Power::On);
@@ -204,7 +234,7 @@ pub fn effect(action: &Action, mut facts: Facts, at: Timestamp) -> Facts {
                     facts.relation.failed_over_at.get_or_insert(at);
                 }
                 Role::Target => facts.relation.switched_at = Some(at),
-                Role::Source => {}
+                Role::Source | Role::Copy => {}
             }
         }
         Action::Hold => facts.relation.replication = Replication::Held,
@@ -250,6 +280,11 @@ pub fn effect(action: &Action, mut facts: Facts, at: Timestamp) -> Facts {
             facts.disk = ReplicaDisk::default();
             facts.relation.failed_over_at = None;
         }
+        Action::MakeCopy { point, links } => {
+            let machine = Sight::Present(VmFacts { power: Power::Off, links: links.clone() });
+            facts.copy = CopyFacts { machine, point: Some(point.clone()), by: None };
+        }
+        Action::RemoveCopy => facts.copy = CopyFacts::default(),
         Action::Conclude { state } => conclude(&mut facts, *state),
     }
     facts
@@ -351,6 +386,7 @@ mod tests {
             points: Vec::new(),
             disk: ReplicaDisk { delta: true, ..ReplicaDisk::default() },
             relation: Relation { replication: Replication::Held, ..Relation::new(source.clone()) },
+            copy: CopyFacts::default(),
         };
         let start = Action::PowerOn { vm: Role::Replica };
         let on = facts(Power::On, "lan");

@@ -1,6 +1,6 @@
 //! What can be seen of one replica: its machines, its restore points, and the record kept beside it at the recovery site.
 
-use crate::base::{NetworkName, PointId, SiteName, Timestamp, VmName};
+use crate::base::{NetworkName, PointId, RunId, SiteName, Timestamp, VmName};
 use crate::domain::operation::{FailbackTarget, Operation, Switchover};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -30,6 +30,8 @@ pub enum Role {
     Replica,
     /// The machine that a failback goes to; the source itself unless the document names another.
     Target,
+    /// The copy that a drill made.
+    Copy,
 }
 
 /// Whether a machine runs.
@@ -275,6 +277,44 @@ impl Relation {
     }
 }
 
+/// What stands of the copy that a drill made; nothing of it, in the default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CopyFacts {
+    /// The machine.
+    pub machine: Sight,
+    /// The restore point that it stands above; `Some` as long as anything of the copy is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<PointId>,
+    /// The run that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<RunId>,
+}
+
+impl Default for CopyFacts {
+    fn default() -> Self {
+        Self { machine: Sight::Absent, point: None, by: None }
+    }
+}
+
+impl CopyFacts {
+    /// Whether nothing of a drill is there.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.point.is_none() && self.machine == Sight::Absent
+    }
+
+    /// The first network that the copy, with these cards, would share with another machine of its replica.
+    #[must_use]
+    pub fn reaches(links: &[Link], facts: &Facts) -> Option<NetworkName> {
+        let others = [&facts.source, &facts.replica].into_iter().chain(facts.target.as_ref());
+        let taken = others.filter_map(Sight::facts).flat_map(|vm| &vm.links);
+        let taken: Vec<&NetworkName> =
+            taken.chain(&facts.relation.source_links).map(|link| &link.network).collect();
+        links.iter().map(|link| &link.network).find(|n| taken.contains(n)).cloned()
+    }
+}
+
 /// All that was seen of one replica, by a recovery site that answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
@@ -291,6 +331,9 @@ pub struct Facts {
     pub disk: ReplicaDisk,
     /// The record beside the replica.
     pub relation: Relation,
+    /// What stands of a drill.
+    #[serde(default, skip_serializing_if = "CopyFacts::is_nothing")]
+    pub copy: CopyFacts,
 }
 
 impl Facts {
@@ -301,6 +344,7 @@ impl Facts {
             Role::Source => &self.source,
             Role::Replica => &self.replica,
             Role::Target => self.target.as_ref().unwrap_or(&self.source),
+            Role::Copy => &self.copy.machine,
         }
     }
 
@@ -310,6 +354,7 @@ impl Facts {
             Role::Source => &mut self.source,
             Role::Replica => &mut self.replica,
             Role::Target => self.target.as_mut().unwrap_or(&mut self.source),
+            Role::Copy => &mut self.copy.machine,
         }
     }
 

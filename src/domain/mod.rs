@@ -44,8 +44,8 @@ pub use cutover::{Cutover, KeyAlgorithm, NameServer, Once, ServerKey};
 pub use demand::Demand;
 pub use effect::{Unmet, alone, effect, requires};
 pub use fact::{
-    Consistency, Facts, FailbackFacts, Link, PointKind, Power, Quiesce, Relation, ReplicaDisk, Replication,
-    RestorePoint, Role, Sight, Stage, VmFacts, VmRef,
+    Consistency, CopyFacts, Facts, FailbackFacts, Link, PointKind, Power, Quiesce, Relation, ReplicaDisk,
+    Replication, RestorePoint, Role, Sight, Stage, VmFacts, VmRef,
 };
 pub use loss::{Loss, LossKind};
 pub use operation::{FailbackTarget, Operation, OperationKind, Switchover};

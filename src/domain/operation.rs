@@ -26,10 +26,14 @@ pub enum OperationKind {
     CommitFailback,
     /// Back to the replica.
     UndoFailback,
+    /// A copy of the replica is made and started, apart from everything else. The replica stays what it is.
+    Drill,
+    /// The copy is removed.
+    EndDrill,
 }
 
 impl OperationKind {
-    /// All of them, in the order of the transition table's columns.
+    /// Those of the guide, in the order of the transition table's columns. The other two change nothing of a replica.
     pub const ALL: [Self; 9] = [
         Self::Replicate,
         Self::Failover,
@@ -41,6 +45,12 @@ impl OperationKind {
         Self::CommitFailback,
         Self::UndoFailback,
     ];
+
+    /// Whether it is about the copy of a drill alone.
+    #[must_use]
+    pub const fn is_of_copy(self) -> bool {
+        matches!(self, Self::Drill | Self::EndDrill)
+    }
 
     /// The guide's name of it, for people.
     #[must_use]
@@ -55,6 +65,8 @@ impl OperationKind {
             Self::Switchover => "switchover",
             Self::CommitFailback => "commit failback",
             Self::UndoFailback => "undo failback",
+            Self::Drill => "drill",
+            Self::EndDrill => "end drill",
         }
     }
 }
@@ -144,6 +156,13 @@ pub enum Operation {
     },
     /// Undo failback.
     UndoFailback,
+    /// A copy above a restore point.
+    Drill {
+        /// The restore point.
+        point: PointId,
+    },
+    /// The copy is removed.
+    EndDrill,
 }
 
 impl Operation {
@@ -160,6 +179,8 @@ impl Operation {
             Self::Switchover { .. } => OperationKind::Switchover,
             Self::CommitFailback { .. } => OperationKind::CommitFailback,
             Self::UndoFailback => OperationKind::UndoFailback,
+            Self::Drill { .. } => OperationKind::Drill,
+            Self::EndDrill => OperationKind::EndDrill,
         }
     }
 }

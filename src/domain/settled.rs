@@ -35,7 +35,10 @@ pub fn settled(action: &Action, facts: &Facts) -> Settled {
         Action::CreatePoint { point, .. } | Action::KeepProtective { point } => {
             facts.point(point).is_some().into()
         }
-        Action::Retain { keep } => (facts.points.len() <= *keep as usize).into(),
+        // Nothing is dropped under a copy: what is too much goes with a later run.
+        Action::Retain { keep } => {
+            (facts.copy.point.is_some() || facts.points.len() <= *keep as usize).into()
+        }
         Action::ShutDown { vm, .. } | Action::PowerOff { vm } => power(facts, *vm, Power::Off),
         Action::PowerOn { vm } => power(facts, *vm, Power::On),
         Action::Hold => (relation.replication == Replication::Held).into(),
@@ -69,6 +72,15 @@ pub fn settled(action: &Action, facts: &Facts) -> Settled {
             let target = relation.failback.as_ref().and_then(|f| f.target.other());
             target.is_none_or(|vm| relation.source == *vm).into()
         }
+        Action::MakeCopy { point, links } => match &facts.copy.machine {
+            Sight::Unseen => Settled::CannotTell,
+            Sight::Absent => Settled::NotDone,
+            Sight::Present(vm) => (facts.copy.point.as_ref() == Some(point) && vm.links == *links).into(),
+        },
+        Action::RemoveCopy => match &facts.copy.machine {
+            Sight::Unseen => Settled::CannotTell,
+            Sight::Absent | Sight::Present(_) => facts.copy.is_nothing().into(),
+        },
         Action::Conclude { state } => (condition(facts) == Condition::Whole(*state)).into(),
     }
 }

@@ -147,7 +147,11 @@ fn in_failback(facts: &Facts, stage: Stage, replica_runs: bool) -> Condition {
 #[must_use]
 pub const fn begins_from(operation: OperationKind) -> State {
     match operation {
-        OperationKind::Replicate | OperationKind::Failover | OperationKind::PlannedFailover => State::Ready,
+        OperationKind::Replicate
+        | OperationKind::Failover
+        | OperationKind::PlannedFailover
+        | OperationKind::Drill
+        | OperationKind::EndDrill => State::Ready,
         OperationKind::UndoFailover | OperationKind::PermanentFailover | OperationKind::Failback => {
             State::Failover
         }
@@ -160,9 +164,11 @@ pub const fn begins_from(operation: OperationKind) -> State {
 #[must_use]
 pub const fn leads_to(operation: OperationKind) -> State {
     match operation {
-        OperationKind::Replicate | OperationKind::UndoFailover | OperationKind::CommitFailback => {
-            State::Ready
-        }
+        OperationKind::Replicate
+        | OperationKind::UndoFailover
+        | OperationKind::CommitFailback
+        | OperationKind::Drill
+        | OperationKind::EndDrill => State::Ready,
         OperationKind::Failover | OperationKind::PlannedFailover | OperationKind::UndoFailback => {
             State::Failover
         }

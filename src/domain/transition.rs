@@ -46,7 +46,10 @@ pub const fn transition(state: State, operation: OperationKind) -> Result<State,
         | (State::Ready, O::Failover | O::PlannedFailover)
         | (State::Failover, O::UndoFailover | O::PermanentFailover | O::Failback)
         | (State::ReadyToSwitch, O::Switchover | O::UndoFailback)
-        | (State::Failback, O::CommitFailback | O::UndoFailback) => return Ok(leads_to(operation)),
+        | (State::Failback, O::CommitFailback | O::UndoFailback)
+        | (State::Ready, O::Drill) => return Ok(leads_to(operation)),
+        // What a drill left is removed whatever became of the replica since.
+        (_, O::EndDrill) => return Ok(state),
         (
             State::Unprotected,
             O::Failover
@@ -56,16 +59,18 @@ pub const fn transition(state: State, operation: OperationKind) -> Result<State,
             | O::Failback
             | O::Switchover
             | O::CommitFailback
-            | O::UndoFailback,
+            | O::UndoFailback
+            | O::Drill,
         ) => R::NeverReplicated,
         (State::Ready, O::UndoFailover | O::UndoFailback) => R::NothingToUndo,
         (State::Ready, O::PermanentFailover | O::Failback | O::Switchover | O::CommitFailback) => {
             R::FailOverFirst
         }
         (State::Failover | State::ReadyToSwitch | State::Failback, O::Replicate) => R::Held,
-        (State::Failover | State::ReadyToSwitch | State::Failback, O::Failover | O::PlannedFailover) => {
-            R::MustBeReady
-        }
+        (
+            State::Failover | State::ReadyToSwitch | State::Failback,
+            O::Failover | O::PlannedFailover | O::Drill,
+        ) => R::MustBeReady,
         (State::Failover, O::Switchover | O::CommitFailback) => R::StartFailbackFirst,
         (State::Failover, O::UndoFailback) => R::NothingToUndo,
         (State::ReadyToSwitch | State::Failback, O::UndoFailover | O::PermanentFailover) => {
@@ -84,7 +89,8 @@ pub const fn transition(state: State, operation: OperationKind) -> Result<State,
             | O::Failback
             | O::Switchover
             | O::CommitFailback
-            | O::UndoFailback,
+            | O::UndoFailback
+            | O::Drill,
         ) => R::NotAReplica,
     };
     Err(refusal)

@@ -357,7 +357,7 @@ impl Driver<'_> {
                 let what = what.clone();
                 let vm = match &what {
                     Wait::Ready { replica, vm, .. } => {
-                        plan.placements.get(replica).map(|p| p.vm(*vm).clone())
+                        plan.placements.get(replica).map(|p| p.vm(*vm).into_owned())
                     }
                     Wait::Until { .. } | Wait::Quiet { .. } => None,
                 };

@@ -200,5 +200,13 @@ fn rebuilt(own: &Path, path: &Path, run: &RunId) -> Result<Claim, JournalError> 
     let nobody = || Runner { person: "?".to_owned(), host: "?".to_owned(), version: "?".to_owned() };
     let (runner, since) = taken.unwrap_or_else(|| (nobody(), plan.observed_at));
     let replicas = plan.placements.keys().cloned().collect();
-    Ok(Claim { run: run.clone(), purpose: plan.purpose.to_string(), replicas, runner, process: 0, since })
+    Ok(Claim {
+        run: run.clone(),
+        purpose: plan.purpose.to_string(),
+        replicas,
+        copies: plan.purpose.is_of_copies(),
+        runner,
+        process: 0,
+        since,
+    })
 }

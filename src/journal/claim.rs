@@ -16,6 +16,9 @@ pub struct Claim {
     pub purpose: String,
     /// The replicas that it holds.
     pub replicas: BTreeSet<ReplicaName>,
+    /// Whether it holds the copies alone that a drill made of them: the replicas themselves are in nobody's way then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copies: bool,
     /// Who runs it.
     pub runner: Runner,
     /// The process.
@@ -70,7 +73,8 @@ pub fn admit(others: Vec<(Claim, bool)>, claim: &Claim, way: Way<'_>) -> Result<
             continue;
         }
         let same = other.run == claim.run;
-        let shared = other.replicas.intersection(&claim.replicas).next();
+        let shared =
+            other.replicas.intersection(&claim.replicas).next().filter(|_| other.copies == claim.copies);
         let Some(shared) = shared.or(other.replicas.first().filter(|_| same)).cloned() else { continue };
         match (held, same) {
             (true, true) if way == Way::Seize => {}
@@ -82,12 +86,16 @@ pub fn admit(others: Vec<(Claim, bool)>, claim: &Claim, way: Way<'_>) -> Result<
     Ok(())
 }
 
-/// Whether a new run over some replicas would be refused, asked before anybody thinks about its plan. Only a claim makes sure.
+/// Whether a new run over some replicas, or over their `copies` alone, would be refused, asked before anybody thinks about its plan. Only a claim makes sure.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn free(others: Vec<(Claim, bool)>, replicas: &BTreeSet<ReplicaName>) -> Result<(), Refusal> {
-    for (other, held) in others {
+pub fn free(
+    others: Vec<(Claim, bool)>,
+    replicas: &BTreeSet<ReplicaName>,
+    copies: bool,
+) -> Result<(), Refusal> {
+    for (other, held) in others.into_iter().filter(|(other, _)| other.copies == copies) {
         let Some(shared) = other.replicas.intersection(replicas).next().cloned() else { continue };
         let other = Box::new(other);
         return Err(match held {

@@ -195,7 +195,7 @@ fn a_name_is_given_once_and_a_folder_without_a_plan_is_no_run() {
 fn claim(run: &str, replicas: &[&str]) -> Claim {
     let replicas: BTreeSet<ReplicaName> = replicas.iter().map(|r| r.parse().unwrap()).collect();
     let (purpose, runner) = ("test".to_owned(), runner("ann"));
-    Claim { run: run.parse().unwrap(), purpose, replicas, runner, process: 1, since: at(0) }
+    Claim { run: run.parse().unwrap(), purpose, replicas, copies: false, runner, process: 1, since: at(0) }
 }
 
 fn create(folder: &Path, run: &str) {

@@ -16,11 +16,11 @@ pub use crate::domain::Is;
 pub use failover_plan::{After, Entry, FailoverPlan, Retries, Slot, SourceTreatment, UndoOrder};
 pub use hook::{Fence, Hook, Hooks};
 pub use origin::Origins;
-pub use policy::{Policy, Rule};
+pub use policy::{DrilledWithin, Policy, Rule};
 pub use replica::{AddressRule, FollowingName, Replica};
 pub use resolve::{Reached, Resolved, reached, resolve};
 pub use runbook::{Desired, FailbackTerms, Keep, Otherwise, PointChoice, Runbook, Subject, Verify, Via};
-pub use site::{Mapping, Site};
+pub use site::{DrillSite, Mapping, Site};
 
 use crate::base::{PlanName, PolicyName, ReplicaName, RunbookName, SiteName};
 use std::collections::BTreeMap;

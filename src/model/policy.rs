@@ -28,6 +28,9 @@ pub struct Policy {
     /// Whether no replica may be started while its source may still run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forbid_unfenced: bool,
+    /// How long ago the last drill of every failover plan may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drilled: Option<DrilledWithin>,
     /// Groups of people.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
@@ -37,6 +40,16 @@ pub struct Policy {
     /// Rules over the order of plans and over what they do on the way, in the order of the document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+}
+
+/// How long ago the last drill of a failover plan may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrilledWithin {
+    /// So long.
+    pub within: Duration,
+    /// Whether it is only said where it is longer: nobody is kept from failing over by an old drill unless the document wants that.
+    pub warns: bool,
 }
 
 /// A rule of a policy.

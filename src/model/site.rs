@@ -15,6 +15,9 @@ pub struct Site {
     pub name: SiteName,
     /// Who speaks to it.
     pub provider: ProviderSpec,
+    /// The networks on which copies are tried, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillSite>,
     /// How many replicas may be started at once, over all plans.
     pub start_limit: Option<u32>,
     /// How many may be undone at once, over all plans.
@@ -36,5 +39,16 @@ pub struct Mapping {
     /// Which network stands for which.
     pub networks: Vec<(NetworkName, NetworkName)>,
     /// How addresses change.
+    pub addresses: Vec<AddressRule>,
+}
+
+/// The networks apart on which a drill tries its copies.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrillSite {
+    /// Which network apart stands for which one on which replicas serve.
+    pub networks: Vec<(NetworkName, NetworkName)>,
+    /// How the addresses that replicas have when they serve change once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<AddressRule>,
 }

@@ -27,7 +27,7 @@ pub struct Occasion<'a> {
 pub fn context(plan: &Plan, hook: &Hook, occasion: Occasion<'_>) -> (Value, BTreeMap<String, String>) {
     let runbook = match &plan.purpose {
         Purpose::Runbook(name) => Some(name.to_string()),
-        Purpose::Replicate | Purpose::Abort(_) => None,
+        Purpose::Replicate | Purpose::Abort(_) | Purpose::Drill { .. } | Purpose::EndDrill { .. } => None,
     };
     let mut site = None;
     let (of_plan, entry, replica) = match &hook.around {
@@ -96,7 +96,7 @@ fn links<'a>(plan: &'a Plan, hook: &Hook) -> BTreeMap<&'a ReplicaName, &'a Vec<L
     let own = plan.nodes.iter().filter(|node| node.leg.is_some_and(|leg| legs.contains(&leg)));
     own.filter_map(|node| match &node.work {
         Work::Act(step) => match &step.action {
-            Action::Connect { links } => Some((&step.replica, links)),
+            Action::Connect { links } | Action::MakeCopy { links, .. } => Some((&step.replica, links)),
             _ => None,
         },
         Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,

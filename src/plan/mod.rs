@@ -2,6 +2,7 @@
 
 pub mod breach;
 pub mod context;
+pub mod drill;
 pub mod edge;
 pub mod forecast;
 pub mod graph;
@@ -14,6 +15,7 @@ pub mod slice;
 pub mod violation;
 
 pub use breach::{Breach, Gap};
+pub use drill::{Drilled, Kept, Shape};
 pub use edge::{Edge, On};
 pub use forecast::{CriticalStep, Forecast};
 pub use graph::Adjacency;
@@ -21,7 +23,7 @@ pub use hook::{Around, Gate, Hook};
 pub use member::{Leg, LegId, Member, SitesRead, Unchanged, Untouched, Why};
 pub use need::Need;
 pub use node::{Limit, LimitKind, Node, NodeId, SlotUse, Work};
-pub use refusal::{Refused, RefusedWhy, RouteOffer};
+pub use refusal::{DrillRefused, Refused, RefusedWhy, RouteOffer};
 pub use slice::{Consequence, Follows, Slice};
 pub use violation::Violation;
 
@@ -42,6 +44,32 @@ pub enum Purpose {
     Replicate,
     /// The way back from a run.
     Abort(crate::base::RunId),
+    /// A drill of a failover plan.
+    #[serde(rename_all = "camelCase")]
+    Drill {
+        /// The failover plan.
+        plan: crate::base::PlanName,
+        /// How long the copies are kept once all of them are ready.
+        #[serde(default, skip_serializing_if = "Kept::is_not")]
+        keep: Kept,
+    },
+    /// The removal of what a drill of a failover plan left.
+    #[serde(rename_all = "camelCase")]
+    EndDrill {
+        /// The failover plan.
+        plan: crate::base::PlanName,
+        /// The run that was not finished, where it is the end of that one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<crate::base::RunId>,
+    },
+}
+
+impl Purpose {
+    /// Whether it is about copies of drills alone: replicas, their records and their chains stay as they are.
+    #[must_use]
+    pub const fn is_of_copies(&self) -> bool {
+        matches!(self, Self::Drill { .. } | Self::EndDrill { .. })
+    }
 }
 
 impl std::fmt::Display for Purpose {
@@ -50,6 +78,8 @@ impl std::fmt::Display for Purpose {
             Self::Runbook(name) => write!(f, "{name}"),
             Self::Replicate => f.write_str("replicate"),
             Self::Abort(run) => write!(f, "abort-{run}"),
+            Self::Drill { plan, .. } => write!(f, "drill-{plan}"),
+            Self::EndDrill { plan, .. } => write!(f, "end-drill-{plan}"),
         }
     }
 }
@@ -88,6 +118,9 @@ pub struct Plan {
     pub edges: Vec<Edge>,
     /// How many at once.
     pub limits: Vec<Limit>,
+    /// What it was made of, where it is a drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drilled: Option<Box<Drilled>>,
     /// What is lawful but worth a look.
     pub warnings: Vec<Warning>,
     /// How long it will take, and why.
@@ -221,6 +254,7 @@ impl Plan {
                     crate::domain::Role::Source => "-source",
                     crate::domain::Role::Replica => "",
                     crate::domain::Role::Target => "-target",
+                    crate::domain::Role::Copy => "-copy",
                 });
                 let twin = match &step.action {
                     Action::CreatePoint { point, .. } => format!("-{point}"),

@@ -31,6 +31,27 @@ pub struct RouteOffer {
     pub loses: Vec<Loss>,
 }
 
+/// Why no copy of a replica can be made for a drill, or why a drill is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DrillRefused {
+    /// Nothing says which network apart stands for this one.
+    NoNetwork {
+        /// The network on which the replica would serve.
+        network: NetworkName,
+        /// The recovery site.
+        site: SiteName,
+    },
+    /// The copy would be on a network on which a machine of its replica is.
+    NotApart(NetworkName),
+    /// Questions to the copy would be answered by the machine that has its address already.
+    SameAddress(std::net::IpAddr),
+    /// What an earlier drill left is there.
+    CopyThere,
+    /// A copy stands above restore points that the operation takes away.
+    InTheWay(OperationKind),
+}
+
 /// Why there is no plan for a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -126,6 +147,8 @@ pub enum RefusedWhy {
     },
     /// An irreversible operation is part-way and the document does not ask for its end.
     OnlyForward(OperationKind),
+    /// No copy of it can be made for a drill.
+    Drill(DrillRefused),
     /// It would lose more than a policy allows.
     LossOverPolicy {
         /// How much it would lose at most.

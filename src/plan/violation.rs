@@ -52,6 +52,8 @@ pub enum Violation {
         /// What it waits for.
         waits_for: NodeId,
     },
+    /// What a drill makes would be there at its end.
+    LeavesCopy(ReplicaName),
     /// Data is lost that the plan does not name.
     UnnamedLoss(ReplicaName),
 }

@@ -1,5 +1,6 @@
 //! One replica and what is asked of it: the unit that routes are decided for.
 
+use super::drill::Drills;
 use super::itinerary::{self, Itinerary};
 use super::route::{self, Blocked, Hop, Interrupted, Terms};
 use crate::base::EntryName;
@@ -32,6 +33,8 @@ pub struct Case<'a> {
     pub switchover_now: bool,
     /// Whether a replication run is asked for.
     pub replicates: bool,
+    /// What is asked of a copy, where it is that.
+    pub drills: Option<Drills<'a>>,
 }
 
 /// What is to be done with a replica.
@@ -96,6 +99,9 @@ impl<'a> Case<'a> {
 
 /// Decides what is to be done with a replica.
 pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
+    if let Some(drills) = case.drills {
+        return super::drill::decide(case, drills);
+    }
     let now = case.condition();
     let Some(facts) = case.facts() else {
         let site = case.replica.replica.site.clone();
@@ -185,7 +191,9 @@ fn interrupted(case: &Case<'_>, facts: &Facts, operation: &Operation) -> Interru
         | Operation::Failback { .. }
         | Operation::Switchover { .. }
         | Operation::CommitFailback { .. }
-        | Operation::UndoFailback => (true, false),
+        | Operation::UndoFailback
+        | Operation::Drill { .. }
+        | Operation::EndDrill => (true, false),
     };
     let has_points = !facts.points.is_empty();
     Interrupted { completable, replica_wrote: facts.replica_wrote(), has_points, other_point }

@@ -55,6 +55,8 @@ fn action(action: &Action, typical: &Typical) -> (Duration, Duration) {
         | Action::Unprotect
         | Action::SetSwitchover { .. }
         | Action::Reassign
+        | Action::MakeCopy { .. }
+        | Action::RemoveCopy
         | Action::Conclude { .. } => (typical.step, STEP),
     }
 }

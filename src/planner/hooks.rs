@@ -55,10 +55,13 @@ impl Stretch {
 /// The stretches of a hook: one for each operation that it names, or one for the whole way.
 fn stretches(hook: &Hook, placements: &[&Placement]) -> Vec<(Option<OperationKind>, Stretch)> {
     let kinds: Vec<Option<OperationKind>> = if hook.operations.is_empty() {
-        // A run that only replicates asks for no hook that does not name it.
-        let replicates =
-            placements.iter().flat_map(|p| &p.legs).all(|(kind, _)| *kind == OperationKind::Replicate);
-        if replicates { Vec::new() } else { vec![None] }
+        // A run that only replicates asks for no hook that does not name it, and a drill neither.
+        let apart = |kind: OperationKind| kind == OperationKind::Replicate || kind.is_of_copy();
+        if placements.iter().flat_map(|p| &p.legs).all(|(kind, _)| apart(*kind)) {
+            Vec::new()
+        } else {
+            vec![None]
+        }
     } else {
         hook.operations.iter().copied().map(Some).collect()
     };

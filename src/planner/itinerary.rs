@@ -167,6 +167,8 @@ impl<'a> Builder<'a> {
             }
             OperationKind::CommitFailback => Operation::CommitFailback { keep: self.new_point("-f") },
             OperationKind::UndoFailback => Operation::UndoFailback,
+            OperationKind::Drill => Operation::Drill { point: self.chosen_point()? },
+            OperationKind::EndDrill => Operation::EndDrill,
         })
     }
 
@@ -309,6 +311,9 @@ impl<'a> Builder<'a> {
         let actions = recipe::actions(&operation, &with, &self.facts);
         let (actions, after) = recipe::remaining(actions, self.facts.clone(), at);
         self.check_sites(&operation, &actions)?;
+        if let Some(why) = super::drill::in_the_way(&self.facts, &actions, operation.kind()) {
+            return Err(why);
+        }
         let not_before = match (operation.kind(), self.case.desired.failback.switchover) {
             (OperationKind::Switchover, Switchover::At(time)) if !self.case.switchover_now => {
                 (time > at).then_some(time)
@@ -485,11 +490,13 @@ fn awaits(operation: &Operation, after: &Facts) -> Option<Role> {
             Role::Replica
         }
         OperationKind::Switchover => Role::Target,
+        OperationKind::Drill => Role::Copy,
         OperationKind::Replicate
         | OperationKind::UndoFailover
         | OperationKind::PermanentFailover
         | OperationKind::Failback
-        | OperationKind::CommitFailback => return None,
+        | OperationKind::CommitFailback
+        | OperationKind::EndDrill => return None,
     };
     (after.vm(role).runs() == Some(true)).then_some(role)
 }

@@ -30,7 +30,9 @@ pub fn place(draft: &mut Draft, case: &Case<'_>, itinerary: &Itinerary) -> Place
             OperationKind::CommitFailback => verification(case),
             _ => Vec::new(),
         };
-        let mut placer = Placer::new(draft, case, leg, before);
+        // What a drill leaves is removed whatever became of it: that is wired when all legs are there.
+        let follows = before.filter(|_| leg.operation.kind() != OperationKind::EndDrill);
+        let mut placer = Placer::new(draft, case, leg, follows);
         for wait in verification {
             placement.verified.push(placer.wait(wait));
         }

@@ -13,7 +13,10 @@ use crate::plan::{LimitKind, NodeId, SlotUse, Work};
 pub fn limit(draft: &mut Draft, workspace: &Workspace, case: &Case<'_>, placement: &Placement) {
     for (kind, placed) in &placement.legs {
         match kind {
-            OperationKind::Failover | OperationKind::PlannedFailover | OperationKind::Switchover => {
+            OperationKind::Failover
+            | OperationKind::PlannedFailover
+            | OperationKind::Switchover
+            | OperationKind::Drill => {
                 copies(draft, workspace, case, placed);
                 let last = match case.plan.map(|p| p.slot).unwrap_or_default() {
                     Slot::Done => placed.concluded,
@@ -23,7 +26,9 @@ pub fn limit(draft: &mut Draft, workspace: &Workspace, case: &Case<'_>, placemen
                     start(draft, workspace, case, (placed, first, last));
                 }
             }
-            OperationKind::UndoFailover | OperationKind::UndoFailback => undo(draft, workspace, case, placed),
+            OperationKind::UndoFailover | OperationKind::UndoFailback | OperationKind::EndDrill => {
+                undo(draft, workspace, case, placed);
+            }
             OperationKind::Replicate
             | OperationKind::PermanentFailover
             | OperationKind::Failback

@@ -3,6 +3,7 @@
 mod case;
 mod conflicts;
 mod draft;
+pub mod drill;
 mod estimate;
 mod fences;
 mod hooks;
@@ -86,6 +87,7 @@ pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan
     });
     let fences = fences::place(&mut draft, request.workspace, legs);
     wire_groups(&mut draft, &mut travellers, (&unchanged, &fences));
+    drill::close(&mut draft, request.purpose, travellers.iter().map(|t| &t.placement));
     draft.number();
     let slice = selected.map(|Selected { said: (only, without), .. }| Slice {
         only: only.clone(),
@@ -164,6 +166,7 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
                 entry,
                 switchover_now,
                 replicates,
+                drills: drill::asked(request, replica),
             })
         };
         match &desired.subject {
@@ -228,7 +231,8 @@ fn finish(
 ) -> Plan {
     travellers.sort_by(|a, b| (a.wave, &a.case.replica.name).cmp(&(b.wave, &b.case.replica.name)));
     let schedule = schedule::walk(&draft.nodes, &draft.edges, &draft.limits, &draft.legs);
-    let objective = objective(&travellers);
+    // A drill takes as long as its copies are kept; what it says of the objective stands in its report.
+    let objective = objective(&travellers).filter(|_| !request.purpose.is_of_copies());
     let waves = travellers.iter().map(|t| t.wave).max().unwrap_or(0);
     let irreversible = (0u32..).zip(&draft.nodes).filter_map(|(position, node)| match &node.work {
         Work::Act(step) if step.action.irreversible() => {
@@ -268,6 +272,7 @@ fn finish(
         nodes: draft.nodes,
         edges: draft.edges,
         limits: draft.limits,
+        drilled: drill::drilled(request.workspace, request.purpose),
         forecast,
         read,
     }

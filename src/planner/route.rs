@@ -186,7 +186,7 @@ pub fn from_part_way(operation: &Operation, terms: &Terms, seen: Interrupted) ->
             _ if (seen.other_point || !seen.completable) && !seen.replica_wrote => back(O::UndoFailover),
             _ => complete(),
         },
-        O::UndoFailover | O::CommitFailback | O::UndoFailback => complete(),
+        O::UndoFailover | O::CommitFailback | O::UndoFailback | O::Drill | O::EndDrill => complete(),
         O::PermanentFailover if goal == State::Permanent => complete(),
         O::PermanentFailover => Err(Blocked::OnlyForward(kind)),
         O::Failback | O::Switchover => match (goal, terms.keep) {

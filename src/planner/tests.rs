@@ -68,6 +68,7 @@ fn ready(replica: &str) -> Facts {
             intent: None,
             failback: None,
         },
+        copy: crate::domain::CopyFacts::default(),
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Four kinds of operation move the serving machine: starts (failover, planned failover), switchovers, undo failover and undo
 //! failback. For each of them the machines that serve from now on start in the plan's order, and the machines that served until
-//! now stop against it. Before anything is stopped, everything is synchronised; before anything is committed, everything is
+//! now stop against it. The copies of a drill start as the replicas would.
+//!
+//! Before anything is stopped, everything is synchronised; before anything is committed, everything is
 //! verified; before anything becomes permanent, everything is done. Until then, a failure costs nothing.
 
 use super::draft::{Draft, Placed, Wire};
@@ -23,10 +25,11 @@ enum Class {
     Switch,
     Undo,
     Unback,
+    Drill,
 }
 
 impl Class {
-    const ALL: [Self; 4] = [Self::Start, Self::Switch, Self::Undo, Self::Unback];
+    const ALL: [Self; 5] = [Self::Start, Self::Switch, Self::Undo, Self::Unback, Self::Drill];
 
     const fn holds(self, kind: OperationKind) -> bool {
         match kind {
@@ -34,10 +37,12 @@ impl Class {
             OperationKind::Switchover => matches!(self, Self::Switch),
             OperationKind::UndoFailover => matches!(self, Self::Undo),
             OperationKind::UndoFailback => matches!(self, Self::Unback),
+            OperationKind::Drill => matches!(self, Self::Drill),
             OperationKind::Replicate
             | OperationKind::PermanentFailover
             | OperationKind::Failback
-            | OperationKind::CommitFailback => false,
+            | OperationKind::CommitFailback
+            | OperationKind::EndDrill => false,
         }
     }
 }
@@ -325,7 +330,7 @@ fn backward(draft: &mut Draft, class: Class, earlier: &[Placed], later: &[Placed
     let stops = |p: &Placed| match class {
         // Their places cover the whole leg up to its start: it begins when nothing has to be waited for any more.
         Class::Undo | Class::Unback => Some(p.first),
-        Class::Start | Class::Switch => p.stop,
+        Class::Start | Class::Switch | Class::Drill => p.stop,
     };
     let from: Vec<NodeId> = later.iter().filter_map(|p| p.stop).collect();
     let to: Vec<NodeId> = earlier.iter().filter_map(stops).collect();

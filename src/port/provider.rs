@@ -1,10 +1,12 @@
 //! What Lifeboat needs from those who run virtual machines. A provider performs single actions and observes facts; it never sees a plan.
 
-use crate::base::{Duration, ReplicaName, RunId};
+use crate::base::name::LONGEST;
+use crate::base::{Duration, ReplicaName, RunId, VmName};
 use crate::domain::{Moving, NotSo, Probe, Role, Settled, Step, Unmet, VmRef};
 use crate::inventory::Inventory;
 use crate::port::{Hitch, Later, Rebuilt, Scope};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The machines of a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +26,27 @@ pub struct Placement {
 impl Placement {
     /// The machine in a role.
     #[must_use]
-    pub fn vm(&self, role: Role) -> &VmRef {
+    pub fn vm(&self, role: Role) -> Cow<'_, VmRef> {
         match role {
-            Role::Source => &self.source,
-            Role::Replica => &self.replica,
-            Role::Target => self.target.as_ref().unwrap_or(&self.source),
+            Role::Source => Cow::Borrowed(&self.source),
+            Role::Replica => Cow::Borrowed(&self.replica),
+            Role::Target => Cow::Borrowed(self.target.as_ref().unwrap_or(&self.source)),
+            Role::Copy => Cow::Owned(copy_of(&self.replica)),
         }
     }
+}
+
+/// The end of the name of a drill's copy.
+const COPY: &str = "_drill";
+
+/// The copy that a drill makes of a replica: it stands at the same site, under a name that tells whose it is.
+#[must_use]
+pub fn copy_of(replica: &VmRef) -> VmRef {
+    let room = LONGEST.saturating_sub(COPY.len());
+    let name: String = replica.vm.as_str().chars().take(room).chain(COPY.chars()).collect();
+    // The name was good, and what is added is.
+    let vm = VmName::new(&name).unwrap_or_else(|_| VmName::fixed(COPY));
+    VmRef { site: replica.site.clone(), vm }
 }
 
 /// A replica to observe.

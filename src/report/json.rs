@@ -143,6 +143,7 @@ pub fn run_report(story: Story<'_>) -> Value {
         "predicted": plan.forecast.total, "objective": plan.forecast.objective.as_ref().map(|o| o.1),
         "steps": summary.of, "done": summary.done, "failed": names(&summary.failed),
         "inDoubt": names(&summary.in_doubt), "notRun": not_run, "exceptions": names(&summary.exceptions),
+        "drill": crate::report::drill::story_json(story),
         "admission": progress.admission().map(approvals::json), "events": events,
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod diagnostic;
+pub mod drill;
 pub mod explain;
 pub mod import;
 pub mod json;

@@ -8,7 +8,7 @@ use crate::domain::{Condition, Foreign, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
 use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
-use crate::report::{mend, words};
+use crate::report::{drill, mend, words};
 use std::collections::BTreeMap;
 
 /// Where things stand in the documents; the application looks that up in the origins.
@@ -125,6 +125,7 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::AddressTaken { .. } => Code::AddressTaken,
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
         RefusedWhy::NoFence(_) => Code::NoFence,
+        RefusedWhy::Drill(why) => drill::code(why),
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
     }
 }
@@ -221,6 +222,7 @@ fn message(refused: &Refused, who: &str) -> String {
         RefusedWhy::OnlyForward(operation) => {
             format!("{who} cannot go to {asked}: {operation} was begun and can only be completed")
         }
+        RefusedWhy::Drill(why) => drill::refused(why, who),
         RefusedWhy::LossOverPolicy { upto, allowed } => {
             format!("{who} would lose up to {}; {} is allowed", words::span(*upto), words::span(*allowed))
         }
@@ -249,6 +251,7 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         RefusedWhy::NoSuchPoint(_) | RefusedWhy::NoPointAt { .. } => {
             (places.desired(refused.desired, "restorePoint"), "this point is asked for".to_owned())
         }
+        RefusedWhy::Drill(_) => (places.replica(&refused.replica, "networks"), "of this replica".to_owned()),
         RefusedWhy::NetworkUnmapped(network) => {
             (places.replica(&refused.replica, "networks"), format!("{network} is not among these"))
         }
@@ -353,6 +356,7 @@ fn help(refused: &Refused) -> Vec<String> {
         },
         RefusedWhy::Foreign(foreign) => vec![put_back(*foreign, &refused.replica)],
         RefusedWhy::NetworkUnmapped(network) => mend::unmapped(network),
+        RefusedWhy::Drill(why) => drill::help(why),
         RefusedWhy::BothWouldServe(_) => vec![
             "stop the source first: `via: planned`, or `source: power-off` or `fence` in the failover plan"
                 .to_owned(),
@@ -441,6 +445,7 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
         Violation::WaitsWithPlace { node, waits_for } => {
             format!("{} would keep a place under a limit while it waits for {}", name(node), name(waits_for))
         }
+        Violation::LeavesCopy(replica) => format!("the copy of {replica} would be left"),
         Violation::UnnamedLoss(replica) => format!("{replica} would lose data that the plan does not name"),
     };
     Finding::new(Code::CheckerRefuses, message)

@@ -113,7 +113,7 @@ fn place(
     }
     let runbook = match &plan.purpose {
         Purpose::Runbook(name) => workspace.runbooks.get(name),
-        Purpose::Replicate | Purpose::Abort(_) => None,
+        Purpose::Replicate | Purpose::Abort(_) | Purpose::Drill { .. } | Purpose::EndDrill { .. } => None,
     };
     let names = |subject: &Subject| matches!(subject, Subject::Replicas(names) if names.contains(replica));
     let asked = runbook.and_then(|r| Some((r, r.desired.iter().position(|d| names(&d.subject))?)));

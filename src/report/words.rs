@@ -18,6 +18,7 @@ pub const fn role(role: Role) -> &'static str {
         Role::Source => "the source",
         Role::Replica => "the replica",
         Role::Target => "the failback target",
+        Role::Copy => "the copy",
     }
 }
 
@@ -69,6 +70,11 @@ pub fn action(action: &Action) -> String {
         Action::SetSwitchover { switchover: s } => format!("set the switchover to {}", switchover(*s)),
         Action::Reassign => "make the target the source of replication".to_owned(),
         Action::KeepProtective { point } => format!("keep the protective snapshot as restore point {point}"),
+        Action::MakeCopy { point, links } => match links.first() {
+            Some(link) => format!("make a copy above {point}, on {}", link.network),
+            None => format!("make a copy above {point}, on no network"),
+        },
+        Action::RemoveCopy => "remove the copy".to_owned(),
         Action::Conclude { state } => format!("record that it is {state}"),
     }
 }
@@ -107,7 +113,9 @@ pub fn wait(wait: &Wait) -> String {
     match wait {
         Wait::Ready { replica, vm, readiness: r } => match vm {
             Role::Replica => format!("{replica} ready: {}", readiness(r)),
-            Role::Source | Role::Target => format!("{} of {replica} ready: {}", role(*vm), readiness(r)),
+            Role::Source | Role::Target | Role::Copy => {
+                format!("{} of {replica} ready: {}", role(*vm), readiness(r))
+            }
         },
         Wait::Until { at } => format!("until {at}"),
         Wait::Quiet { time } => format!("{time} of quiet"),
@@ -288,6 +296,9 @@ pub const fn unmet(unmet: Unmet) -> &'static str {
         Unmet::Layers => "the replica's disk layers are not as they must be",
         Unmet::Stage => "the failback is not at this stage",
         Unmet::BothServe => "another machine of the replica runs on its network",
+        Unmet::Copied => "a copy of a drill stands above the restore points, or there is one already",
+        Unmet::CopyReaches => "the copy would be on a network of another machine of its replica",
+        Unmet::CopyRuns => "the copy runs where it must be off",
         Unmet::Intent => "another operation, or none, is recorded beside the replica",
     }
 }
@@ -404,6 +415,7 @@ pub fn leg(plan: &Plan, leg: &Leg) -> String {
 pub fn operation(operation: &Operation) -> String {
     match operation {
         Operation::Failover { point } => format!("failover to {point}"),
+        Operation::Drill { point } => format!("drill from {point}"),
         Operation::Failback { target, .. } => match target {
             FailbackTarget::Original => "failback to the original machine".to_owned(),
             FailbackTarget::Elsewhere(vm) => format!("failback to {vm}"),
@@ -415,7 +427,8 @@ pub fn operation(operation: &Operation) -> String {
         | Operation::PermanentFailover
         | Operation::Switchover { .. }
         | Operation::CommitFailback { .. }
-        | Operation::UndoFailback => operation.kind().name().to_owned(),
+        | Operation::UndoFailback
+        | Operation::EndDrill => operation.kind().name().to_owned(),
     }
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
         nodes,
         edges,
         limits: Vec::new(),
+        drilled: None,
         warnings: Vec::new(),
         forecast: Forecast::default(),
         read: Vec::new(),

@@ -27,6 +27,7 @@ fn claim(run: &str, replicas: &[&str], person: &str) -> Claim {
         run: id(run),
         purpose: "test".to_owned(),
         replicas: replicas.iter().map(|r| r.parse().unwrap()).collect(),
+        copies: false,
         runner: runner(person),
         process: std::process::id(),
         since: Timestamp::from_millis(0),

@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-type World3 = BTreeMap<ReplicaName, Facts>;
+pub type World3 = BTreeMap<ReplicaName, Facts>;
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
@@ -25,7 +25,7 @@ fn runner() -> Runner {
     Runner { person: "tester".to_owned(), host: "here".to_owned(), version: "0".to_owned() }
 }
 
-fn freeze(folder: &Path, plan: &Plan) -> RunId {
+pub fn freeze(folder: &Path, plan: &Plan) -> RunId {
     let run: RunId = "run-1".parse().unwrap();
     let frozen = Frozen {
         format: 1,
@@ -44,7 +44,7 @@ fn freeze(folder: &Path, plan: &Plan) -> RunId {
 }
 
 /// Takes the run up, as a new process would: everything it knows comes from the folder.
-fn go_on(
+pub fn go_on(
     folder: &Path,
     run: &RunId,
     world: &Arc<World>,
@@ -125,7 +125,7 @@ fn essence(facts: &World3) -> Vec<(ReplicaName, Condition, Vec<String>, Option<b
     facts.iter().map(one).collect()
 }
 
-fn no_effect_twice(world: &World, what: &str) {
+pub fn no_effect_twice(world: &World, what: &str) {
     let effects = world.effects();
     let once: BTreeSet<&u32> = effects.iter().map(|(node, _)| node).collect();
     assert_eq!(once.len(), effects.len(), "{what}: an effect happened twice in {effects:#?}");

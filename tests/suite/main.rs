@@ -6,6 +6,7 @@ mod approvals;
 mod back;
 mod commands;
 mod crash;
+mod drill;
 mod examples;
 mod failure;
 mod faults;

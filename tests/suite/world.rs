@@ -8,12 +8,15 @@ use lifeboat::domain::{
 };
 use lifeboat::inventory::{Inventory, Observed, SiteSight, Typical};
 use lifeboat::model::{
-    Desired, Entry, FailbackTerms, FailoverPlan, Hooks, Keep, PointChoice, Replica, Slot, SourceTreatment,
-    Subject, UndoOrder, Verify, Via, Workspace,
+    Desired, DrillSite, Entry, FailbackTerms, FailoverPlan, Hooks, Keep, PointChoice, Replica, Site, Slot,
+    SourceTreatment, Subject, UndoOrder, Verify, Via, Workspace,
 };
-use lifeboat::plan::{Plan, Purpose, Refused};
+use lifeboat::plan::{Kept, Plan, Purpose, Refused};
 use lifeboat::planner::{Request, plan};
-use lifeboat::port::{Clock, Failure, Later, Look, Order, Provider, Question, Subject as Asked};
+use lifeboat::port::{
+    Clock, Failure, Later, Look, Order, Provider, ProviderSpec, Question, SimVm, SimulatorSpec,
+    Subject as Asked,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -66,6 +69,7 @@ pub fn ready(replica: &str) -> Facts {
             intent: None,
             failback: None,
         },
+        copy: lifeboat::domain::CopyFacts::default(),
     }
 }
 
@@ -179,6 +183,39 @@ pub fn planned(
         inventory: &inventory,
         purpose: &purpose,
         desired: std::slice::from_ref(desired),
+        switchover_now: false,
+    };
+    let plan = plan(&request)?;
+    assert_eq!(lifeboat::checker::check(&plan, &inventory), Vec::new(), "the checker finds nothing");
+    Ok(plan)
+}
+
+/// A drill of the whole plan.
+pub fn drilled(facts: &BTreeMap<ReplicaName, Facts>, keep: Kept) -> Result<Plan, Vec<Refused>> {
+    let (mut workspace, inventory) = (workspace(), inventory(facts, noon()));
+    let clock = SimulatorSpec {
+        clock: None,
+        begins: None,
+        points: 0,
+        every: Duration::from_mins(15),
+        defaults: SimVm::default(),
+        vms: Vec::new(),
+        faults: Vec::new(),
+    };
+    let apart = DrillSite {
+        networks: vec![("dr".parse().unwrap(), "apart".parse().unwrap())],
+        addresses: Vec::new(),
+    };
+    let (name, provider) = ("dr".parse().unwrap(), ProviderSpec::Simulator(clock));
+    let site = Site { name, provider, drill: Some(apart), start_limit: None, undo_limit: None };
+    workspace.sites.insert(site.name.clone(), site);
+    let purpose = Purpose::Drill { plan: "shop".parse().unwrap(), keep };
+    let wanted = desired(State::Ready, None, Via::Unplanned, &FailbackTarget::Original);
+    let request = Request {
+        workspace: &workspace,
+        inventory: &inventory,
+        purpose: &purpose,
+        desired: std::slice::from_ref(&wanted),
         switchover_now: false,
     };
     let plan = plan(&request)?;

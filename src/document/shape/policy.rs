@@ -25,6 +25,8 @@ pub struct PolicySpec {
     /// What no plan may do.
     #[serde(default)]
     pub forbid: Forbid,
+    /// How long ago the last drill of every failover plan may be.
+    pub drilled: Option<Drilled>,
     /// Groups of people, by their names, for gates and approvals of the whole workspace.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<String>>,
@@ -34,6 +36,16 @@ pub struct PolicySpec {
     /// Rules over the order of plans and over what they do on the way.
     #[serde(default)]
     pub rules: Vec<Rule>,
+}
+
+/// How long ago the last drill of a failover plan may be; one that was never drilled, or whose last drill failed, breaks it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drilled {
+    /// So long, as `30d` or `36h`.
+    pub within: String,
+    /// Whether `plan` and `apply` refuse where it is longer. Default warning: an old drill is no reason not to fail over.
+    pub severity: Option<SeverityWord>,
 }
 
 /// A rule: exactly one of `before`, `atMostDown` and `approved`.

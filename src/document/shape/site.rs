@@ -27,6 +27,8 @@ pub struct SiteSpec {
     /// Name servers that take changes, for names that follow a machine. All replicas may use them, wherever they are.
     #[serde(default, rename = "nameServers")]
     pub name_servers: Vec<NameServer>,
+    /// Where copies are tried.
+    pub drill: Option<Drill>,
 }
 
 /// How the machines of one site are connected at another.
@@ -39,6 +41,18 @@ pub struct Mapping {
     #[serde(default)]
     pub networks: Vec<NetworkMap>,
     /// How addresses change.
+    #[serde(default)]
+    pub addresses: Vec<AddressMap>,
+}
+
+/// Where `lifeboat drill` tries copies of replicas at this site: on networks apart, from which nothing leads anywhere.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drill {
+    /// Which network apart stands for which network on which replicas serve.
+    #[serde(default)]
+    pub networks: Vec<NetworkMap>,
+    /// How the addresses that replicas have when they serve change once more.
     #[serde(default)]
     pub addresses: Vec<AddressMap>,
 }

@@ -176,6 +176,8 @@ words! {
         CommitFailback,
         /// Back to the replica.
         UndoFailback,
+        /// A copy is tried, as a hook must say it to be run in a drill.
+        Drill,
     }
     /// A desired state.
     StateWord "PascalCase" {

@@ -19,7 +19,15 @@ fn runner(person: &str) -> Runner {
 fn claim(run: &str, person: &str) -> Claim {
     let replicas = ["r0".parse().unwrap()].into();
     let (purpose, since) = ("test".to_owned(), Timestamp::from_millis(0));
-    Claim { run: run.parse().unwrap(), purpose, replicas, runner: runner(person), process: 1, since }
+    Claim {
+        run: run.parse().unwrap(),
+        purpose,
+        replicas,
+        copies: false,
+        runner: runner(person),
+        process: 1,
+        since,
+    }
 }
 
 fn frozen(run: &str) -> Frozen {

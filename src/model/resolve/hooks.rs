@@ -251,6 +251,7 @@ pub(super) const fn operation(word: HookOperationWord) -> OperationKind {
         HookOperationWord::Switchover => OperationKind::Switchover,
         HookOperationWord::CommitFailback => OperationKind::CommitFailback,
         HookOperationWord::UndoFailback => OperationKind::UndoFailback,
+        HookOperationWord::Drill => OperationKind::Drill,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::document::shape::PolicyDocument;
 use crate::document::shape::policy as raw;
 use crate::document::shape::words::{RuleIsWord, SeverityWord};
 use crate::domain::{Demand, Is, OperationKind};
-use crate::model::{Policy, Rule};
+use crate::model::{DrilledWithin, Policy, Rule};
 use std::collections::{BTreeMap, BTreeSet};
 
 const RULES: [Key<'static>; 2] = [Key::Name("spec"), Key::Name("rules")];
@@ -34,8 +34,10 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument, named: Named<'_>) 
         let finding = Finding::new(Code::SignersUnfit, "the allowed signers stand in no file");
         reader.find(finding.at(Some(place), "names none").help("name a file, from the workspace's folder"));
     }
+    let drilled = spec.drilled.as_ref().and_then(|raw| drilled(reader, raw));
     let policy = Policy {
         name: name?,
+        drilled,
         because: spec.because.clone(),
         require_rpo: spec.require.rpo,
         require_rto: spec.require.rto,
@@ -49,6 +51,15 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &PolicyDocument, named: Named<'_>) 
         signers: spec.signers.clone(),
     };
     reader.sound().then_some(policy)
+}
+
+/// Drills are counted in days, of which no other length has any: a day has not always as many hours.
+fn drilled(reader: &mut Reader<'_>, raw: &raw::Drilled) -> Option<DrilledWithin> {
+    let days = raw.within.strip_suffix('d').and_then(|text| text.parse::<u32>().ok());
+    let text = days.map_or_else(|| raw.within.clone(), |days| format!("{}h", u64::from(days) * 24));
+    let within = [Key::Name("spec"), Key::Name("drilled"), Key::Name("within")];
+    let within = reader.maybe_duration(Some(&text), &within)?;
+    Some(DrilledWithin { within, warns: raw.severity != Some(SeverityWord::Error) })
 }
 
 fn rule(reader: &mut Reader<'_>, raw: &raw::Rule, position: usize, named: Named<'_>) -> Option<Rule> {

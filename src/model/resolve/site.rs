@@ -11,10 +11,10 @@ use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
 use crate::document::shape::SiteDocument;
 use crate::document::shape::bounds::{Bounded, HttpPath};
-use crate::document::shape::site::{Card, Clock, Fault, Machine, Page, Simulator, SiteSpec};
+use crate::document::shape::site::{Card, Clock, Drill, Fault, Machine, Page, Simulator, SiteSpec};
 use crate::document::{Key, Kind};
 use crate::domain::{Action, Cutover, Header, Link, RecordKind};
-use crate::model::{Mapping, Site};
+use crate::model::{DrillSite, Mapping, Site};
 use crate::port::{ClockSpec, FaultSpec, ProviderSpec, SimPage, SimRecord, SimVm, SimulatorSpec};
 use std::collections::BTreeMap;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -37,10 +37,12 @@ pub fn resolve(reader: &mut Reader<'_>, raw: &SiteDocument) -> Option<Site> {
     };
     let path = [Key::Name("spec"), Key::Name("fence")];
     let mappings = mappings(reader, spec);
+    let drill = spec.drill.as_ref().map(|raw| drill(reader, raw));
     let site = Site {
         fence: spec.fence.as_ref().and_then(|raw| fence(reader, raw, &path)),
         name: name?,
         provider,
+        drill,
         start_limit: spec.limits.start.map(NonZeroU32::get),
         undo_limit: spec.limits.undo.map(NonZeroU32::get),
         mappings,
@@ -67,6 +69,13 @@ fn mappings(reader: &mut Reader<'_>, spec: &SiteSpec) -> BTreeMap<SiteName, Mapp
         }
     }
     found
+}
+
+/// The networks on which copies are tried.
+fn drill(reader: &mut Reader<'_>, raw: &Drill) -> DrillSite {
+    let at = [Key::Name("spec"), Key::Name("drill")];
+    let Mapping { networks, addresses } = mapping(reader, (&raw.networks, &raw.addresses), &at);
+    DrillSite { networks, addresses }
 }
 
 fn simulator(reader: &mut Reader<'_>, raw: &Simulator) -> SimulatorSpec {

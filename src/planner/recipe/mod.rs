@@ -25,6 +25,9 @@ pub struct Particulars {
 
 /// All actions of an operation, from its beginning to its conclusion.
 pub fn actions(operation: &Operation, with: &Particulars, facts: &Facts) -> Vec<Action> {
+    if let Some(actions) = of_copy(operation, with) {
+        return actions;
+    }
     let (middle, end) = match operation {
         Operation::Replicate { point } => (
             vec![
@@ -46,9 +49,23 @@ pub fn actions(operation: &Operation, with: &Particulars, facts: &Facts) -> Vec<
         Operation::Switchover { power_on } => (failback::phase_two(*power_on, with), State::Failback),
         Operation::CommitFailback { keep } => (failback::commit(keep, facts), State::Ready),
         Operation::UndoFailback => (failback::undo(), State::Failover),
+        // They have no beginning and no end beside the replica, and stand above.
+        Operation::Drill { .. } | Operation::EndDrill => (Vec::new(), State::Ready),
     };
     let begin = Action::Begin { operation: operation.clone() };
     std::iter::once(begin).chain(middle).chain([Action::Conclude { state: end }]).collect()
+}
+
+/// The actions on a copy. Of the replica they change nothing, so nothing is recorded beside it.
+fn of_copy(operation: &Operation, with: &Particulars) -> Option<Vec<Action>> {
+    match operation {
+        Operation::Drill { point } => Some(vec![
+            Action::MakeCopy { point: point.clone(), links: with.links.clone() },
+            Action::PowerOn { vm: Role::Copy },
+        ]),
+        Operation::EndDrill => Some(vec![Action::PowerOff { vm: Role::Copy }, Action::RemoveCopy]),
+        _ => None,
+    }
 }
 
 /// What is left of a recipe: walking it over the facts, each action that is there already is left out.
@@ -76,7 +93,9 @@ pub fn stops(operation: &Operation, action: &Action) -> bool {
         | Operation::Failover { .. }
         | Operation::PermanentFailover
         | Operation::Failback { .. }
-        | Operation::CommitFailback { .. } => false,
+        | Operation::CommitFailback { .. }
+        | Operation::Drill { .. }
+        | Operation::EndDrill => false,
     }
 }
 
@@ -85,6 +104,8 @@ pub fn stops(operation: &Operation, action: &Action) -> bool {
 pub fn starts(operation: &Operation, action: &Action) -> bool {
     match operation {
         Operation::Failover { .. } => true,
+        // All copies are made at once: from then on their restore points stay where they are.
+        Operation::Drill { .. } => matches!(action, Action::PowerOn { vm: Role::Copy }),
         Operation::PlannedFailover { .. } => matches!(
             action,
             Action::Hold
@@ -108,6 +129,7 @@ pub fn starts(operation: &Operation, action: &Action) -> bool {
         Operation::Replicate { .. }
         | Operation::PermanentFailover
         | Operation::Failback { .. }
-        | Operation::CommitFailback { .. } => false,
+        | Operation::CommitFailback { .. }
+        | Operation::EndDrill => false,
     }
 }

@@ -5,8 +5,8 @@ use super::machine::{Machine, Run};
 use super::record::{NAMESPACE, PREFIX, Record, RecordError};
 use super::sight::{Layers, Roll, bear_out, layers};
 use crate::base::{ReplicaName, SiteName};
-use crate::domain::{Action, Consistency, Facts, Operation, Power, Role, Sight, VmRef};
-use crate::port::{Failure, Placement};
+use crate::domain::{Action, Consistency, CopyFacts, Facts, Operation, Power, Role, Sight, VmRef};
+use crate::port::{Failure, Placement, copy_of};
 use crate::provider::meter::Meter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -189,6 +189,7 @@ impl<'a> Case<'a> {
             Role::Source => source(),
             Role::Replica => self.placement.replica.clone(),
             Role::Target => self.other_target().unwrap_or_else(source),
+            Role::Copy => copy_of(&self.placement.replica),
         }
     }
 
@@ -199,6 +200,7 @@ impl<'a> Case<'a> {
             Role::Source => &self.source,
             Role::Replica => &self.own,
             Role::Target => self.target.as_ref().unwrap_or(&self.source),
+            Role::Copy => &Look::Unseen,
         }
     }
 
@@ -235,7 +237,7 @@ impl<'a> Case<'a> {
         Ok(Layers::of(self.host(Role::Replica)?, &self.replica))
     }
 
-    /// The facts, as the record and the machines say.
+    /// The facts, as the record and the machines say. What stands of a drill is not among them ([`super::drill::facts`]).
     #[must_use]
     pub fn facts(&self) -> Facts {
         Facts {
@@ -245,6 +247,7 @@ impl<'a> Case<'a> {
             points: self.record.points.clone(),
             disk: self.record.disk.clone(),
             relation: self.record.relation.clone(),
+            copy: CopyFacts::default(),
         }
     }
 
@@ -341,6 +344,11 @@ pub fn concerns(action: &Action) -> &'static [Role] {
         | Action::MergeTarget
         | Action::RevertReplica
         | Action::SetSwitchover { .. }
-        | Action::Conclude { .. } => &[],
+        | Action::Conclude { .. }
+        | Action::MakeCopy { .. }
+        | Action::RemoveCopy
+        | Action::ShutDown { vm: Role::Copy, .. }
+        | Action::PowerOff { vm: Role::Copy }
+        | Action::PowerOn { vm: Role::Copy } => &[],
     }
 }

@@ -25,12 +25,13 @@
 //! | [`quiesce`] | freezing a guest for the moment at which a copy begins |
 //! | [`leftover`] | what broke off, found and ended |
 //! | [`pull`] | the one way in which data moves |
-//! | [`replicate`], [`failover`], [`failback`], [`power`] | what the actions do |
+//! | [`replicate`], [`failover`], [`failback`], [`power`], [`drill`] | what the actions do |
 //! | [`probe`] | questions to guests |
 //! | [`preflight`] with [`preflight_site`], [`preflight_machine`], [`preflight_text`] | what would stand in the way of a plan |
 //! | [`provider`] | the port |
 
 pub mod case;
+pub mod drill;
 pub mod failback;
 pub mod failover;
 pub mod host;

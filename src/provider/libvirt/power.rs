@@ -196,7 +196,7 @@ pub async fn on(case: &mut Case<'_>, role: Role) -> Result<(), Trouble> {
                 target.is_some_and(|t| t.checkpoint.is_none() && t.disks.iter().any(DiskFile::tracks));
             traces.then_some("switched")
         }
-        Role::Source => None,
+        Role::Source | Role::Copy => None,
     };
     if run_of(host, &name).await? == Some(Run::Off) {
         let mut command = vec!["start", "--domain", name.as_str()];
@@ -230,7 +230,7 @@ async fn trace_from_now(case: &mut Case<'_>, role: Role, checkpoint: &str) -> Re
     match (role, &mut case.record.target) {
         (Role::Target, Some(target)) => target.checkpoint = Some(checkpoint.to_owned()),
         (Role::Replica, _) => case.record.traced = true,
-        (Role::Target | Role::Source, _) => {}
+        (Role::Target | Role::Source | Role::Copy, _) => {}
     }
     case.write().await
 }

@@ -53,7 +53,7 @@ fn wanted(scope: &Scope) -> BTreeMap<SiteName, Wanted> {
     let mut wanted: BTreeMap<SiteName, Wanted> =
         scope.sites.iter().map(|site| (site.clone(), Wanted::default())).collect();
     for errand in &scope.errands {
-        let Needs { reads, writes, starts, links: _ } = needs(&errand.actions);
+        let Needs { reads, writes, starts, links: _, apart: _ } = needs(&errand.actions);
         let site = |role: &Role| errand.subject.placement.vm(*role).site.clone();
         let mut note = |roles: &BTreeSet<Role>, of: fn(&mut Wanted) -> &mut bool| {
             for role in roles {

@@ -29,6 +29,8 @@ pub struct Needs {
     pub starts: BTreeSet<Role>,
     /// The replica's networks, where the errand says them.
     pub links: Option<Vec<Link>>,
+    /// Those of a drill's copy.
+    pub apart: Option<Vec<Link>>,
 }
 
 /// What the actions ask of the machines.
@@ -47,6 +49,10 @@ pub fn needs(actions: &[Action]) -> Needs {
             }
             Action::PowerOn { vm } => drop(needs.starts.insert(*vm)),
             Action::Connect { links } => needs.links = Some(links.clone()),
+            Action::MakeCopy { links, .. } => {
+                needs.apart = Some(links.clone());
+                needs.writes.insert(Role::Replica);
+            }
             Action::StartDelta | Action::Retain { .. } | Action::Merge => {
                 needs.writes.insert(Role::Replica);
             }
@@ -67,7 +73,8 @@ pub fn needs(actions: &[Action]) -> Needs {
             | Action::Unprotect
             | Action::SetSwitchover { .. }
             | Action::Reassign
-            | Action::Conclude { .. } => {}
+            | Action::Conclude { .. }
+            | Action::RemoveCopy => {}
         }
     }
     needs
@@ -146,6 +153,8 @@ impl Look<'_> {
             let (machine, links) = match role {
                 Role::Source => (source.as_ref(), None),
                 Role::Target => (other.as_ref().or(like.as_ref()), None),
+                // Its networks are looked at when it is made: they have to lead nowhere besides.
+                Role::Copy => (like.as_ref(), self.needs.apart.clone()),
                 Role::Replica => {
                     (like.as_ref(), self.needs.links.clone().or(own.as_ref().map(Machine::links)))
                 }
@@ -483,6 +492,7 @@ mod tests {
             writes: one(Role::Replica),
             starts: one(Role::Replica),
             links: None,
+            apart: None,
         };
         assert_eq!(needs(&actions), expected);
         // Without the source nothing is asked of its host.

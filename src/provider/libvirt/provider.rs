@@ -8,8 +8,8 @@ use super::sight::{Layers, Roll, bear_out, layers};
 use super::{failback, failover, power, probe, replicate};
 use crate::base::{PointId, SiteName, Timestamp};
 use crate::domain::{
-    Action, Consistency, Facts, FailbackTarget, Moving, NotSo, Operation, PointKind, Relation, ReplicaDisk,
-    RestorePoint, Role, Settled, Sight, Transfer, VmRef, alone, effect, requires, settled,
+    Action, Consistency, CopyFacts, Facts, FailbackTarget, Moving, NotSo, Operation, PointKind, Relation,
+    ReplicaDisk, RestorePoint, Role, Settled, Sight, Transfer, VmRef, alone, effect, requires, settled,
 };
 use crate::inventory::{Inventory, Observed, SiteSight, Typical};
 use crate::port::{
@@ -81,12 +81,15 @@ impl Libvirt {
     async fn carry_out(&self, order: &Order) -> Result<(), Failure> {
         let mut case = self.case(order).await?;
         let action = &order.step.action;
+        if action.is_of_copy() {
+            return super::drill::carry_out(&mut case, order).await;
+        }
         if action.moves() {
             let meter = Arc::new(Meter::new(Arc::clone(&self.clock)));
             self.meters().insert(order.key.clone(), Arc::clone(&meter));
             case.meter = Some(meter);
         }
-        let facts = case.facts();
+        let facts = Facts { copy: copy_under(action, &case).await?, ..case.facts() };
         if already(action, &case, &facts) == Settled::Done {
             return Ok(());
         }
@@ -126,8 +129,20 @@ impl Libvirt {
 
     async fn is_there(&self, order: &Order) -> Result<Settled, Trouble> {
         let case = self.case(order).await?;
-        let facts = case.facts_on_disk().await?;
+        let facts = if order.step.action.is_of_copy() {
+            super::drill::facts(&case).await?
+        } else {
+            Facts { copy: copy_under(&order.step.action, &case).await?, ..case.facts_on_disk().await? }
+        };
         Ok(already(&order.step.action, &case, &facts))
+    }
+}
+
+/// What stands of a drill, for actions that must not change restore points under it.
+async fn copy_under(action: &Action, case: &Case<'_>) -> Result<CopyFacts, Trouble> {
+    match action {
+        Action::Retain { .. } | Action::Merge => Ok(super::drill::facts(case).await?.copy),
+        _ => Ok(CopyFacts::default()),
     }
 }
 
@@ -146,7 +161,10 @@ fn copies_all(action: &Action, facts: &Facts) -> Option<bool> {
 /// does not run, and points that are gone from the chain may still have to be merged.
 fn already(action: &Action, case: &Case<'_>, facts: &Facts) -> Settled {
     match action {
-        Action::Retain { .. } if replicate::merging(&case.record) => Settled::NotDone,
+        // Under a copy nothing is merged, and a later run goes on with it.
+        Action::Retain { .. } if facts.copy.is_nothing() && replicate::merging(&case.record) => {
+            Settled::NotDone
+        }
         // One that is on for its disks' sake alone counts as off, and its QEMU must go as well.
         Action::PowerOff { vm } | Action::ShutDown { vm, .. } if power::is_opened(case, *vm) => {
             Settled::NotDone
@@ -195,7 +213,9 @@ async fn change(case: &mut Case<'_>, action: &Action, now: Timestamp) -> Result<
         Action::Begin { .. }
         | Action::Revert { .. }
         | Action::SetSwitchover { .. }
-        | Action::Conclude { .. } => {}
+        | Action::Conclude { .. }
+        | Action::MakeCopy { .. }
+        | Action::RemoveCopy => {}
     }
     Ok(now)
 }
@@ -209,6 +229,7 @@ fn unprotected(subject: &Subject, source: Sight) -> Facts {
         points: Vec::new(),
         disk: ReplicaDisk::default(),
         relation: Relation::new(subject.placement.source.clone()),
+        copy: CopyFacts::default(),
     }
 }
 
@@ -241,9 +262,11 @@ async fn facts(
     }
     let mut facts = case.facts();
     let layers = case.layers().map_err(|why| why.to_string())?;
+    facts.copy = super::drill::seen(&case, &recovery.0, &recovery.1).await.map_err(|why| why.to_string())?;
     if case.own.machine().is_none() {
         let points = left_over(&layers, &recovery.1);
-        let facts = Facts { target: facts.target, points, ..unprotected(subject, facts.source) };
+        let facts =
+            Facts { target: facts.target, points, copy: facts.copy, ..unprotected(subject, facts.source) };
         return Ok(Some((facts, Typical::default())));
     }
     bear_out(&case.record, &layers, &recovery.1, &mut facts);

@@ -83,7 +83,8 @@ pub async fn create_point(
     let source = case.machine(Role::Source)?.clone();
     fit(case, &source)?;
     lose_what_is_lost(case).await?;
-    if case.record.points.len() >= DEEP || merging(&case.record) {
+    // Under a copy nothing is merged.
+    if (case.record.points.len() >= DEEP || merging(&case.record)) && !super::drill::pins(case).await? {
         retain(case, if case.record.points.len() >= DEEP { MOST } else { u32::MAX }).await?;
     }
     // The host of a source that was not stopped by us may have been away when replication was resumed.
@@ -302,6 +303,10 @@ pub async fn retain(case: &mut Case<'_>, keep: u32) -> Result<(), Trouble> {
         let gone: Vec<PointId> = case.record.points.drain(..excess).map(|p| p.id).collect();
         case.record.expired.extend(gone);
         case.write().await?;
+    }
+    // A copy may have been begun in this moment; whoever begins one looks for what is written down here.
+    if super::drill::pins(case).await? {
+        return Ok(());
     }
     merge_expired(case).await
 }

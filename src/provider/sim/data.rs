@@ -17,7 +17,7 @@ pub(super) fn moves(
     on: (&Placement, Timestamp),
 ) -> Option<u64> {
     let (placement, at) = on;
-    let of = |world: &World, role: Role| world.machine(placement.vm(role)).map(|m| m.blocks(at));
+    let of = |world: &World, role: Role| world.machine(&placement.vm(role)).map(|m| m.blocks(at));
     let (from, onto) = match action {
         Action::CreatePoint { .. } => {
             let onto = world.state_mut(replica).point_blocks.last().cloned();
@@ -37,14 +37,17 @@ pub(super) fn moves(
 pub(super) fn change(world: &mut World, replica: &ReplicaName, action: &Action, on: (&Placement, Timestamp)) {
     let (placement, at) = on;
     let blocks = |world: &World, vm: &VmRef| world.machine(vm).map(|m| m.blocks(at));
-    let replica_vm = placement.vm(Role::Replica);
-    let target = placement.vm(Role::Target);
+    let replica_vm = &placement.replica;
+    let (target, drilled) = (placement.vm(Role::Target), placement.vm(Role::Copy));
+    let (target, drilled) = (target.as_ref(), drilled.as_ref());
     match action {
         Action::CreatePoint { .. } => {
-            if let Some(copy) = blocks(world, placement.vm(Role::Source)) {
+            if let Some(copy) = blocks(world, &placement.source) {
                 world.state_mut(replica).point_blocks.push(copy);
             }
         }
+        // Nothing is dropped under a copy.
+        Action::Retain { .. } if world.state(replica).copy.point.is_some() => {}
         Action::Retain { keep } => {
             let points = &mut world.state_mut(replica).point_blocks;
             let excess = points.len().saturating_sub(*keep as usize);
@@ -60,7 +63,7 @@ pub(super) fn change(world: &mut World, replica: &ReplicaName, action: &Action, 
             set(world, replica_vm, copy);
         }
         Action::Merge => world.state_mut(replica).point_blocks.clear(),
-        Action::CreateTarget => world.create(target, placement.vm(Role::Source)),
+        Action::CreateTarget => world.create(target, &placement.source),
         Action::SnapshotTarget { .. } => {
             let copy = blocks(world, target);
             if let (Some(machine), Some(copy)) = (world.machine_mut(target), copy) {
@@ -98,6 +101,12 @@ pub(super) fn change(world: &mut World, replica: &ReplicaName, action: &Action, 
                 set(world, replica_vm, Some(copy));
             }
         }
+        Action::MakeCopy { point, .. } => {
+            world.create(drilled, replica_vm);
+            let copy = world.point_blocks(replica, point);
+            set(world, drilled, copy);
+        }
+        Action::RemoveCopy => world.remove(drilled),
         Action::Begin { .. }
         | Action::ShutDown { .. }
         | Action::PowerOff { .. }

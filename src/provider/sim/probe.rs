@@ -3,7 +3,7 @@
 use super::machine::Machine;
 use super::world::World;
 use crate::domain::{DnsProbe, HttpProbe, Method, NotSo, Power, Probe, Saying, VmRef};
-use crate::port::{FaultSpec, SimPage};
+use crate::port::{FaultSpec, SimPage, copy_of};
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -23,7 +23,9 @@ pub struct Reply {
 pub fn ask(world: &World, vm: &VmRef, probe: &Probe) -> Reply {
     let machine = world.machine(vm);
     let addresses = machine.iter().flat_map(|m| &m.links).filter_map(|link| link.address).collect();
-    let never = |f: &super::world::Fault| matches!(&f.spec, FaultSpec::NeverReady { site, vm: name } if vm.site == *site && vm.vm == *name);
+    // A guest that does not get ready does not get ready as a copy either.
+    let hit = |faulty: &VmRef| *vm == *faulty || *vm == copy_of(faulty);
+    let never = |f: &super::world::Fault| matches!(&f.spec, FaultSpec::NeverReady { site, vm: name } if hit(&VmRef { site: site.clone(), vm: name.clone() }));
     let answer = if world.silent(&vm.site).is_some() {
         Some(Err(NotSo::Unseen))
     } else if world.faults.iter().any(never) {

@@ -307,7 +307,7 @@ fn silent_site(world: &World, order: &Order) -> Option<String> {
 /// How long an action takes in the world.
 fn takes(world: &World, order: &Order) -> Duration {
     let placement = &order.placement;
-    let spec = |role: Role| world.spec(placement.vm(role));
+    let spec = |role: Role| world.spec(&placement.vm(role));
     let full = |sync: Duration| Duration::from_millis(sync.as_millis().saturating_mul(FULL));
     match &order.step.action {
         Action::CreatePoint { .. } => {
@@ -322,7 +322,7 @@ fn takes(world: &World, order: &Order) -> Duration {
             if built && *phase == 1 { full(sync) } else { sync }
         }
         Action::ShutDown { vm, within } => {
-            let machine = world.machine(placement.vm(*vm));
+            let machine = world.machine(&placement.vm(*vm));
             // A guest that is not up yet cannot be asked.
             let up = machine.is_some_and(|m| m.booted(world.now));
             if up { spec(*vm).shutdown.min(*within) } else { STEP }

@@ -3,9 +3,9 @@
 use super::data;
 use super::machine::{Blocks, Machine, Version, written};
 use super::setup::{Born, Index, Setup, links};
-use crate::base::{Digest, Duration, PointId, ReplicaName, SiteName, Timestamp, VmName};
+use crate::base::{Digest, Duration, PointId, ReplicaName, RunId, SiteName, Timestamp, VmName};
 use crate::domain::{
-    Action, Facts, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts, VmRef,
+    Action, CopyFacts, Facts, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts, VmRef,
     cutover::bare, effect,
 };
 use crate::port::{FaultSpec, Placement, SimRecord, SimVm};
@@ -136,6 +136,8 @@ pub(super) struct State {
     pub(super) disk: ReplicaDisk,
     pub(super) relation: Relation,
     pub(super) protective: Option<Blocks>,
+    /// What stands of a drill.
+    pub(super) copy: CopyFacts,
 }
 
 impl State {
@@ -147,6 +149,7 @@ impl State {
             disk: ReplicaDisk::default(),
             relation: Relation::new(VmRef { site: SiteName::fixed("nowhere"), vm: VmName::fixed("nothing") }),
             protective: None,
+            copy: CopyFacts::default(),
         }
     }
 }
@@ -252,7 +255,11 @@ impl World {
         let Asked { key, replica, action, placement, cut, .. } = asked;
         let before = self.facts(replica, placement);
         data::change(self, replica, action, (placement, at));
-        let after = effect(action, before.clone(), at);
+        let mut after = effect(action, before.clone(), at);
+        if matches!(action, Action::MakeCopy { .. }) {
+            let run = key.rsplit_once('#').and_then(|(run, _)| RunId::new(run).ok());
+            after.copy.by = run;
+        }
         self.write_back(replica, placement, (&before, after), at);
         self.effects.push(EffectLine {
             key: key.clone(),
@@ -272,7 +279,8 @@ impl World {
     ) {
         let (before, after) = facts;
         let source = before.relation.source.clone();
-        for role in [Role::Source, Role::Replica, Role::Target] {
+        let drilled = placement.vm(Role::Copy);
+        for role in [Role::Source, Role::Replica, Role::Target, Role::Copy] {
             let vm = match role {
                 Role::Source => &source,
                 Role::Replica => &placement.replica,
@@ -280,6 +288,7 @@ impl World {
                     Some(target) if before.target.is_some() && after.target.is_some() => target,
                     _ => continue,
                 },
+                Role::Copy => &drilled,
             };
             let (old, new) = (before.vm(role), after.vm(role));
             if let Sight::Present(new) = new {
@@ -294,9 +303,9 @@ impl World {
                 self.power(vm, new.power, at);
             }
         }
-        let Facts { points, disk, relation, .. } = after;
+        let Facts { points, disk, relation, copy, .. } = after;
         let state = self.state_mut(replica);
-        (state.points, state.disk, state.relation) = (points, disk, relation);
+        (state.points, state.disk, state.relation, state.copy) = (points, disk, relation, copy);
     }
 
     fn power(&mut self, vm: &VmRef, to: Power, at: Timestamp) {
@@ -330,6 +339,11 @@ impl World {
             (_, Born::Nowhere) => self.machine(like).map(|m| m.spec).unwrap_or_default(),
         };
         self.machines.insert(vm.clone(), Machine::new(spec, Vec::new()));
+    }
+
+    /// Takes a machine away.
+    pub(super) fn remove(&mut self, vm: &VmRef) {
+        self.machines.remove(vm);
     }
 
     /// When the sources have been running since, so that the first restore point is not their first moment.
@@ -478,7 +492,17 @@ impl World {
             points: state.points.clone(),
             disk: state.disk.clone(),
             relation: state.relation.clone(),
+            copy: self.copy(&state.copy, placement),
         }
+    }
+
+    /// What can be seen of a drill's copy.
+    fn copy(&self, copy: &CopyFacts, placement: &Placement) -> CopyFacts {
+        let machine = match copy.point {
+            Some(_) => self.sight(&placement.vm(Role::Copy)),
+            None => Sight::Absent,
+        };
+        CopyFacts { machine, ..copy.clone() }
     }
 
     /// Why a site does not answer.

@@ -6,7 +6,7 @@ use crate::domain::{Condition, Loss, LossKind, OnFailure, OperationKind, State, 
 use crate::plan::{
     Consequence, Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work,
 };
-use crate::report::{approvals, refused, table, waits, words};
+use crate::report::{approvals, drill, refused, table, waits, words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many replicas are listed one by one; more are shown in groups that do the same.
@@ -25,6 +25,7 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
     } else {
         text.push('\n');
         changes(plan, options, &mut text);
+        text.extend(drill::foretold(plan).into_iter().map(|line| format!("  ~ {line}\n")));
         beside::list(plan, options, &mut text);
     }
     unchanged(plan, options, &mut text);
@@ -65,6 +66,8 @@ fn header(plan: &Plan, options: &Options) -> String {
         Purpose::Runbook(_) => format!("Runbook {}", words::purpose(plan)),
         Purpose::Replicate => "Replicate".to_owned(),
         Purpose::Abort(run) => format!("Way back of run {run}"),
+        Purpose::Drill { plan, .. } => format!("Drill of {plan}"),
+        Purpose::EndDrill { plan, .. } => format!("End of the drill of {plan}"),
     };
     let sites = plan.sites.iter().map(|site| match &site.silent {
         None => format!("{} read {}", site.site, options.read(site.at)),
@@ -137,6 +140,8 @@ const fn operation_word(kind: OperationKind) -> &'static str {
         OperationKind::Switchover => "switchover",
         OperationKind::CommitFailback => "commit",
         OperationKind::UndoFailback => "undo failback",
+        OperationKind::Drill => "copy",
+        OperationKind::EndDrill => "remove copy",
     }
 }
 
@@ -250,6 +255,7 @@ fn wait_words(wait: &Wait, who: &str) -> String {
                 crate::domain::Role::Replica => who.to_owned(),
                 crate::domain::Role::Source => format!("{who}'s source"),
                 crate::domain::Role::Target => format!("{who}'s target"),
+                crate::domain::Role::Copy => format!("{who}'s copy"),
             };
             let (what, end) = (waits::readiness(readiness), waits::at_end(readiness.otherwise));
             format!("{whose} ready: {what}  ≤ {}{end}", readiness.within)
@@ -429,6 +435,8 @@ fn verdict(plan: &Plan, options: &Options) -> String {
         }
         Purpose::Replicate => "lifeboat replicate".to_owned(),
         Purpose::Abort(run) => format!("lifeboat abort {run}"),
+        Purpose::Drill { plan, .. } => format!("lifeboat drill {plan}"),
+        Purpose::EndDrill { plan, .. } => format!("lifeboat drill {plan} --clean"),
     });
     if plan.members.is_empty() {
         let next = if awaits_word(plan) { format!("Next: {next} --switchover\n") } else { String::new() };

@@ -31,6 +31,7 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
     text.push('\n');
     text.extend(replicas(story, plan, options).into_iter().map(|l| l + "\n"));
     for (title, lines) in [
+        ("Drill", crate::report::drill::story(story)),
         ("Steps", if options.steps { steps(story, plan, options) } else { Vec::new() }),
         ("Asked now", open_gates(story, plan)),
         ("What hooks said", said(story, plan, options)),

@@ -1,7 +1,8 @@
 //! Failures and what answers them: what the plan goes on in spite of, what may fail, what may be tried again; and the numbers of it all.
 
 use super::{Progress, Status};
-use crate::plan::{LegId, NodeId, On, Work};
+use crate::domain::OperationKind;
+use crate::plan::{Leg, LegId, NodeId, On, Purpose, Work};
 use crate::run::event::IllegalEvent;
 use crate::run::outcome::{NotRun, Summary};
 use std::collections::BTreeSet;
@@ -15,6 +16,26 @@ impl Progress {
             || self.edges(node).iter().any(|e| e.on == On::Failed)
             || (self.passed_over.contains(&node) && blocked.all(|n| self.plan.is_afterwards(n)))
             || self.may_fail(node)
+            || self.is_cleaned_up(node)
+    }
+
+    /// Whether a node is a part of a drill whose copies are all removed: nothing is left that somebody would have to go on with.
+    fn is_cleaned_up(&self, node: NodeId) -> bool {
+        let mut ends = self.ends_of_drill().peekable();
+        !self.ends_drill(node)
+            && ends.peek().is_some()
+            && ends.all(|leg| self.status(leg.concluded) == Status::Done)
+    }
+
+    fn ends_of_drill(&self) -> impl Iterator<Item = &Leg> {
+        let drills = matches!(self.plan.purpose, Purpose::Drill { .. });
+        let ends = self.plan.legs.iter().filter(|leg| leg.operation.kind() == OperationKind::EndDrill);
+        ends.filter(move |_| drills)
+    }
+
+    fn ends_drill(&self, node: NodeId) -> bool {
+        let leg = self.plan.node(node).and_then(|n| n.leg).and_then(|l| self.plan.leg(l));
+        leg.is_some_and(|leg| leg.operation.kind() == OperationKind::EndDrill)
     }
 
     /// Whether a node belongs to what may fail, and nothing that is required did not run because of it.
@@ -49,7 +70,9 @@ impl Progress {
     /// Whether the plan's way back for the failure of a node has begun.
     #[must_use]
     pub fn is_taken_back(&self, node: NodeId) -> bool {
-        self.edges(node).iter().any(|e| e.on == On::Failed && self.started_at(e.to).is_some())
+        let began = |node: NodeId| self.started_at(node).is_some();
+        let ended = !self.ends_drill(node) && self.ends_of_drill().any(|leg| began(leg.first));
+        ended || self.edges(node).iter().any(|e| e.on == On::Failed && began(e.to))
     }
 
     /// The numbers of the run.

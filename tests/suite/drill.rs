@@ -1,0 +1,277 @@
+//! Drills: copies are tried and removed, whatever happens on the way, and nothing else changes.
+
+use crate::crash::{World3, freeze, go_on, no_effect_twice};
+use crate::program::{Place, Said, signal};
+use crate::world::{Faults, NAMES, World, drilled, name, noon, ready, vm};
+use lifeboat::base::Duration;
+use lifeboat::domain::{Action, CopyFacts, OperationKind, Power, Role, Sight};
+use lifeboat::engine::Crash;
+use lifeboat::plan::{DrillRefused, Kept, Plan, RefusedWhy, Work};
+use lifeboat::port::copy_of;
+use lifeboat::provider::sim::clock::VirtualClock;
+use lifeboat::run::{Outcome, Progress};
+use std::sync::Arc;
+use std::time::Instant;
+
+fn standing_by() -> World3 {
+    NAMES.iter().map(|n| (name(n), ready(n))).collect()
+}
+
+/// A drill that is killed at a point and gone on with; how it ended, and whether it was killed.
+fn killed(plan: &Plan, crash: Crash, faults: &Faults) -> Option<(Outcome, Arc<World>, Progress)> {
+    let folder = crate::world::folder();
+    let run = freeze(folder.path(), plan);
+    let clock = VirtualClock::new(noon());
+    let world = Arc::new(World::new(standing_by(), faults.clone(), Arc::new(clock.clone())));
+    if go_on(folder.path(), &run, &world, &clock, Some(crash)).is_ok() {
+        return None;
+    }
+    let (outcome, progress) = go_on(folder.path(), &run, &world, &clock, None).unwrap();
+    Some((outcome, world, progress))
+}
+
+#[test]
+fn killed_anywhere_and_gone_on_with_it_leaves_nothing_and_changes_nothing_else() {
+    let plan = drilled(&standing_by(), Kept::For(Duration::from_mins(30))).unwrap();
+    let never = Faults { never_ready: [copy_of(&vm("dr", "app_replica"))].into(), ..Faults::default() };
+    let mut kills = 0;
+    for (faults, passes) in [(Faults::default(), true), (never, false)] {
+        for at in [Crash::AfterEvents as fn(usize) -> Crash, Crash::AfterEffects] {
+            for position in 1.. {
+                let Some((outcome, world, progress)) = killed(&plan, at(position), &faults) else { break };
+                kills += 1;
+                let what = format!("killed at {:?}", at(position));
+                assert_eq!(world.facts(), standing_by(), "{what}: only the copies came and went");
+                let expected = if passes { Outcome::Completed } else { Outcome::CompletedWithExceptions };
+                assert_eq!(outcome, expected, "{what}: {:?}", progress.summary());
+                no_effect_twice(&world, &what);
+            }
+        }
+    }
+    assert!(kills > 100, "{kills} kills");
+}
+
+#[test]
+fn lost_answers_leave_nothing_either() {
+    let plan = drilled(&standing_by(), Kept::Not).unwrap();
+    let folder = crate::world::folder();
+    let run = freeze(folder.path(), &plan);
+    let clock = VirtualClock::new(noon());
+    let faults = Faults { lost_answers: (1..10_000).collect(), ..Faults::default() };
+    let world = Arc::new(World::new(standing_by(), faults, Arc::new(clock.clone())));
+    let (outcome, _) = go_on(folder.path(), &run, &world, &clock, None).unwrap();
+    assert_eq!((outcome, world.facts()), (Outcome::Completed, standing_by()));
+}
+
+#[test]
+fn a_drill_is_refused_where_its_copies_would_not_be_apart_or_are_there() {
+    let why = |facts: World3| {
+        let refused = drilled(&facts, Kept::Not).unwrap_err();
+        match &refused[0].why {
+            RefusedWhy::Drill(why) => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut facts = standing_by();
+    let db = facts.get_mut(&name("db")).unwrap();
+    db.copy = CopyFacts { machine: Sight::Absent, point: Some("p3".parse().unwrap()), by: None };
+    assert_eq!(why(facts), DrillRefused::CopyThere, "half a copy is one");
+    let mut facts = standing_by();
+    for facts in facts.values_mut() {
+        let Sight::Present(replica) = &mut facts.replica else { panic!() };
+        replica.links = vec![lifeboat::domain::Link { network: "apart".parse().unwrap(), address: None }];
+    }
+    assert_eq!(why(facts), DrillRefused::NotApart("apart".parse().unwrap()));
+}
+
+#[test]
+fn every_action_on_a_copy_leaves_the_replica_as_it_is() {
+    let plan = drilled(&standing_by(), Kept::UntilKey).unwrap();
+    let facts = standing_by();
+    for node in &plan.nodes {
+        let Work::Act(step) = &node.work else { continue };
+        assert!(step.action.is_of_copy(), "{:?}", step.action);
+    }
+    let kinds: Vec<OperationKind> = plan.legs.iter().map(|l| l.operation.kind()).collect();
+    assert_eq!(kinds.iter().filter(|k| **k == OperationKind::EndDrill).count(), facts.len());
+    // The checker itself finds a drill that leaves something.
+    let mut leaves = plan.clone();
+    for node in &mut leaves.nodes {
+        if let Work::Act(step) = &mut node.work
+            && step.action == Action::RemoveCopy
+            && step.replica == name("web")
+        {
+            step.action = Action::PowerOff { vm: Role::Copy };
+        }
+    }
+    let found = lifeboat::checker::check(&leaves, &crate::world::inventory(&facts, noon()));
+    assert_eq!(found, [lifeboat::plan::Violation::LeavesCopy(name("web"))]);
+    let _: Power = Power::On;
+}
+
+fn drills(place: &Place) -> serde_json::Value {
+    let said = place.run(&["status", "--format", "json"]).ends(0);
+    serde_json::from_str::<serde_json::Value>(&said.out).unwrap()
+}
+
+fn copies_asked(place: &Place) -> usize {
+    let log = std::fs::read_to_string(place.path().join(".lifeboat/sim/world.log")).unwrap();
+    log.matches("\"makeCopy\"").count()
+}
+
+#[test]
+fn a_drill_passes_leaves_nothing_and_is_remembered() {
+    let place = Place::example("drilled");
+    let stale = place.run(&["status", "--strict"]).ends(0);
+    assert!(stale.err.contains("LB0621") && stale.err.contains("was never drilled"), "{}", stale.err);
+    let before = (place.states(), place.disk("recovery/db-01_replica"));
+    let said = place.run(&["drill", "shop", "--keep", "30m"]).ends(0);
+    for line in ["passed: 3 of 3 ready in", "nothing is left", "not tried: 1 gate (open-to-customers)"] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    assert_eq!((place.states(), place.disk("recovery/db-01_replica")), before);
+    assert_eq!(copies_asked(&place), 3);
+    let report = place.run(&["report", "latest", "--format", "json"]).ends(0);
+    let json: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+    assert_eq!(json["drill"]["verdict"], "passed");
+    assert_eq!(json["drill"]["left"]["nothing"], true);
+    place.run(&["verify", "latest"]).ends(0);
+    place.run(&["sim", "advance", "288h"]).ends(0);
+    // The plan changes: what was tried is told from the plan of then.
+    place.edit(
+        "lifeboat.yaml",
+        "after: [{ replica: app-01, is: ready }]",
+        "after: [{ replica: db-01, is: ready }]",
+    );
+    let said = place.run(&["status"]).ends(0);
+    assert!(said.out.contains("last drilled 12 days ago with documents "), "{}", said.out);
+    assert!(
+        said.out.contains("passed, 3 of 3 ready in") && said.out.contains("; 1 edge changed since."),
+        "{}",
+        said.out
+    );
+    assert_eq!(drills(&place)["drills"][0]["changed"]["edges"], 1);
+    place.run(&["sim", "advance", "480h"]).ends(0);
+    place.edit("lifeboat.yaml", "severity: warning", "severity: error");
+    let refused = place.run(&["plan", "evacuate-shop"]).ends(9);
+    assert!(refused.err.contains("was drilled 32 days ago"), "{}", refused.err);
+    place.run(&["drill", "shop"]).ends(0);
+    place.run(&["plan", "evacuate-shop"]).ends(0);
+}
+
+#[test]
+fn a_copy_that_does_not_get_ready_fails_the_drill_and_is_removed() {
+    let place = Place::example("drilled");
+    place.run(&["sim", "fault", "never-ready", "recovery/app-01_replica"]).ends(0);
+    let said = place.run(&["drill", "shop", "--keep", "2h"]).ends(3);
+    assert!(said.err.contains("error[LB0852]: the drill of `shop` failed: `app-01`"), "{}", said.err);
+    assert!(
+        said.out.contains("failed: 1 of 3 ready") && said.out.contains("nothing is left"),
+        "{}",
+        said.out
+    );
+    assert!(!said.out.contains("took 2h"), "what failed is not kept: {}", said.out);
+    assert_eq!(drills(&place)["drills"][0]["passed"], false);
+    assert_eq!(drills(&place)["runs"], serde_json::json!([]), "nothing is unfinished");
+    place.all_are("Ready");
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_and_removed_later() {
+    let place = Place::example("drilled");
+    place.run(&["sim", "fault", "fails", "--action", "remove-copy", "--replica", "web-01"]).ends(0);
+    let said = place.run(&["drill", "shop"]);
+    assert!(said.code != 0, "{}", said.err);
+    let left = drills(&place);
+    assert_eq!(left["drillsLeft"][0]["replica"], "web-01", "{left}");
+    let status = place.run(&["status"]);
+    assert!(status.out.contains("A drill's copy of web-01 of run "), "{}", status.out);
+    let refused = place.run(&["drill", "shop", "--format", "json"]);
+    assert!(
+        ["LB0850".to_owned(), "LB0802".to_owned()].contains(&refused.codes()[0]),
+        "{:?}",
+        refused.codes()
+    );
+    place.run(&["sim", "heal"]).ends(0);
+    let clean = place.run(&["drill", "shop", "--clean"]).ends(0);
+    assert!(clean.out.contains("nothing is left"), "{}", clean.out);
+    assert_eq!(drills(&place)["drillsLeft"], serde_json::json!([]));
+    let again = place.run(&["drill", "shop", "--clean"]).ends(0);
+    assert_eq!(again.out, "Nothing is left of a drill of shop.\n");
+    place.run(&["drill", "shop"]).ends(0);
+}
+
+/// Waits, in real time, until a command says something.
+fn until(place: &Place, args: &[&str], says: &str) -> Said {
+    let began = Instant::now();
+    loop {
+        let said = place.run(args);
+        if said.out.contains(says) {
+            return said;
+        }
+        assert!(began.elapsed().as_secs() < 60, "{says}: {}{}", said.out, said.err);
+    }
+}
+
+fn at_speed(place: &Place) {
+    place.edit("lifeboat.yaml", "      defaults: {", "      clock: { speed: 300 }\n      defaults: {");
+}
+
+#[test]
+fn replication_and_a_failover_go_on_beside_a_drill() {
+    let place = Place::example("drilled");
+    at_speed(&place);
+    place.edit(
+        "lifeboat.yaml",
+        "  ready: { all: [{ tcp: { port: 5432 } }], within: 5m }",
+        "  retention: 3\n  ready: { all: [{ tcp: { port: 5432 } }], within: 5m }",
+    );
+    let child = place.start(&["drill", "shop", "--keep", "until-key"]);
+    until(&place, &["status"], "remove-copies");
+    let points = |place: &Place| {
+        let json = drills(place);
+        let db =
+            json["replicas"].as_array().unwrap().iter().find(|r| r["replica"] == "db-01").unwrap().clone();
+        db["points"].as_array().unwrap().len()
+    };
+    place.run(&["replicate", "db-01"]).ends(0);
+    assert_eq!(points(&place), 4, "nothing is dropped under a copy");
+    let second = place.run(&["drill", "shop"]);
+    assert!(second.err.contains("LB0850") || second.err.contains("LB0801"), "{}", second.err);
+    let over = place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop"]);
+    let _ = over;
+    place.run(&["answer", "latest", "remove-copies", "yes", "--because", "seen"]);
+    until(&place, &["lock"], "");
+    let drill = place.run(&["history", "--format", "json"]).ends(0);
+    let json: serde_json::Value = serde_json::from_str(&drill.out).unwrap();
+    let run = json["runs"].as_array().unwrap().iter().find(|r| r["purpose"] == "drill-shop").unwrap().clone();
+    place.run(&["answer", run["run"].as_str().unwrap(), "remove-copies", "yes", "--because", "seen"]);
+    let ended = crate::program::said(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("nothing is left"), "{}", ended.out);
+    assert_eq!(drills(&place)["drillsLeft"], serde_json::json!([]));
+}
+
+#[test]
+fn a_drill_that_is_interrupted_cleans_up() {
+    let place = Place::example("drilled");
+    at_speed(&place);
+    let child = place.start(&["drill", "shop", "--keep", "until-key"]);
+    until(&place, &["status"], "remove-copies");
+    signal(&child, "INT");
+    let ended = crate::program::said(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, 4, "{}{}", ended.out, ended.err);
+    assert!(ended.out.contains("nothing is left"), "{}{}", ended.out, ended.err);
+    let after = drills(&place);
+    assert_eq!((&after["drillsLeft"], &after["runs"]), (&serde_json::json!([]), &serde_json::json!([])));
+    // Killed without a word, it is removed by whoever asks for it.
+    let mut child = place.start(&["drill", "shop", "--keep", "until-key"]);
+    until(&place, &["status"], "remove-copies");
+    signal(&child, "KILL");
+    child.wait().unwrap();
+    assert_eq!(drills(&place)["drillsLeft"].as_array().unwrap().len(), 3);
+    let clean = place.run(&["drill", "shop", "--clean"]).ends(0);
+    assert!(clean.out.contains("nothing is left"), "{}", clean.out);
+    assert_eq!(drills(&place)["drillsLeft"], serde_json::json!([]));
+    place.run(&["resume"]).ends(1);
+}
