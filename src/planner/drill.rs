@@ -119,7 +119,7 @@ fn leg(operation: Operation, case: &Case<'_>, links: Vec<Link>, facts: &Facts) -
     let actions = recipe::actions(&operation, &with, facts);
     let awaits = (operation.kind() == OperationKind::Drill).then_some(Role::Copy);
     let to = case.condition().whole().unwrap_or(State::Ready);
-    LegDraft { operation, why: Why::Asked, to, actions, not_before: None, awaits }
+    LegDraft { operation, why: Why::Asked, to, actions, not_before: None, awaits, fence: None }
 }
 
 /// The restore point that the copy stands above, and whether there is a later one.

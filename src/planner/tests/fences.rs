@@ -36,6 +36,7 @@ fn site(name: &str, fence: Option<Fence>) -> Site {
     Site {
         name: name.parse().unwrap(),
         provider,
+        drill: None,
         start_limit: None,
         undo_limit: None,
         fence,

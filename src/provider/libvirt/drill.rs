@@ -68,6 +68,13 @@ fn file(own: &Layers, dev: &str) -> String {
     own.point(dev, LAYER)
 }
 
+/// The files of a copy that a host has, whatever disks its replica has now.
+fn files<'a>(own: &Layers, found: &'a BTreeSet<String>) -> impl Iterator<Item = &'a String> {
+    let (inside, end) = (format!("{}/", own.folder), format!(".{LAYER}.qcow2"));
+    let own = found.range(inside.clone()..).take_while(move |path| path.starts_with(&inside));
+    own.filter(move |path| path.ends_with(&end))
+}
+
 /// What stands of a copy, from the machines and the files that a host was seen to have.
 ///
 /// # Errors
@@ -75,11 +82,7 @@ fn file(own: &Layers, dev: &str) -> String {
 pub async fn seen(case: &Case<'_>, roll: &Roll, found: &BTreeSet<String>) -> Result<CopyFacts, Trouble> {
     let (host, name) = case.place(Role::Copy)?;
     let own = case.layers()?;
-    let inside = format!("{}/", own.folder);
-    let layer = |path: &&String| {
-        path.strip_prefix(&inside).is_some_and(|name| name.ends_with(&format!(".{LAYER}.qcow2")))
-    };
-    let files: BTreeSet<&String> = found.iter().filter(layer).collect();
+    let files: BTreeSet<&String> = files(&own, found).collect();
     let there = roll.machine(host, &name).await?;
     let Some(mark) = there.as_ref().and_then(|m| Mark::of(&m.tree)).filter(|m| m.replica == case.replica)
     else {
@@ -260,12 +263,9 @@ async fn start(case: &Case<'_>) -> Result<(), Trouble> {
 async fn remove(case: &Case<'_>) -> Result<(), Trouble> {
     let (host, name) = case.place(Role::Copy)?;
     let own = case.layers()?;
-    let inside = format!("{}/", own.folder);
-    for path in layers(host).await? {
-        let ours = path.strip_prefix(&inside).is_some_and(|n| n.ends_with(&format!(".{LAYER}.qcow2")));
-        if ours {
-            host.exec(&["rm", "-f", &path]).await?;
-        }
+    let found = layers(host).await?;
+    for path in files(&own, &found) {
+        host.exec(&["rm", "-f", path]).await?;
     }
     for dev in devices(&case.record) {
         host.exec(&["rm", "-f", &format!("{}.part", file(&own, &dev))]).await?;
