@@ -183,7 +183,7 @@ fn keeping(plan: &crate::base::PlanName, keep: Kept) -> Option<Work> {
         Kept::For(time) => Some(Work::Wait(Wait::Quiet { time })),
         Kept::UntilKey => Some(Work::Gate(Gate {
             plan: plan.clone(),
-            name: EntryName::fixed("remove-copies"),
+            name: EntryName::fixed("remove"),
             question: Question {
                 ask: "All copies are ready. May they be removed?".to_owned(),
                 who: Vec::new(),

@@ -53,7 +53,7 @@ fn is_there(site: &Site, domain: &str) -> bool {
 fn drill(workspace: &Workspace) -> Result<Running, String> {
     let drill = workspace.start(&["drill", "all", "--keep", "until-key"]);
     until("the drill asks whether its copies may go", 60, || {
-        workspace.lifeboat(&["status"]).text.contains("remove-copies").then_some(())
+        workspace.lifeboat(&["status"]).text.contains("all/remove:").then_some(())
     })?;
     Ok(drill)
 }
@@ -104,7 +104,7 @@ fn beside(lab: &Lab) -> Result<(), String> {
     in_step(lab, &workspace, vm.name, &["vda", "vdb"], "a failover beside a drill");
     workspace.lifeboat(&["apply", "forever", "--confirm", "forever"]).ends(1).says("LB0851");
     let run = run_of(&workspace);
-    workspace.lifeboat(&["answer", &run, "remove-copies", "yes", "--because", "seen"]).ends(0);
+    workspace.lifeboat(&["answer", &run, "remove", "yes", "--because", "seen"]).ends(0);
     under_way.ended().ends(0).says("passed: 1 of 1 ready").says("nothing is left");
     assert!(!is_there(b, &copy));
     for (dev, kept) in ["vda", "vdb"].into_iter().zip(&kept) {

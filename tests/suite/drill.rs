@@ -4,14 +4,13 @@ use crate::crash::{World3, freeze, go_on, no_effect_twice};
 use crate::program::{Place, Said, signal};
 use crate::world::{Faults, NAMES, World, drilled, name, noon, ready, vm};
 use lifeboat::base::Duration;
-use lifeboat::domain::{Action, CopyFacts, OperationKind, Power, Role, Sight};
+use lifeboat::domain::{Action, CopyFacts, OperationKind, Role, Sight};
 use lifeboat::engine::Crash;
 use lifeboat::plan::{DrillRefused, Kept, Plan, RefusedWhy, Work};
 use lifeboat::port::copy_of;
 use lifeboat::provider::sim::clock::VirtualClock;
 use lifeboat::run::{Outcome, Progress};
 use std::sync::Arc;
-use std::time::Instant;
 
 fn standing_by() -> World3 {
     NAMES.iter().map(|n| (name(n), ready(n))).collect()
@@ -48,7 +47,7 @@ fn killed_anywhere_and_gone_on_with_it_leaves_nothing_and_changes_nothing_else()
             }
         }
     }
-    assert!(kills > 100, "{kills} kills");
+    assert!(kills > 80, "{kills} kills");
 }
 
 #[test]
@@ -106,7 +105,6 @@ fn every_action_on_a_copy_leaves_the_replica_as_it_is() {
     }
     let found = lifeboat::checker::check(&leaves, &crate::world::inventory(&facts, noon()));
     assert_eq!(found, [lifeboat::plan::Violation::LeavesCopy(name("web"))]);
-    let _: Power = Power::On;
 }
 
 fn drills(place: &Place) -> serde_json::Value {
@@ -201,20 +199,20 @@ fn what_cannot_be_removed_is_told_and_removed_later() {
     place.run(&["drill", "shop"]).ends(0);
 }
 
-/// Waits, in real time, until a command says something.
+/// Waits until a command says something.
 fn until(place: &Place, args: &[&str], says: &str) -> Said {
-    let began = Instant::now();
-    loop {
+    for _ in 0..1000 {
         let said = place.run(args);
         if said.out.contains(says) {
             return said;
         }
-        assert!(began.elapsed().as_secs() < 60, "{says}: {}{}", said.out, said.err);
+        std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    panic!("{args:?} never says {says}");
 }
 
 fn at_speed(place: &Place) {
-    place.edit("lifeboat.yaml", "      defaults: {", "      clock: { speed: 300 }\n      defaults: {");
+    place.edit("lifeboat.yaml", "      defaults: {", "      clock: { speed: 120 }\n      defaults: {");
 }
 
 #[test]
@@ -227,7 +225,7 @@ fn replication_and_a_failover_go_on_beside_a_drill() {
         "  retention: 3\n  ready: { all: [{ tcp: { port: 5432 } }], within: 5m }",
     );
     let child = place.start(&["drill", "shop", "--keep", "until-key"]);
-    until(&place, &["status"], "remove-copies");
+    until(&place, &["status"], "shop/remove:");
     let points = |place: &Place| {
         let json = drills(place);
         let db =
@@ -238,14 +236,13 @@ fn replication_and_a_failover_go_on_beside_a_drill() {
     assert_eq!(points(&place), 4, "nothing is dropped under a copy");
     let second = place.run(&["drill", "shop"]);
     assert!(second.err.contains("LB0850") || second.err.contains("LB0801"), "{}", second.err);
-    let over = place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop"]);
-    let _ = over;
-    place.run(&["answer", "latest", "remove-copies", "yes", "--because", "seen"]);
-    until(&place, &["lock"], "");
+    // A failover does not wait for it; nobody answers its gate, and it stops there.
+    place.run(&["apply", "evacuate-shop", "--confirm", "evacuate-shop"]).ends(4);
+    place.all_are("Failover");
     let drill = place.run(&["history", "--format", "json"]).ends(0);
     let json: serde_json::Value = serde_json::from_str(&drill.out).unwrap();
     let run = json["runs"].as_array().unwrap().iter().find(|r| r["purpose"] == "drill-shop").unwrap().clone();
-    place.run(&["answer", run["run"].as_str().unwrap(), "remove-copies", "yes", "--because", "seen"]);
+    place.run(&["answer", run["run"].as_str().unwrap(), "remove", "yes", "--because", "seen"]);
     let ended = crate::program::said(child.wait_with_output().unwrap());
     assert_eq!(ended.code, 0, "{}{}", ended.out, ended.err);
     assert!(ended.out.contains("nothing is left"), "{}", ended.out);
@@ -257,7 +254,7 @@ fn a_drill_that_is_interrupted_cleans_up() {
     let place = Place::example("drilled");
     at_speed(&place);
     let child = place.start(&["drill", "shop", "--keep", "until-key"]);
-    until(&place, &["status"], "remove-copies");
+    until(&place, &["status"], "shop/remove:");
     signal(&child, "INT");
     let ended = crate::program::said(child.wait_with_output().unwrap());
     assert_eq!(ended.code, 4, "{}{}", ended.out, ended.err);
@@ -266,7 +263,7 @@ fn a_drill_that_is_interrupted_cleans_up() {
     assert_eq!((&after["drillsLeft"], &after["runs"]), (&serde_json::json!([]), &serde_json::json!([])));
     // Killed without a word, it is removed by whoever asks for it.
     let mut child = place.start(&["drill", "shop", "--keep", "until-key"]);
-    until(&place, &["status"], "remove-copies");
+    until(&place, &["status"], "shop/remove:");
     signal(&child, "KILL");
     child.wait().unwrap();
     assert_eq!(drills(&place)["drillsLeft"].as_array().unwrap().len(), 3);
