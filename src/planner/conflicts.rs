@@ -34,14 +34,14 @@ impl Serving {
             match action {
                 Action::PowerOn { vm } => {
                     let links = facts.vm(*vm).facts().map(|f| f.links.clone()).unwrap_or_default();
-                    let vm = placement.vm(*vm);
-                    found.stops.retain(|stopped| stopped != vm);
-                    found.starts.push((vm.clone(), links));
+                    let vm = placement.vm(*vm).into_owned();
+                    found.stops.retain(|stopped| *stopped != vm);
+                    found.starts.push((vm, links));
                 }
                 Action::PowerOff { vm } | Action::ShutDown { vm, .. } => {
-                    let vm = placement.vm(*vm);
-                    found.starts.retain(|(started, _)| started != vm);
-                    found.stops.push(vm.clone());
+                    let vm = placement.vm(*vm).into_owned();
+                    found.starts.retain(|(started, _)| *started != vm);
+                    found.stops.push(vm);
                 }
                 _ => {}
             }

@@ -2,6 +2,7 @@
 
 use super::Request;
 use super::case::{Case, Decision};
+use super::conflicts::Serving;
 use super::draft::{Draft, Wire};
 use super::itinerary::{Itinerary, LegDraft, Note};
 use super::legs::Placement;
@@ -99,12 +100,14 @@ fn tried(case: &Case<'_>, facts: &Facts, site: Option<&DrillSite>) -> Result<Iti
 }
 
 fn itinerary(case: &Case<'_>, facts: &Facts, (now, legs): (&Condition, Vec<LegDraft>)) -> Itinerary {
+    let placement = case.placement(facts);
     Itinerary {
+        serving: Serving::of(case, &placement, &legs),
         legs,
         then: now.whole().unwrap_or(State::Ready),
         halts_before: None,
         loses: Vec::new(),
-        placement: case.placement(facts),
+        placement,
         reads: Vec::new(),
         notes: Vec::new(),
         on_failed_verification: None,
@@ -119,7 +122,16 @@ fn leg(operation: Operation, case: &Case<'_>, links: Vec<Link>, facts: &Facts) -
     let actions = recipe::actions(&operation, &with, facts);
     let awaits = (operation.kind() == OperationKind::Drill).then_some(Role::Copy);
     let to = case.condition().whole().unwrap_or(State::Ready);
-    LegDraft { operation, why: Why::Asked, to, actions, not_before: None, awaits, fence: None }
+    LegDraft {
+        operation,
+        why: Why::Asked,
+        to,
+        actions,
+        not_before: None,
+        awaits,
+        fence: None,
+        names: Vec::new(),
+    }
 }
 
 /// The restore point that the copy stands above, and whether there is a later one.

@@ -17,7 +17,9 @@ const fn serves(kind: OperationKind) -> Option<Role> {
         OperationKind::Replicate
         | OperationKind::PermanentFailover
         | OperationKind::Failback
-        | OperationKind::CommitFailback => None,
+        | OperationKind::CommitFailback
+        | OperationKind::Drill
+        | OperationKind::EndDrill => None,
     }
 }
 
@@ -67,6 +69,8 @@ fn says(case: &Case<'_>, name: &FollowingName, role: Role, facts: &Facts) -> Opt
         Role::Replica => (&name.replica, Role::Replica),
         Role::Target if original => (&name.source, Role::Source),
         Role::Target => (&name.target, Role::Target),
+        // No name leads to a copy.
+        Role::Copy => return None,
     };
     if let Some(said) = said {
         return Some(said.clone());
@@ -85,5 +89,6 @@ fn says(case: &Case<'_>, name: &FollowingName, role: Role, facts: &Facts) -> Opt
         Role::Replica => seen(&facts.replica)
             .or_else(|| network::links(case.replica, facts).ok().and_then(|links| first(&links))),
         Role::Target => facts.target.as_ref().and_then(seen),
+        Role::Copy => None,
     }
 }

@@ -27,11 +27,17 @@ impl Placement {
     /// The machine in a role.
     #[must_use]
     pub fn vm(&self, role: Role) -> Cow<'_, VmRef> {
+        self.named(role).map_or_else(|| Cow::Owned(copy_of(&self.replica)), Cow::Borrowed)
+    }
+
+    /// The machine in a role, where documents or records name it; a copy is named by no one.
+    #[must_use]
+    pub fn named(&self, role: Role) -> Option<&VmRef> {
         match role {
-            Role::Source => Cow::Borrowed(&self.source),
-            Role::Replica => Cow::Borrowed(&self.replica),
-            Role::Target => Cow::Borrowed(self.target.as_ref().unwrap_or(&self.source)),
-            Role::Copy => Cow::Owned(copy_of(&self.replica)),
+            Role::Source => Some(&self.source),
+            Role::Replica => Some(&self.replica),
+            Role::Target => Some(self.target.as_ref().unwrap_or(&self.source)),
+            Role::Copy => None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub fn nowhere(name: &str, role: Role) -> String {
         Role::Source => "source",
         Role::Replica => "replica",
         Role::Target => "target",
+        Role::Copy => "copy",
     };
     format!("say it:\n    dns: [{{ name: {name}, {key}: ADDRESS }}]")
 }

@@ -78,7 +78,7 @@ fn a_drill_is_refused_where_its_copies_would_not_be_apart_or_are_there() {
     let mut facts = standing_by();
     for facts in facts.values_mut() {
         let Sight::Present(replica) = &mut facts.replica else { panic!() };
-        replica.links = vec![lifeboat::domain::Link { network: "apart".parse().unwrap(), address: None }];
+        replica.links = vec![lifeboat::domain::Link::on("apart".parse().unwrap())];
     }
     assert_eq!(why(facts), DrillRefused::NotApart("apart".parse().unwrap()));
 }

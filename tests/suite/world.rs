@@ -207,7 +207,16 @@ pub fn drilled(facts: &BTreeMap<ReplicaName, Facts>, keep: Kept) -> Result<Plan,
         addresses: Vec::new(),
     };
     let (name, provider) = ("dr".parse().unwrap(), ProviderSpec::Simulator(clock));
-    let site = Site { name, provider, drill: Some(apart), start_limit: None, undo_limit: None, fence: None };
+    let site = Site {
+        name,
+        provider,
+        drill: Some(apart),
+        start_limit: None,
+        undo_limit: None,
+        fence: None,
+        mappings: BTreeMap::new(),
+        name_servers: Vec::new(),
+    };
     workspace.sites.insert(site.name.clone(), site);
     let purpose = Purpose::Drill { plan: "shop".parse().unwrap(), keep };
     let wanted = desired(State::Ready, None, Via::Unplanned, &FailbackTarget::Original);

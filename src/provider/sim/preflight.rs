@@ -24,7 +24,7 @@ pub fn preflight(world: &World, scope: &Scope) -> Vec<Hitch> {
         }
         for action in &errand.actions {
             if let Action::PowerOff { vm } | Action::ShutDown { vm, .. } = action {
-                stopped.insert(placement.vm(*vm));
+                stopped.extend(placement.named(*vm));
             }
         }
         for (vm, links) in wanted(world, errand) {
@@ -63,14 +63,16 @@ fn wanted<'a>(world: &World, errand: &'a Errand) -> Vec<(&'a VmRef, Vec<Link>)> 
         match action {
             Action::Connect { links } => connected = Some(links),
             Action::PowerOn { vm } => {
+                // The copy of a drill is on networks apart.
+                let Some(named) = placement.named(*vm) else { continue };
                 let links = match (vm, connected) {
                     (Role::Replica, Some(links)) => links.clone(),
-                    (Role::Replica | Role::Source | Role::Target, _) => {
-                        let truth = world.truth(placement.vm(*vm));
+                    (Role::Replica | Role::Source | Role::Target | Role::Copy, _) => {
+                        let truth = world.truth(named);
                         truth.facts().map(|f| f.links.clone()).unwrap_or_default()
                     }
                 };
-                found.push((placement.vm(*vm), links));
+                found.push((named, links));
             }
             _ => {}
         }

@@ -5,8 +5,8 @@ use super::machine::{Blocks, Machine, Version, written};
 use super::setup::{Born, Index, Setup, links};
 use crate::base::{Digest, Duration, PointId, ReplicaName, RunId, SiteName, Timestamp, VmName};
 use crate::domain::{
-    Action, CopyFacts, Facts, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts, VmRef,
-    cutover::bare, effect,
+    Action, CopyFacts, Facts, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts,
+    VmRef, cutover::bare, effect,
 };
 use crate::port::{FaultSpec, Placement, SimRecord, SimVm};
 use serde::{Deserialize, Serialize};
