@@ -9,7 +9,6 @@
 mod autostart;
 mod changed;
 mod copies;
-mod drill;
 mod import;
 mod kills;
 mod lab;
@@ -76,7 +75,6 @@ fn main() -> ExitCode {
         .chain(ssh::TESTS)
         .chain(copies::TESTS)
         .chain(raw::TESTS)
-        .chain(drill::TESTS)
         .chain(targets::TESTS)
         .chain(quiesce::TESTS)
         .chain(outage::TESTS)
