@@ -79,6 +79,7 @@ fn driven(store: &dyn Store, shape: Shape, name: &str) -> Driven {
         run: run.clone(),
         purpose: plan.purpose.to_string(),
         replicas: plan.placements.keys().cloned().collect(),
+        copies: false,
         runner: runner.clone(),
         process: std::process::id(),
         since: Timestamp::from_millis(0),

@@ -162,10 +162,7 @@ pub async fn carry(
     let runs = desk.store()?;
     forget_words(runs.as_ref(), &id, progress.plan())?;
     let mut wishes = JoinSet::new();
-    // Who asked a drill to stop asked for its clean-up, which goes on; a second time ends that as well.
-    if !(is_interrupted() && matches!(progress.plan().purpose, Purpose::EndDrill { .. })) {
-        wishes.spawn(on_signal(stopper.clone()));
-    }
+    wishes.spawn(on_signal(stopper.clone(), cleans_up(progress.plan())));
     wishes.spawn(watch_word(stopper, runs, id.clone()));
     let plan = Arc::clone(progress.plan());
     let aids = aids(desk, &plan, world, screen)?;
@@ -401,8 +398,16 @@ pub fn is_interrupted() -> bool {
     signals().why().is_some()
 }
 
+/// Whether somebody who asked a drill to stop asked for this, its clean-up: that goes on, and a second time ends it as well.
+fn cleans_up(plan: &Plan) -> bool {
+    is_interrupted() && matches!(plan.purpose, Purpose::EndDrill { .. })
+}
+
 /// Asks a run to stop as soon as a signal asks for it.
-async fn on_signal(stopper: Stopper) {
+async fn on_signal(stopper: Stopper, deaf: bool) {
+    if deaf {
+        return;
+    }
     let mut signals = signals();
     signals.asked().await;
     stopper.stop(StopWhy::Asked);

@@ -236,34 +236,7 @@ pub enum Command {
         because: String,
     },
     /// Try a failover plan on copies, on networks apart, while replication goes on; then remove them.
-    Drill {
-        /// The failover plan.
-        plan: String,
-        /// How long the copies are kept once all of them are ready: a length as 30m, or until-key, when a person answers the run's question.
-        #[arg(long, value_name = "LENGTH")]
-        keep: Option<String>,
-        /// The restore point: latest, a time as 2026-11-22T03:00:00Z, or a name.
-        #[arg(long, value_name = "POINT")]
-        restore_point: Option<String>,
-        /// Which part of the plan.
-        #[command(flatten)]
-        part: Part,
-        /// Only show what would be done.
-        #[arg(long)]
-        dry_run: bool,
-        /// Remove what a drill left, and do nothing else.
-        #[arg(long, conflicts_with_all = ["keep", "restore_point", "only", "without", "dry_run"])]
-        clean: bool,
-        /// Show every step.
-        #[arg(long)]
-        steps: bool,
-        /// Stop at this time, or after so long: nothing new starts then, and the copies are removed.
-        #[arg(long, value_name = "TIME")]
-        deadline: Option<String>,
-        /// How long what is under way may take to end after a stop; a minute where nothing is said.
-        #[arg(long, value_name = "LENGTH")]
-        grace: Option<String>,
-    },
+    Drill(Drill),
     /// One replication run, as from cron or a systemd timer.
     Replicate {
         /// The replicas.
@@ -347,6 +320,37 @@ pub struct Stopping {
     /// Where the runbook says `onFailure: undo`: confirm with its name that the way back is carried out too.
     #[arg(long, value_name = "NAME")]
     pub confirm_undo: Option<String>,
+}
+
+/// How a failover plan is drilled.
+#[derive(Debug, ClapArgs)]
+pub struct Drill {
+    /// The failover plan.
+    pub plan: String,
+    /// How long the copies are kept once all of them are ready: a length as 30m, or until-key, when a person answers the run's question.
+    #[arg(long, value_name = "LENGTH")]
+    pub keep: Option<String>,
+    /// The restore point: latest, a time as 2026-11-22T03:00:00Z, or a name.
+    #[arg(long, value_name = "POINT")]
+    pub restore_point: Option<String>,
+    /// Which part of the plan.
+    #[command(flatten)]
+    pub part: Part,
+    /// Only show what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove what a drill left, and do nothing else.
+    #[arg(long, conflicts_with_all = ["keep", "restore_point", "only", "without", "dry_run"])]
+    pub clean: bool,
+    /// Show every step.
+    #[arg(long)]
+    pub steps: bool,
+    /// Stop at this time, or after so long: nothing new starts then, and the copies are removed.
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
+    /// How long what is under way may take to end after a stop; a minute where nothing is said.
+    #[arg(long, value_name = "LENGTH")]
+    pub grace: Option<String>,
 }
 
 /// Which part of a runbook.

@@ -171,11 +171,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Settle { run, step, verdict, because } => {
             app::settle::settle(desk, &app::settle::Ask { run, step, word: word(verdict), because })
         }
-        Command::Drill { plan, keep, restore_point: point, part, dry_run, clean, steps, deadline, grace } => {
-            let manner = Manner { steps, deadline, grace, undo: None };
-            let ask = app::drill::Ask { plan, keep, point, clean, dry: dry_run, slice: slice(part), manner };
-            wait(app::drill::drill(desk, ask, &mut screen))
-        }
+        Command::Drill(said) => wait(app::drill::drill(desk, drill(said), &mut screen)),
         Command::Replicate { names, plan, labels, all } => {
             let ask = app::replicate::Ask { names, plan, labels, all };
             wait(app::replicate::replicate(desk, &ask, &mut screen))
@@ -191,6 +187,13 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
         Command::Completions { shell } => Ok(completions(shell)),
         Command::Sim { command } => app::sim::sim(desk, &simulator(command)),
     }
+}
+
+fn drill(said: args::Drill) -> app::drill::Ask {
+    let args::Drill { plan, keep, restore_point: point, part, dry_run: dry, clean, steps, deadline, grace } =
+        said;
+    let manner = Manner { steps, deadline, grace, undo: None };
+    app::drill::Ask { plan, keep, point, clean, dry, slice: slice(part), manner }
 }
 
 fn completions(shell: clap_complete::Shell) -> Answer {

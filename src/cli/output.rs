@@ -69,7 +69,7 @@ impl Output {
             Command::Plan { all, steps, .. } | Command::Approve(Approve { all, steps, .. }) => (*all, *steps),
             Command::Rehearse { all, .. } => (*all, false),
             Command::Report { steps, .. } => (false, *steps),
-            Command::Drill { steps, dry_run, .. } => (false, *steps && *dry_run),
+            Command::Drill(drill) => (false, drill.steps && drill.dry_run),
             Command::Apply { all, .. } => (*all, false),
             _ => (false, false),
         };

@@ -323,7 +323,11 @@ pub fn stale(
 ) -> Option<Finding> {
     let days = |length: Duration| {
         let hours = length.as_millis() / 3_600_000;
-        if hours >= 48 && hours.is_multiple_of(24) { format!("{} days", hours / 24) } else { length.to_string() }
+        if hours >= 48 && hours.is_multiple_of(24) {
+            format!("{} days", hours / 24)
+        } else {
+            length.to_string()
+        }
     };
     let what = match past {
         None => "was never drilled".to_owned(),

@@ -321,12 +321,7 @@ fn help(refused: &Refused) -> Vec<String> {
         }
         RefusedWhy::Ambiguous(ways) => {
             let ways = ways.iter().map(offer);
-            vec![ways.fold("say which one, beside the state:".to_owned(), |all, one| {
-                format!(
-                    "{all}
-{one}"
-                )
-            })]
+            vec![ways.fold("say which one, beside the state:".to_owned(), |all, one| format!("{all}\n{one}"))]
         }
         RefusedWhy::NothingToKeep => {
             vec!["leave `keep` out, or ask for a state that the data which is left can reach".to_owned()]
