@@ -77,6 +77,7 @@ pub fn plan(shape: Shape, count: u32) -> Plan {
         edges,
         limits: places.map(limit).into_iter().collect(),
         drilled: None,
+        cuts: Vec::new(),
         warnings: Vec::new(),
         forecast: Forecast::default(),
         read: Vec::new(),

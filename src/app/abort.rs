@@ -130,6 +130,7 @@ fn is_for_good(refused: &Refused) -> bool {
         | RefusedWhy::AddressShared { .. }
         | RefusedWhy::NameNowhere { .. }
         | RefusedWhy::AddressTaken { .. }
+        | RefusedWhy::Torn(_)
         | RefusedWhy::TargetUnfit { .. }
         | RefusedWhy::TargetInUse { .. }
         | RefusedWhy::Drill(_)

@@ -10,7 +10,7 @@ use crate::base::ReplicaName;
 use crate::diag::{Code, Finding, Sources};
 use crate::document::check::nearest;
 use crate::domain::{OnFailure, State};
-use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via};
+use crate::model::{Desired, FailbackTerms, PointChoice, Subject, Via, Workspace};
 use crate::plan::{Purpose, Unchanged};
 use crate::report::refused::not_replicated;
 
@@ -84,7 +84,7 @@ fn chosen(loaded: &Loaded, ask: &Ask) -> Result<Vec<ReplicaName>, Box<Answer>> {
     let mut names: Vec<ReplicaName> = Vec::new();
     for name in &ask.names {
         match workspace.replicas.get_key_value(name.as_str()) {
-            Some((name, _)) => names.push(name.clone()),
+            Some((name, _)) => names.extend(with_group(workspace, name)),
             None => {
                 return Err(unknown(
                     Code::UnknownReplica,
@@ -131,6 +131,13 @@ fn chosen(loaded: &Loaded, ask: &Ask) -> Result<Vec<ReplicaName>, Box<Answer>> {
         return Err(Answer::stop(Exit::Invalid, Finding::new(Code::EmptySelection, what).help(help)));
     }
     Ok(names)
+}
+
+/// A replica with all of its consistency group: points that are made at different times have no common cut.
+fn with_group(workspace: &Workspace, name: &ReplicaName) -> Vec<ReplicaName> {
+    let groups = workspace.plans.values().flat_map(|plan| &plan.consistency);
+    let group = groups.filter(|group| group.replicas.contains(name)).flat_map(|group| &group.replicas);
+    std::iter::once(name).chain(group).cloned().collect()
 }
 
 /// A name that nothing has, with the nearest one.

@@ -8,6 +8,7 @@
 //! 3. [`walk`]: over the observed facts, action by action: what each needs, what must never be, what is lost, where it ends.
 
 mod beside;
+mod cuts;
 mod losses;
 mod order;
 mod places;
@@ -30,6 +31,7 @@ pub fn check(plan: &Plan, inventory: &Inventory) -> Vec<Violation> {
     }
     let tracks = tracks(plan);
     let mut found = places::violations(plan);
+    found.extend(cuts::violations(plan, inventory));
     let ordered = || {
         let mut reach = order::Reach::new(plan, Adjacency::new(plan.nodes.len(), &plan.edges));
         let mut found: Vec<Violation> =

@@ -193,6 +193,7 @@ impl Build {
             edges: Vec::new(),
             limits: Vec::new(),
             drilled: None,
+            cuts: Vec::new(),
             warnings: Vec::new(),
             forecast: Forecast::default(),
             read: Vec::new(),

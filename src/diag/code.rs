@@ -85,6 +85,7 @@ codes! {
     UnknownNameServer "LB0319" Error "no name server is known for a name";
     NameServerTwice "LB0320" Error "two name servers have one name";
     NameTwice "LB0321" Error "a name follows two machines";
+    ConsistencyUnfit "LB0318" Error "a consistency group cannot be meant so";
     // The graph.
     Cycle "LB0401" Error "entries wait for each other in a circle";
     EntryTwice "LB0402" Error "a replica stands twice in a sequence";
@@ -117,6 +118,8 @@ codes! {
     AddressShared "LB0516" Error "two replicas would have one address";
     AddressTaken "LB0517" Error "a machine that runs has the address that a replica would get";
     NameNowhere "LB0518" Error "it is not known what a name shall say";
+    MixedCut "LB0514" Error "members of a consistency group would be of different moments";
+    NoCut "LB0515" Error "a consistency group has no common cut";
     DrillNoNetwork "LB0525" Error "a drill has no network apart for a network of its replicas";
     DrillNotApart "LB0526" Error "the copies of a drill would not be apart";
     // Policy.

@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod cut;
 pub mod cutover;
 pub mod demand;
 pub mod effect;

@@ -28,11 +28,26 @@ pub struct FailoverPlan {
     pub undo_order: UndoOrder,
     /// What happens to a running source in an unplanned failover.
     pub source: SourceTreatment,
+    /// The replicas that go back to one moment together, or not at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consistency: Vec<ConsistencyGroup>,
     /// Before and after the whole plan.
     #[serde(default, skip_serializing_if = "Hooks::is_empty")]
     pub hooks: Hooks,
     /// The entries in the order of the list.
     pub sequence: Vec<Entry>,
+}
+
+/// Replicas whose data belongs together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsistencyGroup {
+    /// Its name.
+    pub name: EntryName,
+    /// Its members, by name.
+    pub replicas: Vec<ReplicaName>,
+    /// How far the moments of their restore points may be apart.
+    pub max_skew: Duration,
 }
 
 /// When a place under a limit is free again.

@@ -13,7 +13,9 @@ pub mod site;
 
 pub use crate::document::{Key, Kind};
 pub use crate::domain::Is;
-pub use failover_plan::{After, Entry, FailoverPlan, Retries, Slot, SourceTreatment, UndoOrder};
+pub use failover_plan::{
+    After, ConsistencyGroup, Entry, FailoverPlan, Retries, Slot, SourceTreatment, UndoOrder,
+};
 pub use hook::{Fence, Hook, Hooks};
 pub use origin::Origins;
 pub use policy::{DrilledWithin, Policy, Rule};

@@ -2,6 +2,7 @@
 
 pub mod breach;
 pub mod context;
+pub mod cut;
 pub mod drill;
 pub mod edge;
 pub mod forecast;
@@ -15,6 +16,7 @@ pub mod slice;
 pub mod violation;
 
 pub use breach::{Breach, Gap};
+pub use cut::{Apart, Cut, CutMember, Torn};
 pub use drill::{Drilled, Kept, Shape};
 pub use edge::{Edge, On};
 pub use forecast::{CriticalStep, Forecast};
@@ -118,6 +120,9 @@ pub struct Plan {
     pub edges: Vec<Edge>,
     /// How many at once.
     pub limits: Vec<Limit>,
+    /// For each consistency group that it concerns, the restore points that its members go to together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<Cut>,
     /// What it was made of, where it is a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drilled: Option<Box<Drilled>>,

@@ -2,6 +2,7 @@
 
 use crate::base::{Duration, NetworkName, PointId, ReplicaName, SiteName, Timestamp};
 use crate::domain::{Condition, Foreign, Loss, OperationKind, Refusal, Role, State, VmRef};
+use crate::plan::cut::Torn;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -136,6 +137,8 @@ pub enum RefusedWhy {
         /// Whether it exists.
         exists: bool,
     },
+    /// Its consistency group would be torn apart.
+    Torn(Torn),
     /// The source cannot be seen, the document wants it fenced, and nothing says how.
     NoFence(VmRef),
     /// The failback target is a machine of another replica.

@@ -1,6 +1,6 @@
 //! What the checker finds wrong with a plan: always a fault of whoever made the plan, never of the user.
 
-use crate::base::ReplicaName;
+use crate::base::{EntryName, ReplicaName};
 use crate::domain::{Condition, State, Unmet, invariant::Broken};
 use crate::plan::node::NodeId;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Violation {
+    /// A cut of a consistency group is not what it says.
+    Torn(EntryName),
     /// An edge, leg, slot or limit names something that is not there.
     Dangling(String),
     /// Nodes wait for each other.

@@ -3,7 +3,7 @@
 use super::drill::Drills;
 use super::itinerary::{self, Itinerary};
 use super::route::{self, Blocked, Hop, Interrupted, Terms};
-use crate::base::EntryName;
+use crate::base::{EntryName, PointId};
 use crate::domain::{Condition, Facts, FailbackTarget, Operation, OperationKind, State};
 use crate::inventory::{Inventory, Observed};
 use crate::model::{Desired, Entry, FailoverPlan, PointChoice, Replica, Via, Workspace};
@@ -17,6 +17,8 @@ pub struct Case<'a> {
     pub replica: &'a Replica,
     /// What was seen of it.
     pub observed: Option<&'a Observed>,
+    /// The restore point that its consistency group has chosen for it.
+    pub cut: Option<&'a PointId>,
     /// The documents' meaning.
     pub workspace: &'a Workspace,
     /// All that was seen.

@@ -10,8 +10,8 @@ use super::recipe::{self, Particulars};
 use super::route::Hop;
 use crate::base::{NetworkName, PointId};
 use crate::domain::{
-    Action, Cutover, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, Role, Sight, State,
-    Switchover,
+    Action, Cutover, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, RestorePoint, Role,
+    Sight, State, Switchover,
 };
 use crate::inventory::FactName;
 use crate::model::{Keep, PointChoice, SourceTreatment};
@@ -187,7 +187,14 @@ impl<'a> Builder<'a> {
     fn chosen_point(&mut self) -> Result<PointId, RefusedWhy> {
         let (choice, facts) = (&self.case.desired.point, &self.facts);
         let oldest = || facts.points.first().map(|p| (p.id.clone(), p.at));
-        let (found, read) = match choice {
+        if let (Some(id), PointChoice::Latest) = (self.case.cut, choice) {
+            // A newer point of any member may make a newer cut.
+            self.reads.push(FactName::Latest);
+            let point = facts.point(id).ok_or_else(|| RefusedWhy::NoSuchPoint(id.clone()))?;
+            return Ok(self.take(&point.clone(), FactName::Point(id.clone())));
+        }
+        let by_name = self.case.cut.cloned().map(PointChoice::Id);
+        let (found, read) = match by_name.as_ref().unwrap_or(choice) {
             PointChoice::Latest => {
                 let none = || RefusedWhy::NoPointAt { at: self.case.inventory.at, oldest: None };
                 (facts.latest().ok_or_else(none)?, FactName::Latest)
@@ -202,14 +209,19 @@ impl<'a> Builder<'a> {
                 (point, FactName::Point(id.clone()))
             }
         };
-        let (id, at) = (found.id.clone(), found.at);
-        if facts.latest().is_some_and(|latest| latest.id != id) {
+        let found = found.clone();
+        if facts.latest().is_some_and(|latest| latest.id != found.id) {
             self.notes.push(Note::OlderPoint);
         }
-        self.loses
-            .push(Loss { kind: LossKind::SourceAfterPoint, upto: Some(self.case.inventory.at.since(at)) });
+        Ok(self.take(&found, read))
+    }
+
+    /// Takes a restore point, with what that loses.
+    fn take(&mut self, point: &RestorePoint, read: FactName) -> PointId {
+        let upto = Some(self.case.inventory.at.since(point.at));
+        self.loses.push(Loss { kind: LossKind::SourceAfterPoint, upto });
         self.reads.push(read);
-        Ok(id)
+        point.id.clone()
     }
 
     fn target(&mut self) -> Result<FailbackTarget, RefusedWhy> {

@@ -2,6 +2,7 @@
 
 mod case;
 mod conflicts;
+mod cuts;
 mod draft;
 pub mod drill;
 mod estimate;
@@ -22,15 +23,15 @@ mod tests;
 mod wiring;
 
 use crate::base::{Duration, PlanName, ReplicaName};
-use crate::domain::{Condition, OnFailure};
+use crate::domain::{Action, Condition, IfFailed, OnFailure};
 use crate::inventory::{FactName, FactRead, Inventory, Observed, read};
 use crate::model::{Desired, FailoverPlan, Subject, Workspace};
 use crate::plan::{
-    Follows, Forecast, Member, NodeId, Plan, Purpose, Refused, SitesRead, Slice, Unchanged, Untouched,
+    Cut, Follows, Forecast, Member, NodeId, Plan, Purpose, Refused, SitesRead, Slice, Unchanged, Untouched,
     Warning, Work,
 };
 use case::{Case, Decision, decide};
-use draft::Draft;
+use draft::{Draft, Wire};
 use itinerary::{Itinerary, Note};
 use legs::Placement;
 use rayon::prelude::*;
@@ -75,7 +76,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Refused>> {
 /// # Errors
 /// All refusals at once, in the order of the runbook. What is left out refuses nothing.
 pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan, Vec<Refused>> {
-    let (mut travellers, unchanged, follows) = sort_out(request, selected)?;
+    let Sorted { mut travellers, unchanged, follows, cuts } = sort_out(request, selected)?;
     let mut draft = Draft::for_replicas(travellers.len());
     for traveller in &mut travellers {
         traveller.placement = legs::place(&mut draft, &traveller.case, &traveller.itinerary);
@@ -95,13 +96,22 @@ pub fn sliced(request: &Request<'_>, selected: Option<&Selected>) -> Result<Plan
         follows,
     });
     let mut plan = Plan { slice, ..finish(request, draft, travellers, unchanged) };
+    plan.cuts = cuts;
+    plan.read.extend(cuts::relied(&plan, request));
+    plan.read.sort_by(|a, b| (&a.replica, &a.fact).cmp(&(&b.replica, &b.fact)));
+    plan.read.dedup();
     plan.warnings.extend(fences::others(request, &plan));
     plan.warnings.sort();
     Ok(plan)
 }
 
-/// Who moves, who does not, and what a slice means for others.
-type Sorted<'a> = (Vec<Traveller<'a>>, Vec<Unchanged>, Vec<Follows>);
+/// Who moves, who does not, and what that means for others.
+struct Sorted<'a> {
+    travellers: Vec<Traveller<'a>>,
+    unchanged: Vec<Unchanged>,
+    follows: Vec<Follows>,
+    cuts: Vec<Cut>,
+}
 
 /// Decides for every replica that is named; the others are left alone.
 fn sort_out<'a>(request: &Request<'a>, selected: Option<&Selected>) -> Result<Sorted<'a>, Vec<Refused>> {
@@ -110,7 +120,11 @@ fn sort_out<'a>(request: &Request<'a>, selected: Option<&Selected>) -> Result<So
     let named: BTreeSet<&ReplicaName> = cases.iter().map(|c| &c.replica.name).collect();
     let decided: Vec<_> = cases.par_iter().map(decide).collect();
     let cut = selected.map(|selected| slice::cut(&cases, &decided, selected)).unwrap_or_default();
+    let chosen = cuts::choose(request, &cases, &decided, &cut.out);
+    refused.extend(chosen.refused);
     for (position, (case, decided)) in cases.iter().zip(decided).enumerate() {
+        let case = &Case { cut: chosen.points.get(&case.replica.name).copied(), ..*case };
+        let decided = if case.cut.is_some() && decided.is_ok() { decide(case) } else { decided };
         if let Some(why) = cut.out.get(position).copied().flatten() {
             let now = case.condition();
             unchanged.push(Unchanged { replica: case.replica.name.clone(), now, why });
@@ -143,7 +157,7 @@ fn sort_out<'a>(request: &Request<'a>, selected: Option<&Selected>) -> Result<So
         }
     }
     unchanged.sort_by(|a, b| a.replica.cmp(&b.replica));
-    Ok((travellers, unchanged, cut.follows))
+    Ok(Sorted { travellers, unchanged, follows: cut.follows, cuts: chosen.cuts })
 }
 
 /// Every replica that the runbook names, in its order and in the order of the plans' sequences.
@@ -158,6 +172,7 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
             Some(Case {
                 replica,
                 observed,
+                cut: None,
                 workspace: request.workspace,
                 inventory,
                 desired,
@@ -207,6 +222,7 @@ fn wire_groups(
             entry.push(traveller.placement.clone());
         }
     }
+    together(draft, travellers);
     let mut waves = BTreeMap::new();
     for (position, group) in &groups {
         let gates = group.wire(draft);
@@ -221,6 +237,38 @@ fn wire_groups(
         let wave = waves.get(&traveller.case.position).and_then(|w| w.get(traveller.case.entry?));
         traveller.wave = wave.copied().unwrap_or(1);
     }
+}
+
+/// The restore points of a consistency group are made at once in a replication run, as far as the limits let them: each member is prepared
+/// before the first one is copied.
+fn together(draft: &mut Draft, travellers: &[Traveller<'_>]) {
+    let replicates = travellers.iter().filter(|t| t.case.replicates);
+    let placed: BTreeMap<&ReplicaName, &Placement> =
+        replicates.map(|t| (&t.case.replica.name, &t.placement)).collect();
+    let Some(first) = travellers.first().filter(|_| !placed.is_empty()) else { return };
+    let groups = first.case.workspace.plans.values().flat_map(|plan| &plan.consistency);
+    for group in groups {
+        let members: Vec<&Placement> =
+            group.replicas.iter().filter_map(|name| placed.get(name).copied()).collect();
+        let copies: Vec<NodeId> = members.iter().filter_map(|placement| copy(draft, placement)).collect();
+        // Without its record nothing begins; where one is not recorded the others go on.
+        let prepared: Vec<NodeId> = copies.iter().filter_map(|n| n.0.checked_sub(1).map(NodeId)).collect();
+        if copies.len() > 1 {
+            let wire = Wire { if_failed: IfFailed::Continue, ..Wire::DONE };
+            draft.wire(&prepared, &copies, wire);
+        }
+    }
+}
+
+/// The node that makes the restore point of a replication run, where something of the same leg stands before it.
+fn copy(draft: &Draft, placement: &Placement) -> Option<NodeId> {
+    let (_, placed) = placement.legs.first()?;
+    // The nodes of a leg stand behind each other until the plan is numbered.
+    (placed.first.0 + 1..=placed.last.0).map(NodeId).find(|id| {
+        draft.nodes.get(id.index()).is_some_and(
+            |n| matches!(&n.work, Work::Act(step) if matches!(step.action, Action::CreatePoint { .. })),
+        )
+    })
 }
 
 fn finish(
@@ -261,6 +309,7 @@ fn finish(
         needs: Vec::new(),
         observed_at: request.inventory.at,
         sites: sites(request.inventory),
+        cuts: Vec::new(),
         warnings: warnings(&travellers, &forecast),
         members: travellers.iter().map(|t| member(t, &took)).collect(),
         placements: travellers

@@ -18,6 +18,7 @@ use crate::plan::{On, RefusedWhy};
 const NAMES: [&str; 3] = ["db", "app", "web"];
 
 mod beside;
+mod cuts;
 mod fences;
 
 fn name(text: &str) -> ReplicaName {
@@ -122,6 +123,7 @@ fn workspace() -> Workspace {
         slot: Slot::Done,
         undo_order: UndoOrder::Reverse,
         source: SourceTreatment::Leave,
+        consistency: Vec::new(),
         hooks: Hooks::default(),
         sequence: NAMES.iter().map(entry).collect(),
     };

@@ -8,6 +8,7 @@ use crate::inventory::{Inventory, Observed};
 use crate::model::{Replica, Workspace};
 use crate::plan::{NodeId, Plan, Work};
 use crate::port::Rebuilt;
+use crate::report::text::cuts;
 use crate::report::text::rebuild::sentence;
 use crate::report::text::run::{Past, Story, outcome_word};
 use crate::report::text::status::{Lag, both_serve, lag};
@@ -45,7 +46,7 @@ pub fn plan(plan: &Plan) -> Value {
         "format": FORMAT, "type": "plan", "purpose": plan.purpose.to_string(), "slice": plan.slice, "onFailure": plan.on_failure, "observedAt": plan.observed_at,
         "sites": plan.sites, "changes": !plan.is_empty(), "members": members, "unchanged": unchanged,
         "steps": plan.node_ids().map(|id| step(plan, id)).collect::<Vec<_>>(),
-        "needs": plan.needs, "edges": plan.edges, "limits": plan.limits, "warnings": plan.warnings, "forecast": plan.forecast,
+        "needs": plan.needs, "edges": plan.edges, "limits": plan.limits, "cuts": plan.cuts, "warnings": plan.warnings, "forecast": plan.forecast,
     })
 }
 
@@ -79,6 +80,7 @@ pub fn status(workspace: &Workspace, inventory: &Inventory, only: &[ReplicaName]
     let replicas: Vec<Value> = chosen.map(|r| replica(r, inventory)).collect();
     json!({
         "format": FORMAT, "type": "status", "at": inventory.at, "sites": inventory.sites, "replicas": replicas,
+        "consistency": cuts::json(workspace.plans.values(), inventory, only),
     })
 }
 

@@ -14,6 +14,7 @@ pub mod rehearsal;
 pub mod rules;
 pub mod table;
 pub mod text;
+pub mod torn;
 pub mod waits;
 pub mod words;
 

@@ -8,7 +8,7 @@ use crate::domain::{Condition, Foreign, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
 use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
-use crate::report::{drill, mend, words};
+use crate::report::{drill, mend, torn, words};
 use std::collections::BTreeMap;
 
 /// Where things stand in the documents; the application looks that up in the origins.
@@ -126,6 +126,7 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
         RefusedWhy::NoFence(_) => Code::NoFence,
         RefusedWhy::Drill(why) => drill::code(why),
+        RefusedWhy::Torn(why) => torn::code(why),
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
     }
 }
@@ -214,6 +215,7 @@ fn message(refused: &Refused, who: &str) -> String {
                 "{who} cannot be brought back to {vm}: `{replica}` is replicated from it or brought back to it"
             )
         }
+        RefusedWhy::Torn(why) => torn::message(why, who),
         RefusedWhy::NoFence(source) => {
             format!(
                 "{who} cannot be failed over: its source {source} cannot be seen, and nothing says how it is fenced"
@@ -240,6 +242,7 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         | RefusedWhy::Foreign(_)
         | RefusedWhy::OnlyForward(_)
         | RefusedWhy::NoFence(_)
+        | RefusedWhy::Torn(_)
         | RefusedWhy::LossOverPolicy { .. } => state(),
         RefusedWhy::NothingToKeep => {
             (places.desired(refused.desired, "keep"), "this cannot be kept".to_owned())
@@ -368,6 +371,7 @@ fn help(refused: &Refused) -> Vec<String> {
             vec!["restore it first, or name it as `recovered` to have it built from the replica".to_owned()]
         }
         RefusedWhy::NoFence(source) => no_fence(&source.site),
+        RefusedWhy::Torn(why) => torn::help(why),
         RefusedWhy::OnlyForward(operation) => vec![format!("ask for the state that {operation} leads to")],
         RefusedWhy::LossOverPolicy { .. } => {
             vec!["replicate first, or raise the objective with whoever answers for it".to_owned()]
@@ -441,6 +445,7 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
             format!("{} would keep a place under a limit while it waits for {}", name(node), name(waits_for))
         }
         Violation::LeavesCopy(replica) => format!("the copy of {replica} would be left"),
+        Violation::Torn(group) => format!("the cut of the consistency group {group} is not what it says"),
         Violation::UnnamedLoss(replica) => format!("{replica} would lose data that the plan does not name"),
     };
     Finding::new(Code::CheckerRefuses, message)

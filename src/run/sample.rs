@@ -92,6 +92,7 @@ pub(crate) fn plan(works: Vec<Work>, edges: Vec<Edge>) -> Plan {
         edges,
         limits: Vec::new(),
         drilled: None,
+        cuts: Vec::new(),
         warnings: Vec::new(),
         forecast: Forecast::default(),
         read: Vec::new(),

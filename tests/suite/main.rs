@@ -5,6 +5,7 @@
 mod approvals;
 mod back;
 mod commands;
+mod consistency;
 mod crash;
 mod drill;
 mod examples;

@@ -120,6 +120,7 @@ pub fn workspace() -> Workspace {
         slot: Slot::Done,
         undo_order: UndoOrder::Reverse,
         source: SourceTreatment::Leave,
+        consistency: Vec::new(),
         hooks: Hooks::default(),
         sequence: NAMES.iter().map(entry).collect(),
     };

@@ -24,6 +24,9 @@ pub struct FailoverPlanSpec {
     pub undo_order: Option<UndoOrderWord>,
     /// What happens to a running source in an unplanned failover. Default leave.
     pub source: Option<SourceWord>,
+    /// Replicas that go back to one common moment in an unplanned failover, or not at all.
+    #[serde(default)]
+    pub consistency: Vec<Consistency>,
     /// How often an action is tried again, for all entries. Default twice, after 2s and 4s.
     pub retries: Option<Retries>,
     /// Programs that are run before and after the whole plan.
@@ -31,6 +34,18 @@ pub struct FailoverPlanSpec {
     pub hooks: Hooks,
     /// The entries. Each follows the one before it, its delay after that one's start, unless it says `after`.
     pub sequence: Vec<Entry>,
+}
+
+/// Replicas whose data belongs together.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Consistency {
+    /// Its name, for reports.
+    pub name: String,
+    /// Its replicas; all of them in this plan's sequence, and in no other group.
+    pub replicas: Selection,
+    /// How far the moments of their restore points may be apart.
+    pub max_skew: String,
 }
 
 /// What is promised of a failover plan.

@@ -1,6 +1,7 @@
 //! Checks over the whole model: one rule, one file.
 
 mod bare_delay;
+mod consistency;
 mod cycle;
 mod fences;
 mod machines;
@@ -18,13 +19,14 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     machines::check,
     fences::check,
     providers::check,
     readdressing::check,
     names::check,
     cycle::check,
+    consistency::check,
     waits::check,
     bare_delay::check,
     objectives::check,

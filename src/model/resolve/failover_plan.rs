@@ -13,7 +13,9 @@ use crate::document::shape::failover_plan as raw;
 use crate::document::shape::hooks::Gate;
 use crate::document::shape::words::{IfFailedWord, IsWord, SlotWord, SourceWord, UndoOrderWord};
 use crate::domain::{IfFailed, Pause};
-use crate::model::{After, Entry, FailoverPlan, Hooks, Is, Retries, Slot, SourceTreatment, UndoOrder};
+use crate::model::{
+    After, ConsistencyGroup, Entry, FailoverPlan, Hooks, Is, Retries, Slot, SourceTreatment, UndoOrder,
+};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -84,10 +86,27 @@ pub fn resolve(
             Some(SourceWord::PowerOff) => SourceTreatment::PowerOff,
             Some(SourceWord::Fence) => SourceTreatment::Fence,
         },
+        consistency: groups(reader, &spec.consistency, named.0),
         hooks: hooks(reader, &spec.hooks, &[Key::Name("spec"), Key::Name("hooks")]),
         sequence: resolved,
     };
     reader.sound().then_some(plan)
+}
+
+/// Reads the consistency groups. What they mean together is a check of its own.
+fn groups(reader: &mut Reader<'_>, raw: &[raw::Consistency], labels: &Labels<'_>) -> Vec<ConsistencyGroup> {
+    let mut found = Vec::with_capacity(raw.len());
+    for (position, raw) in raw.iter().enumerate() {
+        let key = |name: &'static str| {
+            [Key::Name("spec"), Key::Name("consistency"), Key::Index(position), Key::Name(name)]
+        };
+        let name: Option<EntryName> = reader.name(&raw.name, &key("name"));
+        let replicas = reader.select(&raw.replicas, labels, &key("replicas"));
+        let max_skew = reader.maybe_duration(Some(&raw.max_skew), &key("maxSkew"));
+        let group = name.zip(max_skew);
+        found.extend(group.map(|(name, max_skew)| ConsistencyGroup { name, replicas, max_skew }));
+    }
+    found
 }
 
 fn entry(

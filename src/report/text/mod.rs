@@ -1,6 +1,7 @@
 //! The views of a person at a terminal: plan, status, run, history. Nothing here is wider than asked for.
 
 pub mod beside;
+pub mod cuts;
 pub mod lock;
 pub mod plan;
 pub mod rebuild;

@@ -1,6 +1,6 @@
 //! A plan: what changes, in the order of execution; what is lost against what is allowed; where the way back ends; what to type next.
 
-use super::{Options, beside, steps};
+use super::{Options, beside, cuts, steps};
 use crate::base::{Duration, ReplicaName};
 use crate::domain::{Condition, Loss, LossKind, OnFailure, OperationKind, State, Wait};
 use crate::plan::{
@@ -32,6 +32,7 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
     follows(plan, options, &mut text);
     if !plan.members.is_empty() {
         text.push('\n');
+        text.extend(cuts::list(plan, options.all).into_iter().map(|line| format!("  {line}\n")));
         marks(plan, &mut text);
     }
     if options.steps {

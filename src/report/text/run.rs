@@ -33,6 +33,7 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
     for (title, lines) in [
         ("Drill", crate::report::drill::story(story)),
         ("Steps", if options.steps { steps(story, plan, options) } else { Vec::new() }),
+        ("Common cuts", super::cuts::list(plan, options.steps)),
         ("Asked now", open_gates(story, plan)),
         ("What hooks said", said(story, plan, options)),
         ("Failed", failures(story, plan, Status::Failed)),

@@ -1,6 +1,6 @@
 //! What each replica is, since when, from which points, how far behind, and what may be done next.
 
-use super::{Options, plan::short};
+use super::{Options, cuts, plan::short};
 use crate::base::{Duration, NetworkName, ReplicaName, Timestamp};
 use crate::domain::invariant::{Broken, broken};
 use crate::domain::{Condition, Facts, PointKind, RestorePoint, State, condition};
@@ -87,6 +87,12 @@ pub fn status(
         if only.is_empty() || only.contains(name) {
             text.push_str(&format!("{name} cannot be told: {why}\n\n"));
         }
+    }
+    let groups = cuts::status(workspace.plans.values(), inventory, only);
+    if !groups.is_empty() {
+        text.push_str("Consistency groups:\n");
+        text.extend(groups.into_iter().map(|line| format!("  {line}\n")));
+        text.push('\n');
     }
     for name in only.iter().take(LISTED) {
         points(name, inventory, options, &mut text);
