@@ -20,7 +20,7 @@ fn goes(member: &CutMember, plan: &Plan, inventory: &Inventory) -> bool {
     let seen = facts.point(&member.point).is_some_and(|point| point.at == member.at);
     let legs = plan.legs.iter().filter(|leg| leg.replica == member.replica);
     let mut to = legs.filter_map(|leg| match &leg.operation {
-        Operation::Failover { point } => Some(point),
+        Operation::Failover { point } | Operation::Drill { point } => Some(point),
         Operation::PlannedFailover { last, .. } => Some(last),
         Operation::Replicate { .. }
         | Operation::UndoFailover
@@ -28,7 +28,8 @@ fn goes(member: &CutMember, plan: &Plan, inventory: &Inventory) -> bool {
         | Operation::Failback { .. }
         | Operation::Switchover { .. }
         | Operation::CommitFailback { .. }
-        | Operation::UndoFailback => None,
+        | Operation::UndoFailback
+        | Operation::EndDrill => None,
     });
     let gone = match (to.next(), member.there) {
         (Some(point), _) => *point == member.point,

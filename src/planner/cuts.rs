@@ -88,12 +88,18 @@ fn fate<'a>(request: &Request<'a>, own: Option<(&Case<'a>, &Decided)>, replica: 
         Some((_, Ok(Decision::Leave(..)))) | None => return there(replica, facts),
     };
     let over = |operation: &Operation| {
-        matches!(operation, Operation::Failover { .. } | Operation::PlannedFailover { .. })
+        matches!(
+            operation,
+            Operation::Failover { .. } | Operation::PlannedFailover { .. } | Operation::Drill { .. }
+        )
     };
     match itinerary.legs.iter().find(|leg| over(&leg.operation)).map(|leg| (&leg.operation, &leg.why)) {
         // Begun before: it goes on with the point that is recorded.
         Some((Operation::Failover { point }, Why::Completes)) => one(point).map_or(Fate::Unknown, Fate::Goes),
-        Some((Operation::Failover { point }, _)) if facts.point(point).is_some() => {
+        // Copies are tried at the very cut to which a failover would go.
+        Some((Operation::Failover { point } | Operation::Drill { point }, _))
+            if facts.point(point).is_some() =>
+        {
             Fate::Goes(free(case, facts, replica))
         }
         Some((Operation::PlannedFailover { last, .. }, Why::Completes)) => {

@@ -137,7 +137,8 @@ fn leg(operation: Operation, case: &Case<'_>, links: Vec<Link>, facts: &Facts) -
 /// The restore point that the copy stands above, and whether there is a later one.
 fn point(case: &Case<'_>, facts: &Facts) -> Result<(PointId, bool), RefusedWhy> {
     let oldest = || facts.points.first().map(|p| (p.id.clone(), p.at));
-    let found = match &case.desired.point {
+    let by_cut = case.cut.cloned().map(PointChoice::Id);
+    let found = match by_cut.as_ref().unwrap_or(&case.desired.point) {
         PointChoice::Latest => {
             facts.latest().ok_or(RefusedWhy::NoPointAt { at: case.inventory.at, oldest: None })?
         }
