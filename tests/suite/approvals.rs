@@ -261,6 +261,7 @@ fn the_glass_is_broken_with_a_reason_and_leaves_exceptions() {
         .run_without_programs(&[&["apply", PLAN, "--confirm", "retire-shop"], &broken[..]].concat())
         .ends(10);
     assert!(done.err.contains("! glass broken by tester@"), "{}", done.err);
+    assert!(done.err.contains("warning[LB0843]") && !done.err.contains("error["), "{}", done.err);
     assert!(done.out.contains("completed with exceptions"), "{}", done.out);
     assert!(done.out.contains(": the hall burns; there were 0 of 2 approvals"), "{}", done.out);
     place.all_are("Permanent");
@@ -363,6 +364,40 @@ fn documents_that_cannot_be_meant_are_refused() {
         "LB0607",
         1,
     );
+}
+
+#[test]
+fn a_rule_can_warn_alone_and_can_be_about_some_replicas() {
+    let place = place();
+    let document = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    let plan = |old: &str, new: &str| {
+        place.edit("lifeboat.yaml", old, new);
+        let said = run(&place, &["plan", "retire-shop"]).ends(0).out;
+        place.write("lifeboat.yaml", &document);
+        said
+    };
+    let operations = "operations: [permanent-failover]";
+    for (rest, is_asked) in [
+        ("of: { names: [web-*] }", true),
+        ("operations: [failback]", false),
+        ("operations: [failback, permanent-failover]", true),
+        ("# none", true),
+    ] {
+        let said = plan(operations, rest);
+        assert_eq!(said.contains("# needs 2 approvals"), is_asked, "{rest}: {said}");
+        let next = if is_asked { "lifeboat plan retire-shop --out" } else { "lifeboat apply retire-shop" };
+        assert!(said.contains(&format!("Next: {next}")), "{rest}: {said}");
+    }
+    run(&place, &["apply", "undo-shop", "--confirm", "undo-shop"]).ends(0);
+    place.apply("evacuate-shop");
+    let because = "because: A permanent failover";
+    place.edit("lifeboat.yaml", because, &format!("severity: warning\n      {because}"));
+    let shown = run(&place, &["plan", "retire-shop"]).ends(0);
+    assert!(shown.out.contains("# should have 2 approvals of ann, bob, carl (owners)"), "{}", shown.out);
+    let done = run(&place, &["apply", "retire-shop", "--confirm", "retire-shop"]).ends(0);
+    assert!(done.err.contains("warning[LB0840]"), "{}", done.err);
+    place.all_are("Permanent");
+    run(&place, &["verify", "latest"]).ends(0);
 }
 
 #[test]

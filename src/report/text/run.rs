@@ -425,11 +425,12 @@ fn closing(story: Story<'_>) -> String {
             let plan = story.progress.plan();
             let halts = plan.members.iter().any(|m| m.halts_before.is_some());
             if halts {
-                format!(
-                    "Completed up to the switchover. Next: lifeboat apply {}{} --switchover\n",
-                    plan.purpose,
-                    words::typed(plan.slice.as_ref())
-                )
+                let (name, slice) = (&plan.purpose, words::typed(plan.slice.as_ref()));
+                let next = match plan.needs.iter().any(|need| !need.warns) {
+                    true => format!("lifeboat plan {name}{slice} --switchover --out {name}.plan"),
+                    false => format!("lifeboat apply {name}{slice} --switchover"),
+                };
+                format!("Completed up to the switchover. Next: {next}\n")
             } else {
                 "Completed. Next: lifeboat status\n".to_owned()
             }
