@@ -1,6 +1,6 @@
 //! `lifeboat apply RUNBOOK or FILE`: carries a plan out.
 
-use super::approvals::{self, Admitted, Case, Sealed, Terms, admitted};
+use super::approvals::{self, Admitted, Case, Sealed, Terms, admitted, signable};
 use super::carry::{Manner, Ready, carry, claim, claimed, free};
 use super::hold::{Held, WAY_BACK};
 use super::load::{Loaded, load};
@@ -12,7 +12,7 @@ use crate::diag::{Code, Finding, Severity, Sources};
 use crate::inventory::{Inventory, changed};
 use crate::journal::record::VERSION;
 use crate::journal::{Frozen, JournalError, Store, Way};
-use crate::plan::{Plan, Purpose};
+use crate::plan::{Need, Plan, Purpose};
 use crate::report::{Style, diagnostic, refused, text};
 use crate::run::Admission;
 use std::path::Path;
@@ -56,11 +56,12 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
         let finding = Finding { severity: Severity::Error, ..finding.about(super::shown(file)).help(help) };
         return Err(Answer::stop(Exit::Invalid, finding));
     }
-    let loaded = signed(desk, is_broken)?.sound()?;
+    let loaded = load(desk)?.sound_but_signers()?;
     let mut asked = runbook(&loaded, &ask.what)?;
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
-    let prepared = prepare(desk, loaded, &asked).await?;
+    let mut prepared = prepare(desk, loaded, &asked).await?;
+    prepared.loaded = unless_broken(is_broken, &prepared.plan.needs, prepared.loaded)?;
     if prepared.plan.is_empty() {
         return Ok(super::plan::shown(desk, &prepared, ask.switchover));
     }
@@ -215,9 +216,11 @@ pub async fn still_fits(plan: &Plan, world: &World) -> Result<Inventory, Box<Ans
 
 async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> Said {
     let (sealed, seal, text) = seal::read(path)?;
+    of_runbook(&sealed.plan)?;
     let world = World::from_settings(desk, sealed.setup)?;
     ask.manner.check(&world)?;
     let inventory = still_fits(&sealed.plan, &world).await?;
+    holds(&sealed.plan, &inventory)?;
     let (now, next) = (world.clock().now(), Some(format!("lifeboat apply {}", super::shown(path))));
     let view = text::Options { now: Some(now), next, ..desk.view.clone() };
     // What is lost grows while a plan lies about: a person and the policies judge what would be lost now.
@@ -226,10 +229,12 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     if sealed.plan.is_empty() {
         return Ok(Answer::ok(shown, desk.json(|| crate::report::json::plan(&sealed.plan))));
     }
-    let loaded = around(desk, ask.terms.glass(desk)?.is_some())?;
+    let loaded = around(desk)?;
+    let needs = approvals::needs(&aged, loaded.as_ref());
+    let is_broken = ask.terms.glass(desk)?.is_some();
+    let loaded = loaded.map(|loaded| unless_broken(is_broken, &needs, loaded)).transpose()?;
     let (warned, sources) = allowed(&aged, &inventory, loaded.as_ref())?;
     let file = Sealed { path, seal, signers: sealed.signers.as_deref() };
-    let needs = approvals::needs(&aged, loaded.as_ref());
     let case = Case { plan: &aged, needs, sealed: Some(file), at: now };
     let Admitted { admission, told } = admitted(desk, case, &ask.terms, loaded.as_ref())
         .await
@@ -251,15 +256,37 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     with(desk, (found, sources), start(desk, world, what, screen).await)
 }
 
-/// The documents of whoever may need the allowed signers, and does not where the glass is broken.
-fn signed(desk: &Desk, is_broken: bool) -> Result<Loaded, Box<Answer>> {
-    let loaded = load(desk)?;
-    Ok(if is_broken { loaded.unsigned() } else { loaded })
+/// Whoever breaks the glass needs no allowed signers, and neither does whoever needs no approvals.
+fn unless_broken(is_broken: bool, needs: &[Need], loaded: Loaded) -> Result<Loaded, Box<Answer>> {
+    if is_broken { Ok(loaded.unsigned()) } else { signable(needs, loaded) }
+}
+
+/// What is sealed is a runbook's plan, and nothing else: a replication run and a way back need no approvals, so nothing may pass for one.
+pub fn of_runbook(plan: &Plan) -> Result<(), Box<Answer>> {
+    match plan.purpose {
+        Purpose::Runbook(_) => Ok(()),
+        Purpose::Replicate | Purpose::Abort(_) | Purpose::Drill { .. } | Purpose::EndDrill { .. } => {
+            let finding = Finding::new(Code::PlanUnreadable, "the file is no sealed plan of a runbook");
+            Err(Answer::stop(Exit::Invalid, finding.help("`lifeboat plan RUNBOOK --out FILE` seals one")))
+        }
+    }
+}
+
+/// A seal tells that nothing was changed since, and not by whom it was made. So the steps are held against what they are said to do, and what
+/// they lose, as if they had just been planned.
+fn holds(plan: &Plan, inventory: &Inventory) -> Result<(), Box<Answer>> {
+    let violations = crate::checker::check(plan, inventory);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let found = violations.iter().map(|v| Finding { code: Code::PlanStale, ..refused::violation(v, plan) });
+    let found = found.map(|f| f.help("plan again; nothing was changed"));
+    Err(Box::new(Answer::with(Exit::Stale, found.collect(), Sources::default())))
 }
 
 /// The documents around a sealed plan. It may be carried out where there are none, and then no policy but what it was sealed with is there.
-pub fn around(desk: &Desk, is_broken: bool) -> Result<Option<Loaded>, Box<Answer>> {
-    match signed(desk, is_broken)?.sound() {
+pub fn around(desk: &Desk) -> Result<Option<Loaded>, Box<Answer>> {
+    match load(desk)?.sound_but_signers() {
         Ok(loaded) => Ok(Some(loaded)),
         Err(answer) if answer.findings.iter().all(|f| f.code == Code::NoDocuments) => Ok(None),
         Err(answer) => Err(answer),

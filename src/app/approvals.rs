@@ -2,14 +2,14 @@
 
 use super::load::Loaded;
 use super::{Answer, Desk, Exit, gate, shown};
-use crate::base::{Digest, Timestamp};
+use crate::base::{Digest, Duration, Timestamp};
 use crate::diag::{Code, Finding, Severity};
 use crate::domain::approval::{AHEAD, Approval, is_line, taken_apart};
 use crate::model::{Key, Kind};
 use crate::plan::{Need, Plan};
 use crate::provider::signer::{Checked, SignerError, check};
 use crate::report::approvals::wanted;
-use crate::report::words::typed;
+use crate::report::words::{self, typed};
 use crate::run::admission::counted;
 use crate::run::{Admission, Glass};
 use std::io::Read;
@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 const ENDING: &str = ".approval";
 /// A file of more bytes is something else: a statement and a signature, also one with a certificate, are some KiB.
 const LARGEST: u64 = 64 << 10;
+/// The longest that an approval lasts: it is of a plan that somebody read, and of the world that it was made for.
+pub const LONGEST: Duration = Duration::from_mins(30 * 24 * 60);
 
 /// What is said of approvals where a plan is carried out.
 #[derive(Debug, Default)]
@@ -78,16 +80,24 @@ pub struct Case<'a> {
     pub at: Timestamp,
 }
 
-/// What a plan needs today: what the rules want of it today, and what those wanted that are not there any more. Whoever carries a sealed
-/// plan to where other documents are, or none, does not leave its rules behind.
+/// What a plan needs today: what the rules want of it today, and what they wanted when it was sealed. Whoever carries a sealed plan to where
+/// other documents are, or none, does not leave its rules behind.
 pub fn needs(plan: &Plan, loaded: Option<&Loaded>) -> Vec<Need> {
     let mut needs = loaded.map(|loaded| gate::needs(plan, loaded)).unwrap_or_default();
     for old in &plan.needs {
-        if !needs.iter().any(|need| need.policy == old.policy && need.rule == old.rule) {
+        if !needs.contains(old) {
             needs.push(old.clone());
         }
     }
     needs
+}
+
+/// Ends the command where a plan needs approvals and nobody can give them. Otherwise what is wrong with the signers is worth a look.
+///
+/// # Errors
+/// What is wrong with the signers.
+pub fn signable(needs: &[Need], loaded: Loaded) -> Result<Loaded, Box<Answer>> {
+    if needs.iter().all(|need| need.warns) { Ok(loaded.unsigned()) } else { loaded.sound() }
 }
 
 /// What may begin.
@@ -138,12 +148,13 @@ pub async fn weighed(
     named: &[PathBuf],
     loaded: Option<&Loaded>,
 ) -> (Admission, Vec<Finding>) {
-    let Case { plan: _, needs, sealed, at } = case;
+    let Case { plan, needs, sealed, at } = case;
     let signers = signers(loaded, sealed.and_then(|s| s.signers));
+    let of = words::purpose(plan);
     let (mut approvals, mut told) = (Vec::new(), Vec::new());
     if let Some(sealed) = &sealed {
         for path in files(sealed.path, named) {
-            match judged(&path, sealed.seal, (signers, at)).await {
+            match judged(&path, (sealed.seal, &of), (&signers, at)).await {
                 Ok(approval) => approvals.push(approval),
                 Err(finding) => told.push(*finding),
             }
@@ -153,13 +164,16 @@ pub async fn weighed(
     let counts = |a: &Approval| needs.iter().any(|need| counted(need, &approvals).contains(&a));
     told.extend(approvals.iter().filter(|a| !counts(a)).map(|a| uncounted(a, &needs)));
     let counting: Vec<Approval> = approvals.iter().filter(|a| counts(a)).cloned().collect();
-    let signers = signers.map(str::to_owned).filter(|_| !counting.is_empty());
+    let signers = signers.first().map(|text| (*text).to_owned()).filter(|_| !counting.is_empty());
     (Admission { at, needs, approvals: counting, signers, glass: None }, told)
 }
 
-/// The allowed signers of today's documents; where these name none, those that the plan was sealed with.
-pub fn signers<'a>(loaded: Option<&'a Loaded>, sealed: Option<&'a str>) -> Option<&'a str> {
-    loaded.and_then(|l| l.signers.as_deref()).or(sealed)
+/// The allowed signers of today's documents, and those that the plan was sealed with: a signature counts that both allow. So a key that was
+/// taken out since does not count, and neither does one that other documents bring along.
+pub fn signers<'a>(loaded: Option<&'a Loaded>, sealed: Option<&'a str>) -> Vec<&'a str> {
+    let mut both: Vec<&str> = loaded.and_then(|l| l.signers.as_deref()).into_iter().chain(sealed).collect();
+    both.dedup();
+    both
 }
 
 fn too_few(admission: &Admission) -> impl Iterator<Item = &Need> {
@@ -198,12 +212,12 @@ pub fn files(plan: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
 /// What a file is worth for a plan at a time.
 pub async fn judged(
     path: &Path,
-    seal: Digest,
-    (signers, at): (Option<&str>, Timestamp),
+    of: (Digest, &str),
+    (signers, at): (&[&str], Timestamp),
 ) -> Result<Approval, Box<Finding>> {
     let no = |why: String| Box::new(Finding::new(Code::ApprovalUnfit, format!("{}: {why}", shown(path))));
     let text = read(path).map_err(|why| no(format!("it cannot be read: {why}")))?;
-    judge(&text, seal, (signers, at)).await.map_err(|why| match why {
+    judge(&text, of, (signers, at)).await.map_err(|why| match why {
         Unfit::Not(why) => no(why),
         Unfit::Signer(error) => Box::new(Finding { object: Some(shown(path)), ..untold(&error) }),
     })
@@ -211,6 +225,10 @@ pub async fn judged(
 
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
+    // A pipe would be waited for without an end.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
     std::fs::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LARGEST {
         return Err(std::io::Error::other(format!("it has more than {LARGEST} bytes")));
@@ -227,14 +245,14 @@ pub enum Unfit {
     Signer(SignerError),
 }
 
-/// What a text is worth for a plan at a time.
+/// What a text is worth for a plan, by its seal and what it is of, at a time.
 ///
 /// # Errors
 /// [`Unfit`].
 pub async fn judge(
     text: &str,
-    seal: Digest,
-    (signers, at): (Option<&str>, Timestamp),
+    (seal, of): (Digest, &str),
+    (signers, at): (&[&str], Timestamp),
 ) -> Result<Approval, Unfit> {
     let no = |why: String| Err(Unfit::Not(why));
     let (said, statement, signature) = taken_apart(text).map_err(|e| Unfit::Not(e.to_string()))?;
@@ -245,28 +263,38 @@ pub async fn judge(
             seal.short()
         ));
     }
+    if said.of != of {
+        return no(format!("it is said to be of {}; this is {of}", said.of));
+    }
+    if said.until.since(said.from) > LONGEST {
+        return no(format!("it would last from {} to {}; {LONGEST} is the longest", said.from, said.until));
+    }
     if said.until <= at {
         return no(format!("it ended at {}; now it is {at}", said.until));
     }
     if said.from > at.after(AHEAD) {
         return no(format!("it begins at {}; now it is {at}", said.from));
     }
-    let Some(signers) = signers else { return no("nobody is an allowed signer here".to_owned()) };
-    match check(statement, signature, (&said.by, at), signers).await.map_err(Unfit::Signer)? {
-        Checked::Good(key) => Ok(Approval {
-            by: said.by,
-            key,
-            until: said.until,
-            because: said.because,
-            statement: statement.to_owned(),
-            signature: signature.to_owned(),
-        }),
-        Checked::Forged => no("its signature was not made of this text".to_owned()),
-        Checked::NotAllowed(key, why) => {
-            let why = if why.is_empty() { why } else { format!(" ({why})") };
-            no(format!("its key {key} is not one with which `{}` may sign now{why}", said.by))
+    let mut key = None;
+    for signers in signers {
+        match check(statement, signature, (&said.by, at), signers).await.map_err(Unfit::Signer)? {
+            Checked::Good(found) => key = Some(found),
+            Checked::Forged => return no("its signature was not made of this text".to_owned()),
+            Checked::NotAllowed(key, why) => {
+                let why = if why.is_empty() { why } else { format!(" ({why})") };
+                return no(format!("its key {key} is not one with which `{}` may sign now{why}", said.by));
+            }
         }
     }
+    let Some(key) = key else { return no("nobody is an allowed signer here".to_owned()) };
+    Ok(Approval {
+        by: said.by,
+        key,
+        until: said.until,
+        because: said.because,
+        statement: statement.to_owned(),
+        signature: signature.to_owned(),
+    })
 }
 
 /// A signature of which nothing can be told.

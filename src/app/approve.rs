@@ -1,7 +1,7 @@
 //! `lifeboat approve FILE --key KEY`: a person's approval of a sealed plan, signed with an SSH key. Without a key it shows which are there.
 
 use super::apply::typed;
-use super::approvals::{self, Case, Sealed, Unfit, file, judge, untold, weighed};
+use super::approvals::{self, Case, LONGEST, Sealed, Unfit, file, judge, untold, weighed};
 use super::load::Loaded;
 use super::world::World;
 use super::{Answer, Desk, Exit, Said, Screen, seal, shown};
@@ -18,8 +18,6 @@ use std::path::PathBuf;
 
 /// How long an approval lasts where nothing is said: a shift.
 const LASTS: Duration = Duration::from_mins(8 * 60);
-/// And at most: an approval is of a plan that somebody read, and of the world that it was made for.
-const LONGEST: Duration = Duration::from_mins(30 * 24 * 60);
 
 /// What `approve` is asked.
 pub struct Ask {
@@ -43,10 +41,12 @@ pub struct Ask {
 /// An early end; then nothing was written.
 pub async fn approve(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let (sealed, seal, _) = seal::read(&ask.file)?;
-    let loaded = super::apply::around(desk, false)?;
+    super::apply::of_runbook(&sealed.plan)?;
+    let loaded = super::apply::around(desk)?;
     let now = World::from_settings(desk, sealed.setup)?.clock().now();
     let aged = sealed.plan.aged(now);
     let needs = approvals::needs(&aged, loaded.as_ref());
+    let loaded = loaded.map(|loaded| approvals::signable(&needs, loaded)).transpose()?;
     let plan = Sealed { path: &ask.file, seal, signers: sealed.signers.as_deref() };
     let view = text::Options { now: Some(now), ..desk.view.clone() };
     let page = text::plan(&aged, &view);
@@ -63,7 +63,7 @@ pub async fn approve(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let signature = sign(&text, key).map_err(|error| unsigned(&error, key))?;
     let signed = format!("{text}{signature}");
     let signers = approvals::signers(loaded.as_ref(), plan.signers);
-    if let Err(why) = judge(&signed, seal, (signers, now)).await {
+    if let Err(why) = judge(&signed, (seal, &said.of), (&signers, now)).await {
         return Err(uncounted(why, &said.by));
     }
     let path = file(&ask.file, &said.by);

@@ -3,7 +3,7 @@
 use super::load::Loaded;
 use crate::base::{Duration, ReplicaName};
 use crate::diag::{Code, Finding, Severity, Span};
-use crate::domain::{Demand, LossKind, OperationKind};
+use crate::domain::{Demand, LossKind};
 use crate::inventory::Inventory;
 use crate::model::{Key, Kind, Policy, Rule};
 use crate::plan::{Member, Need, Plan, Purpose, Warning};
@@ -60,6 +60,7 @@ fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
         let path = [&[Key::Name("spec")], path].concat();
         loaded.origins.at(Kind::Policy, policy.name.as_str(), &path)
     };
+    let permanent = crate::checker::permanent(plan);
     for member in &plan.members {
         let lost = lost(member);
         if let (Some(lost), Some(most)) = (lost, policy.max_loss)
@@ -73,10 +74,7 @@ fn one(policy: &Policy, plan: &Plan, loaded: &Loaded) -> Vec<Finding> {
             let place = rule(&[Key::Name("enforce"), Key::Name("rpo")]);
             found.push(loss(member, (lost, most), policy, place));
         }
-        let permanent = member.legs.iter().filter_map(|l| plan.leg(*l));
-        if policy.forbid_permanent
-            && permanent.clone().any(|l| l.operation.kind() == OperationKind::PermanentFailover)
-        {
+        if policy.forbid_permanent && member.legs.iter().any(|leg| permanent.contains(leg)) {
             let message =
                 format!("policy `{}` forbids the permanent failover of `{}`", policy.name, member.replica);
             found.push(

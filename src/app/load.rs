@@ -41,6 +41,16 @@ impl Loaded {
         self
     }
 
+    /// Ends the command where there are errors, but for those of allowed signers: whether they matter is known with the plan.
+    pub fn sound_but_signers(self) -> Result<Self, Box<Answer>> {
+        let signing = |f: &&Finding| matches!(f.code, Code::SignersUnfit | Code::NeverApproved);
+        if self.findings.iter().filter(|f| !signing(f)).any(|f| f.severity == Severity::Error) {
+            self.sound()
+        } else {
+            Ok(self)
+        }
+    }
+
     /// Ends the command where there are errors.
     pub fn sound(self) -> Result<Self, Box<Answer>> {
         if self.unsound() {

@@ -1,5 +1,6 @@
 //! `lifeboat plan RUNBOOK`: observes, plans, checks, prints; touches nothing.
 
+use super::approvals::signable;
 use super::forecast::{self, Past};
 use super::load::load;
 use super::prepare::{Prepared, prepare, runbook};
@@ -28,12 +29,13 @@ pub struct Ask {
 /// # Errors
 /// An early end.
 pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
-    let loaded = load(desk)?.sound()?;
+    let loaded = load(desk)?.sound_but_signers()?;
     let mut asked = runbook(&loaded, &ask.runbook)?;
     asked.switchover_now = ask.switchover;
     asked.slice = slice::selected(&ask.slice, &asked.desired, &loaded.workspace)?;
     let past = forecast::begin(desk);
-    let prepared = prepare(desk, loaded, &asked).await?;
+    let mut prepared = prepare(desk, loaded, &asked).await?;
+    prepared.loaded = signable(&prepared.plan.needs, prepared.loaded)?;
     let (prepared, found) = looked_at(desk, prepared).await?;
     let past = past.of(&prepared).await;
     let needs = needs(&prepared);

@@ -48,8 +48,9 @@ pub fn read(
     }
     let text = std::fs::read(&path).map_err(|why| unfit(format!("`{file}` cannot be read: {why}")))?;
     let text = String::from_utf8(text).map_err(|_| unfit(format!("`{file}` is no UTF-8 text")))?;
-    let signers = Signers::read(&text)
-        .map_err(|line| unfit(format!("`{file}`, line {line} names no people, or no key")))?;
+    let signers = Signers::read(&text).map_err(|line| {
+        unfit(format!("`{file}`, line {line} names nobody, more than one person, or no key"))
+    })?;
     let found =
         wanted(workspace, origins).filter_map(|(_, rule, at)| never(rule, at, file, &signers)).collect();
     Ok((Some(text), found))

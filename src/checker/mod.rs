@@ -16,7 +16,7 @@ mod rules;
 mod structure;
 mod walk;
 
-pub use rules::{breach, is_approved};
+pub use rules::{breach, is_approved, permanent};
 
 use crate::inventory::Inventory;
 use crate::plan::{Adjacency, LegId, Member, Node, NodeId, Plan, Violation, Work};

@@ -6,9 +6,9 @@
 
 use super::{Track, tracks};
 use crate::base::ReplicaName;
-use crate::domain::{Action, Demand, Facts, IfFailed, Is, OperationKind, Role, Wait, effect};
+use crate::domain::{Action, Demand, Facts, IfFailed, Is, OperationKind, Role, State, Wait, effect};
 use crate::inventory::Inventory;
-use crate::plan::{Adjacency, Breach, Gap, NodeId, On, Plan, Work};
+use crate::plan::{Adjacency, Breach, Gap, LegId, NodeId, On, Plan, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many marks one pass over the plan carries along.
@@ -29,9 +29,27 @@ pub fn breach(plan: &Plan, inventory: &Inventory, demand: &Demand) -> Option<Bre
 pub fn is_approved(plan: &Plan, demand: &Demand) -> bool {
     let Demand::Approved { operations, of, .. } = demand else { return false };
     let selected = |replica: &ReplicaName| of.as_ref().is_none_or(|names| names.contains(replica));
-    plan.legs.iter().any(|leg| {
-        selected(&leg.replica) && (operations.is_empty() || operations.contains(&leg.operation.kind()))
+    let permanent = permanent(plan);
+    (0..).map(LegId).zip(&plan.legs).any(|(id, leg)| {
+        let kind = leg.operation.kind();
+        let wanted = operations.is_empty()
+            || operations.contains(&kind)
+            || (permanent.contains(&id) && operations.contains(&OperationKind::PermanentFailover));
+        selected(&leg.replica) && wanted
     })
+}
+
+/// The legs that take the way back away for good, by what they do and not by what they are called.
+#[must_use]
+pub fn permanent(plan: &Plan) -> BTreeSet<LegId> {
+    let does = plan.nodes.iter().filter_map(|node| match &node.work {
+        Work::Act(step) if matches!(step.action, Action::Merge | Action::Exclude) => node.leg,
+        Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Cutover(_) | Work::Gate(_) | Work::Join => None,
+    });
+    let said = (0..).map(LegId).zip(&plan.legs).filter(|(_, leg)| {
+        leg.operation.kind() == OperationKind::PermanentFailover || leg.to == State::Permanent
+    });
+    does.chain(said.map(|(id, _)| id)).collect()
 }
 
 /// A machine that a plan starts.

@@ -25,7 +25,8 @@ impl Signers {
     /// Reads the file's text.
     ///
     /// # Errors
-    /// The number of a line that names no people or no key, from 1.
+    /// The number of a line that names nobody, more than one person, or no key, from 1. One line is one person's: whoever had two names in it, or a
+    /// pattern, would count twice with two keys. An authority's line is about keys that name their people themselves.
     pub fn read(text: &str) -> Result<Self, usize> {
         let lines = (1..).zip(text.lines().map(str::trim));
         let told = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
@@ -74,8 +75,12 @@ fn one(line: &str) -> Option<Line> {
     let option = |name: &str| options.to_ascii_lowercase().find(name);
     let spaces = option("namespaces=\"").and_then(|at| options.get(at..)?.split('"').nth(1));
     let fits = spaces.is_none_or(|spaces| spaces.split(',').any(|space| glob::fits(space.trim(), NAMESPACE)));
-    let principals = principals.split(',').map(|name| name.trim().to_owned());
-    Some(Line { principals: principals.collect(), is_authority: option("cert-authority").is_some(), fits })
+    let is_authority = option("cert-authority").is_some();
+    if !is_authority && principals.contains([',', '*', '?', '!']) {
+        return None;
+    }
+    let principals = principals.split(',').map(|name| name.trim().to_owned()).collect();
+    Some(Line { principals, is_authority, fits })
 }
 
 #[cfg(test)]
@@ -87,7 +92,7 @@ mod tests {
     #[test]
     fn it_tells_who_could_sign() {
         let text = format!(
-            "# people\n\nann,ann@example.com {KEY}\nbob valid-before=\"20300101\",namespaces=\"lifeboat,git\" {KEY}\n\
+            "# people\n\nann {KEY}\nann@example.com {KEY}\nbob valid-before=\"20300101\",namespaces=\"lifeboat,git\" {KEY}\n\
              \"carl\" namespaces=\"git\" {KEY}\n"
         );
         let signers = Signers::read(&text).unwrap();
@@ -117,6 +122,8 @@ mod tests {
             (format!("ann {KEY}\nbob\n"), 2),
             ("ann ssh-ed25519\n".to_owned(), 1),
             ("\n\nann some-key AAAA\n".to_owned(), 3),
+            (format!("ann,ann@example.com {KEY}\n"), 1),
+            (format!("bob {KEY}\nann* {KEY}\n"), 2),
         ] {
             assert_eq!(Signers::read(&text), Err(line), "{text}");
         }

@@ -141,7 +141,7 @@ fn what_is_no_approval_of_this_plan_does_not_count_and_says_why() {
     };
     for (forged, why) in [
         (
-            good.replacen("until: 2026-01-01T00", "until: 2027-01-01T00", 1),
+            good.replacen("until: 2026-01-01T00", "until: 2026-01-02T00", 1),
             "its signature was not made of this text",
         ),
         (good.replacen("by: bob", "by: carl", 1), "its signature was not made of this text"),
@@ -170,12 +170,23 @@ fn what_is_no_approval_of_this_plan_does_not_count_and_says_why() {
         does_not_count(&place, &[], "is not one with which `bob` may sign now");
     }
     let later = text.replacen("from: 2026-01-01T00", "from: 2026-01-01T05", 1).replacen(
-        "until: 2026",
-        "until: 2027",
+        "until: 2026-01-01T00",
+        "until: 2026-01-01T06",
         1,
     );
     place.write(file, &format!("{later}{}", signature("bob", &later)));
     does_not_count(&place, &[], "it begins at 2026-01-01T05:");
+    // Whoever signs by hand is bound by the same: how long it lasts, and of what it is.
+    let long = text.replacen("until: 2026", "until: 2027", 1);
+    place.write(file, &format!("{long}{}", signature("bob", &long)));
+    does_not_count(&place, &[], "it would last from 2026-01-01T00:");
+    let other = text.replacen("of: retire-shop", "of: undo-shop", 1);
+    place.write(file, &format!("{other}{}", signature("bob", &other)));
+    does_not_count(&place, &[], "it is said to be of undo-shop; this is retire-shop");
+    std::fs::remove_file(place.path().join(file)).unwrap();
+    assert!(Command::new("mkfifo").arg(file).current_dir(place.path()).status().unwrap().success());
+    does_not_count(&place, &[], "it is no file");
+    std::fs::remove_file(place.path().join(file)).unwrap();
     place.write(file, &good);
     run(&place, &["sim", "advance", "2m"]).ends(0);
     does_not_count(&place, &[], "it ended at 2026-01-01T00:");
@@ -184,21 +195,21 @@ fn what_is_no_approval_of_this_plan_does_not_count_and_says_why() {
 #[test]
 fn people_count_once_and_only_those_who_are_asked() {
     let place = place();
-    seal(&place);
-    approve(&place, "ann", &[]).ends(0);
     // The same person with a second key, the same key under a second name, and somebody who is not asked.
     key(&place, "ann2");
     allow(&place, "ann2", "ann ");
+    allow(&place, "ann", "bob ");
+    allow(&place, "eve", "eve ");
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
     let twice = ["approve", PLAN, "--as", "ann", "--confirm", "retire-shop", "--key", "ann2"];
     std::fs::rename(place.path().join("retire-shop.plan.ann.approval"), place.path().join("first")).unwrap();
     run(&place, &twice).ends(0);
     does_not_count(&place, &["--approval", "first"], "the person or the key has approved already");
-    allow(&place, "ann", "bob ");
     run(&place, &["approve", PLAN, "--as", "bob", "--confirm", "retire-shop", "--key", "ann"]).ends(0);
     let with_one_key = ["--approval", "first", "--approval", "./retire-shop.plan.bob.approval"];
     std::fs::remove_file(place.path().join("retire-shop.plan.ann.approval")).unwrap();
     does_not_count(&place, &with_one_key, "the person or the key has approved already");
-    allow(&place, "eve", "eve ");
     let eve = approve(&place, "eve", &[]).ends(9);
     assert!(eve.err.contains("LB0842") && eve.err.contains("these are asked: ann, bob, carl"), "{}", eve.err);
     assert!(!place.path().join("retire-shop.plan.eve.approval").exists());
@@ -233,6 +244,82 @@ fn an_approval_is_of_one_sealed_plan_and_of_the_signers_of_today() {
     let alone = apply(&place, &[]).ends(9);
     assert!(alone.err.contains("and has 1, by ann"), "{}", alone.err);
     apply(&place, &["--approval", "bob's"]).ends(0);
+}
+
+/// The sealed plan with something else in it, and a seal that was made again.
+fn seal_anew(place: &Place, edit: impl Fn(&mut serde_json::Value)) {
+    let text = std::fs::read_to_string(place.path().join(PLAN)).unwrap();
+    let mut sealed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    sealed.as_object_mut().unwrap().remove("seal");
+    edit(&mut sealed);
+    let body = sealed.to_string();
+    let seal = lifeboat::base::Digest::of(body.as_bytes());
+    place.write(PLAN, &format!("{},\n\"seal\":\"{seal}\"}}\n", body.strip_suffix('}').unwrap()));
+}
+
+#[test]
+fn a_plan_that_somebody_sealed_anew_is_held_against_what_it_does() {
+    let place = place();
+    seal(&place);
+    let good = std::fs::read_to_string(place.path().join(PLAN)).unwrap();
+    let refused = |edit: &dyn Fn(&mut serde_json::Value), confirm: &str, exit: i32, code: &str| {
+        place.write(PLAN, &good);
+        seal_anew(&place, edit);
+        let said = run(&place, &["apply", PLAN, "--confirm", confirm]).ends(exit);
+        assert!(said.err.contains(code), "{code}: {}", said.err);
+        assert_eq!(runs(&place), 1, "nothing was begun");
+        place.all_are("Failover");
+    };
+    // What it needs is what its steps do, by the documents of today, whatever is written in it.
+    refused(
+        &|sealed| drop(sealed["plan"].as_object_mut().unwrap().remove("needs")),
+        "retire-shop",
+        9,
+        "LB0840",
+    );
+    // No other kind of plan is ever sealed.
+    let replicates = |sealed: &mut serde_json::Value| sealed["plan"]["purpose"] = "replicate".into();
+    refused(&replicates, "replicate", 1, "LB0701");
+    // What it shows is what it does.
+    let each = |sealed: &mut serde_json::Value, key: &str, value: serde_json::Value| {
+        for member in sealed["plan"]["members"].as_array_mut().unwrap() {
+            member[key] = value.clone();
+        }
+    };
+    refused(&|sealed| each(sealed, "loses", serde_json::json!([])), "retire-shop", 5, "LB0703");
+    refused(&|sealed| each(sealed, "then", "Failover".into()), "retire-shop", 5, "LB0703");
+}
+
+#[test]
+fn rules_and_signers_of_elsewhere_do_not_replace_the_sealed_ones() {
+    let place = place();
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    let document = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    place.edit("lifeboat.yaml", "count: 2 ", "count: 1 ");
+    assert_eq!(refused(&place, &[]).len(), 1, "two were wanted when it was sealed");
+    place.write("lifeboat.yaml", &document);
+    // Somebody who calls herself bob where the plan is carried out was nobody where it was sealed.
+    let signers = std::fs::read_to_string(place.path().join("allowed_signers")).unwrap();
+    let bobs = signers.lines().find(|l| l.starts_with("bob ")).unwrap();
+    place.write("allowed_signers", &signers.replace(bobs, ""));
+    allow(&place, "eve", "bob ");
+    let eve = ["approve", PLAN, "--key", "eve", "--as", "bob", "--confirm", "retire-shop"];
+    let said = run(&place, &eve).ends(9);
+    assert!(said.err.contains("LB0842") && said.err.contains("may sign now"), "{}", said.err);
+}
+
+#[test]
+fn signers_that_cannot_be_read_are_in_nobodys_way_who_needs_none() {
+    let place = place();
+    std::fs::remove_file(place.path().join("allowed_signers")).unwrap();
+    for args in [&["plan", "retire-shop"][..], &["apply", "retire-shop", "--confirm", "retire-shop"]] {
+        let said = run(&place, args).ends(1);
+        assert!(said.err.contains("error[LB0608]"), "{}", said.err);
+    }
+    let said = run(&place, &["apply", "undo-shop", "--confirm", "undo-shop"]).ends(0);
+    assert!(said.err.contains("undo failover") || said.out.contains("completed"), "{}{}", said.out, said.err);
+    place.all_are("Ready");
 }
 
 #[test]
