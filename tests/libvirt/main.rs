@@ -9,6 +9,7 @@
 mod autostart;
 mod changed;
 mod copies;
+mod drill;
 mod import;
 mod kills;
 mod lab;
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         .into_iter()
         .chain(stories::TESTS)
         .chain(shop::TESTS)
+        .chain(drill::TESTS)
         .chain(preflight::TESTS)
         .chain(rebuild::TESTS)
         .chain(import::TESTS)

@@ -255,6 +255,8 @@ impl Workspace {
     pub fn points(&self, name: &str) -> Vec<String> {
         let said = self.lifeboat(&["status", name]).ends(0);
         let lines = said.text.lines().skip_while(|l| !l.starts_with("Restore points"));
+        // Behind an empty line it is told what else there is.
+        let lines = lines.take_while(|l| !l.is_empty());
         let words = lines.filter_map(|l| l.strip_prefix("  ")).filter_map(|l| l.split_whitespace().next());
         words.map(str::to_owned).collect()
     }
