@@ -15,6 +15,7 @@ use crate::plan::{Kept, Plan, Purpose};
 use crate::report;
 use crate::run::{Outcome, Verdict};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// What `drill` is asked.
 pub struct Ask {
@@ -149,8 +150,14 @@ async fn clean(desk: &Desk, loaded: Loaded, name: &PlanName, screen: &mut dyn Sc
         Some((claim, false)) => end(desk, &claim.run, screen).await,
         None => {
             let purpose = Purpose::EndDrill { plan: name.clone(), run: None };
-            let subject = desired(Subject::Plan(name.clone()), PointChoice::Latest);
-            let asked = Asked { desired: vec![subject], ..nothing_but(purpose) };
+            // A replica that was taken out of its plan since may have a copy all the same.
+            let plans = &loaded.workspace.plans;
+            let planned: BTreeSet<&ReplicaName> =
+                plans.values().flat_map(|p| &p.sequence).flat_map(|entry| &entry.replicas).collect();
+            let others = loaded.workspace.replicas.keys().filter(|replica| !planned.contains(replica));
+            let subjects = [Subject::Plan(name.clone()), Subject::Replicas(others.cloned().collect())];
+            let desired = subjects.map(|subject| desired(subject, PointChoice::Latest)).into();
+            let asked = Asked { desired, ..nothing_but(purpose) };
             let prepared = prepare(desk, loaded, &asked).await?;
             if prepared.plan.is_empty() {
                 return Ok(nothing_left(name, None));
@@ -179,6 +186,13 @@ pub async fn end(desk: &Desk, run: &RunId, screen: &mut dyn Screen) -> Said {
     };
     let loaded = documents(desk)?;
     let members: Vec<ReplicaName> = plan.members.iter().map(|m| m.replica.clone()).collect();
+    if let Some(gone) = members.iter().find(|name| !loaded.workspace.replicas.contains_key(*name)) {
+        let what = format!("`{gone}` is not declared any more, and run {run} made a copy of it");
+        let help = format!(
+            "declare it again until `lifeboat drill {name} --clean` has removed the copy; nothing was changed"
+        );
+        return Err(Answer::stop(Exit::Invalid, Finding::new(Code::UnknownReplica, what).help(help)));
+    }
     let purpose = Purpose::EndDrill { plan: name.clone(), run: Some(run.clone()) };
     let asked = Asked {
         desired: vec![desired(Subject::Replicas(members), PointChoice::Latest)],

@@ -65,6 +65,8 @@ pub enum Apart {
     Planned,
     /// It has no restore point at all.
     NoPoint,
+    /// Its recovery site does not answer.
+    Unseen,
 }
 
 /// Why a group would be torn apart.

@@ -5,7 +5,7 @@ use super::Request;
 use super::case::{Case, Decision};
 use crate::base::{PointId, ReplicaName};
 use crate::domain::cut::{Choice, Set, newest, taken};
-use crate::domain::{Facts, Operation, State};
+use crate::domain::{Condition, Facts, Operation, PointKind, State, condition};
 use crate::inventory::{FactName, FactRead, read};
 use crate::model::{ConsistencyGroup, FailoverPlan, PointChoice};
 use crate::plan::{Apart, Cut, CutMember, Plan, Refused, RefusedWhy, Torn, Untouched, Why};
@@ -32,7 +32,9 @@ enum Fate<'a> {
     There(Choice<'a>),
     /// It is not brought to any point.
     Apart(Apart),
-    /// It is refused already, or not observed: that is said elsewhere.
+    /// It is no member any more as far as this plan goes: it was failed over for good, or with all that it had.
+    Gone,
+    /// It is refused already: that is said elsewhere.
     Unknown,
 }
 
@@ -60,10 +62,12 @@ pub fn choose<'a>(
                     let own = position.and_then(|p| Some((cases.get(p)?, decided.get(p)?)));
                     (name, fate(request, own, name))
                 })
+                .filter(|(_, fate)| !matches!(fate, Fate::Gone))
                 .collect();
             let first = fates.iter().find(|(_, fate)| matches!(fate, Fate::Goes(_)));
             let Some(case) = first.and_then(|(name, _)| cases.get(*going.get(name)?)) else { continue };
-            if fates.iter().any(|(_, fate)| matches!(fate, Fate::Unknown)) {
+            // One alone has nobody to fit to.
+            if fates.len() < 2 || fates.iter().any(|(_, fate)| matches!(fate, Fate::Unknown)) {
                 continue;
             }
             match together(group, &fates) {
@@ -77,7 +81,10 @@ pub fn choose<'a>(
 
 fn fate<'a>(request: &Request<'a>, own: Option<(&Case<'a>, &Decided)>, replica: &'a ReplicaName) -> Fate<'a> {
     let facts = request.inventory.replicas.get(replica).and_then(|o| o.facts.as_ref());
-    let Some(facts) = facts else { return Fate::Unknown };
+    let Some(facts) = facts else {
+        // Of a member that the plan names the refusal says that it cannot be seen; of another one nobody would.
+        return if own.is_none() { Fate::Apart(Apart::Unseen) } else { Fate::Unknown };
+    };
     let one = |id: &PointId| {
         let point = facts.point(id)?;
         Some(Choice { replica, points: vec![(point.at, &point.id)], fixed: true })
@@ -129,6 +136,9 @@ fn free<'a>(case: &Case<'a>, facts: &'a Facts, replica: &'a ReplicaName) -> Choi
 /// What a member is that this plan does not fail over: it serves from a point already, or it stays with its source.
 fn there<'a>(replica: &'a ReplicaName, facts: &'a Facts) -> Fate<'a> {
     match taken(facts) {
+        _ if condition(facts) == Condition::Whole(State::Permanent) => Fate::Gone,
+        // It lost nothing and went on since: no point of another one fits to what it is by now.
+        Some(point) if point.kind == PointKind::Helper && condition(facts).whole().is_some() => Fate::Gone,
         Some(point) => Fate::There(Choice { replica, points: vec![(point.at, &point.id)], fixed: true }),
         None if facts.points.is_empty() => Fate::Apart(Apart::NoPoint),
         None => Fate::Apart(Apart::Stays),
@@ -144,7 +154,7 @@ fn together(group: &ConsistencyGroup, fates: &[(&ReplicaName, Fate<'_>)]) -> Res
             Fate::Apart(how) => {
                 return Err(Torn::LeftApart { group: group.name.clone(), other: (*name).clone(), how: *how });
             }
-            Fate::Unknown => {}
+            Fate::Gone | Fate::Unknown => {}
         }
     }
     newest(&members, group.max_skew).map_err(|nearest| {

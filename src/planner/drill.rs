@@ -1,6 +1,5 @@
 //! Drills: each replica's copy is made and started in the plan's order, kept for a while, and removed whatever became of it.
 
-use super::Request;
 use super::case::{Case, Decision};
 use super::conflicts::Serving;
 use super::draft::{Draft, Wire};
@@ -9,6 +8,7 @@ use super::legs::Placement;
 use super::network;
 use super::order::{self, After};
 use super::recipe::{self, Particulars};
+use super::{Request, Traveller};
 use crate::base::{Duration, EntryName, PointId};
 use crate::domain::{
     Action, Condition, CopyFacts, Facts, IfFailed, Link, Operation, OperationKind, Question, Refusal, Role,
@@ -19,6 +19,7 @@ use crate::model::{DrillSite, FailoverPlan, Hooks, PointChoice, Replica, Workspa
 use crate::plan::{
     DrillRefused, Drilled, Gate, Kept, Purpose, Refused, RefusedWhy, Shape, Untouched, Why, Work,
 };
+use std::collections::BTreeSet;
 
 /// How long it is waited for a person to say that copies may go. A drill that was forgotten must not run for ever.
 const FORGOTTEN: Duration = Duration::from_mins(12 * 60);
@@ -167,6 +168,46 @@ fn links(case: &Case<'_>, facts: &Facts, site: Option<&DrillSite>) -> Result<Vec
         Some(address) => Err(drill(DrillRefused::SameAddress(address))),
         None => Ok(links),
     }
+}
+
+/// The replicas whose copies would be on a network, or at an address, of any machine that there is or will be. Of its own replica each case
+/// knows; a wrong mapping leads to those of others as well.
+pub(super) fn not_apart(travellers: &[Traveller<'_>], request: &Request<'_>) -> Vec<Refused> {
+    if !matches!(request.purpose, Purpose::Drill { .. }) {
+        return Vec::new();
+    }
+    let (mut networks, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+    for replica in request.workspace.replicas.values() {
+        networks.extend(replica.networks.iter().flat_map(|(from, to)| [from.clone(), to.clone()]));
+        let facts = request.inventory.replicas.get(&replica.name).and_then(|o| o.facts.as_ref());
+        let Some(facts) = facts else { continue };
+        let serving = network::links(replica, facts).unwrap_or_default();
+        let seen = [Role::Source, Role::Replica, Role::Target].map(|role| facts.vm(role).facts());
+        let seen = seen.into_iter().flatten().flat_map(|vm| &vm.links).chain(&facts.relation.source_links);
+        for link in seen.chain(&serving) {
+            networks.insert(link.network.clone());
+            addresses.extend(link.address);
+        }
+    }
+    let mut refused = Vec::new();
+    for traveller in travellers {
+        let actions = traveller.itinerary.legs.iter().flat_map(|leg| &leg.actions);
+        let links = actions.filter_map(|action| match action {
+            Action::MakeCopy { links, .. } => Some(links),
+            _ => None,
+        });
+        let links: Vec<&Link> = links.flatten().collect();
+        let reached = links.iter().find(|l| networks.contains(&l.network));
+        // One copy answers for another one as well as a machine does.
+        let doubled = links.iter().filter_map(|l| l.address).find(|address| !addresses.insert(*address));
+        let why = match (reached, doubled) {
+            (Some(link), _) => DrillRefused::NotApart(link.network.clone()),
+            (None, Some(address)) => DrillRefused::SameAddress(address),
+            (None, None) => continue,
+        };
+        refused.push(*traveller.case.refused(RefusedWhy::Drill(why)));
+    }
+    refused
 }
 
 /// Puts the end of a drill behind its beginning: the copies are kept where all of them are ready, and removed in any case.

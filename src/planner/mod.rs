@@ -146,6 +146,7 @@ fn sort_out<'a>(request: &Request<'a>, selected: Option<&Selected>) -> Result<So
     }
     if refused.is_empty() {
         refused = conflicts::find(&travellers, request.workspace, request.inventory);
+        refused.extend(drill::not_apart(&travellers, request));
     }
     if !refused.is_empty() {
         return Err(refused);

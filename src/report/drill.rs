@@ -302,6 +302,8 @@ pub fn left_over(workspace: &Workspace, inventory: &Inventory) -> Vec<(String, V
     let there = seen.filter(|(_, copy)| !copy.is_nothing());
     let one = |(name, copy): (&crate::base::ReplicaName, &crate::domain::CopyFacts)| {
         let plan = workspace.plans.values().find(|p| p.sequence.iter().any(|e| e.replicas.contains(name)));
+        // What is in no plan is removed with any of them.
+        let plan = plan.or_else(|| workspace.plans.values().next());
         let plan = plan.map_or_else(|| "PLAN".to_owned(), |p| p.name.to_string());
         let runs = if copy.machine.runs() == Some(true) { "runs" } else { "is there" };
         let by = copy.by.as_ref().map_or_else(String::new, |run| format!(" of run {run}"));

@@ -22,6 +22,7 @@ pub fn message(torn: &Torn, who: &str) -> String {
                 Apart::Stays => format!("`{other}` stays as it is"),
                 Apart::Planned => format!("`{other}` is failed over with all that it has"),
                 Apart::NoPoint => format!("`{other}` has no restore point"),
+                Apart::Unseen => format!("`{other}` cannot be seen: its recovery site does not answer"),
             };
             format!("{who} would go back to a restore point, and of its consistency group `{group}` {other}")
         }
@@ -48,6 +49,9 @@ pub fn help(torn: &Torn) -> Vec<String> {
         Torn::LeftApart { how: Apart::NoPoint, other, .. } => {
             vec![format!("`lifeboat replicate {other}` makes the first one, while its source answers")]
         }
+        Torn::LeftApart { how: Apart::Unseen, .. } => vec![
+            "wait for that site; or take the replica out of the group, with whoever answers for the data".to_owned(),
+        ],
         Torn::LeftApart { how: Apart::Stays, other, .. } => vec![
             format!("fail `{other}` over in the same plan"),
             "or change the group, with whoever answers for the data".to_owned(),

@@ -27,6 +27,11 @@ fn network(site: &Site) {
     virsh(site, &["net-start", NETWORK]);
 }
 
+fn no_network(site: &Site) {
+    virsh(site, &["net-destroy", NETWORK]);
+    virsh(site, &["net-undefine", NETWORK]);
+}
+
 fn workspace(lab: &Lab, vm: Blank, to: &str) -> Workspace {
     let workspace = Workspace::new(lab, &[vm.name], BLANK);
     let recovery = std::fs::read_to_string(workspace.path("workspace.yaml")).unwrap();
@@ -130,6 +135,7 @@ fn beside(lab: &Lab) -> Result<(), String> {
     virsh(b, &["net-undefine", "leads"]);
     nothing_left(lab, &workspace, vm.name);
     virsh(a, &["destroy", vm.name]);
+    no_network(b);
     Ok(())
 }
 
@@ -170,5 +176,6 @@ fn killed(lab: &Lab) -> Result<(), String> {
     nothing_left(lab, &workspace, vm.name);
     workspace.lifeboat(&["drill", "all"]).ends(0).says("passed: 1 of 1 ready");
     virsh(a, &["destroy", vm.name]);
+    no_network(b);
     Ok(())
 }

@@ -149,3 +149,27 @@ fn a_group_that_cannot_be_meant_is_found() {
     let said = place.run(&["validate"]).ends(1);
     assert!(said.err.contains("`db-01` is in two consistency groups"), "{}", said.err);
 }
+
+#[test]
+fn a_member_that_cannot_be_seen_keeps_the_others_from_a_mixed_cut() {
+    let place = Place::example("consistent");
+    place.run(&["sim", "fault", "silent", "recovery"]).ends(0);
+    let said = plan(&place, "files-alone", 1);
+    assert!(said.err.contains("LB0514") && said.err.contains("`db-01` cannot be seen"), "{}", said.err);
+}
+
+#[test]
+fn who_went_with_all_that_it_had_or_for_good_binds_nobody() {
+    let place = Place::example("consistent");
+    let more = "\n---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: db-alone }\nspec:\n  desired: [{ replica: db-01, state: Failover, via: planned }]\n\
+        ---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: db-for-good }\nspec:\n  desired: [{ replica: db-01, state: Permanent, irreversible: true }]\n";
+    let text = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    place.write("lifeboat.yaml", &(text + more));
+    place.apply("db-alone");
+    place.run(&["sim", "advance", "1h"]).ends(0);
+    place.run(&["replicate", "files-01"]);
+    let said = plan(&place, "files-alone", 0);
+    assert!(said.out.contains("files-01") && !said.out.contains("apart of 1m"), "{}", said.out);
+    place.apply("db-for-good");
+    plan(&place, "files-alone", 0);
+}

@@ -272,3 +272,75 @@ fn a_drill_that_is_interrupted_cleans_up() {
     assert_eq!(drills(&place)["drillsLeft"], serde_json::json!([]));
     place.run(&["resume"]).ends(1);
 }
+
+#[test]
+fn no_copy_is_on_a_network_or_at_an_address_of_anybody() {
+    // The reviewer's mistake: what is apart for one replica is another one's network.
+    let place = Place::example("drilled");
+    let text = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    let (before, web) = text.split_once("metadata: { name: web-01 }").unwrap();
+    let web = web.replacen("{ from: prod-lan, to: dr-lan }", "{ from: web-lan, to: dr-web }", 1);
+    let before = before.replace(
+        "name: web-01, networks: [{ network: prod-lan",
+        "name: web-01, networks: [{ network: web-lan",
+    );
+    let mapped = |to: &str| {
+        before.replace(
+            "{ from: dr-lan, to: drill-lan }",
+            &format!("{{ from: dr-lan, to: drill-lan }}, {{ from: dr-web, to: {to} }}"),
+        )
+    };
+    for (to, exit) in [("prod-lan", 1), ("dr-lan", 1), ("drill-web", 0)] {
+        place.write("lifeboat.yaml", &format!("{}metadata: {{ name: web-01 }}{web}", mapped(to)));
+        let said = place.run(&["validate"]).ends(exit);
+        assert_eq!(said.err.contains("LB0526"), exit == 1, "{to}: {}", said.err);
+        place.run(&["drill", "shop", "--dry-run"]).ends(exit);
+    }
+    // A network that no document names, and on which a machine is all the same.
+    place.edit(
+        "lifeboat.yaml",
+        "networks: [{ network: web-lan, address: 10.1.0.31 }]",
+        "networks: [{ network: web-lan, address: 10.1.0.31 }, { network: drill-web }]",
+    );
+    place.edit(
+        "lifeboat.yaml",
+        "{ from: web-lan, to: dr-web }",
+        "{ from: web-lan, to: dr-web }, { from: drill-web, to: dr-more }",
+    );
+    assert!(place.run(&["drill", "shop", "--dry-run"]).ends(1).err.contains("LB0526"));
+    // Two copies at one address: the one would answer for the other.
+    place.write(
+        "lifeboat.yaml",
+        &text.replace(
+            "10.2.0.0/16, to: 10.99.0.0/16",
+            "10.2.0.21/32, to: 10.99.0.31/32 }, { from: 10.2.0.0/16, to: 10.99.0.0/16",
+        ),
+    );
+    let said = place.run(&["drill", "shop", "--dry-run"]).ends(1);
+    assert!(said.err.contains("10.99.0.31"), "{}", said.err);
+}
+
+#[test]
+fn a_copy_of_what_is_in_no_plan_any_more_is_removed_all_the_same() {
+    let place = Place::example("drilled");
+    place.run(&["sim", "fault", "fails", "--action", "remove-copy", "--replica", "web-01"]).ends(0);
+    assert_ne!(place.run(&["drill", "shop"]).code, 0);
+    place.run(&["sim", "heal"]).ends(0);
+    let text = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    let at = text.find("kind: Replica\nmetadata: { name: web-01 }").unwrap();
+    let end = at + text[at..].find("---").unwrap();
+    let without = text.replace(&text[at - "apiVersion: lifeboat/v1\n".len()..end + 4], "");
+    let sequence = without.lines().filter(|l| !l.contains("replica: web-01")).collect::<Vec<_>>().join("\n");
+    place.write("lifeboat.yaml", &sequence);
+    place.run(&["validate"]).ends(0);
+    let refused = place.run(&["drill", "shop", "--clean"]).ends(1);
+    assert!(refused.err.contains("web-01") && refused.err.contains("declare it again"), "{}", refused.err);
+    // Declared again and in no plan, it is found.
+    place.write(
+        "lifeboat.yaml",
+        &text.lines().filter(|l| !l.contains("replica: web-01")).collect::<Vec<_>>().join("\n"),
+    );
+    assert!(place.run(&["status"]).ends(0).out.contains("copy of web-01"));
+    place.run(&["drill", "shop", "--clean"]).ends(0);
+    assert!(!place.run(&["status"]).ends(0).out.contains("copy of web-01"));
+}

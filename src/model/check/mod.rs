@@ -3,6 +3,7 @@
 mod bare_delay;
 mod consistency;
 mod cycle;
+mod drill;
 mod fences;
 mod machines;
 mod names;
@@ -19,13 +20,14 @@ use rayon::prelude::*;
 
 type Rule = fn(&Workspace, &Origins, &mut Vec<Finding>);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     machines::check,
     fences::check,
     providers::check,
     readdressing::check,
     names::check,
     cycle::check,
+    drill::check,
     consistency::check,
     waits::check,
     bare_delay::check,

@@ -234,10 +234,24 @@ fn describe(
                 None => left.push(card.clone()),
             }
         }
-        devices.children.retain(|node| !matches!(node, Node::Element(e) if left.contains(e)));
+        devices.children.retain(|node| !matches!(node, Node::Element(e) if left.contains(e) || leads(e)));
     }
+    // What its source gives QEMU past libvirt may be a network that nobody here knows of.
+    tree.children.retain(|node| !matches!(node, Node::Element(e) if e.name.starts_with("qemu:")));
     mark.put(&mut tree);
     Ok(tree.render())
+}
+
+/// Whether a device leads out of the machine to something that is not the host's own: a line over the network or a socket, a device that is
+/// passed on. The guest agent's channel goes to libvirt itself.
+fn leads(device: &Element) -> bool {
+    let lines =
+        ["serial", "parallel", "console", "channel", "redirdev", "smartcard", "rng", "vsock", "shmem"];
+    let harmless = ["pty", "null", "vc", "spicevmc", "random", "builtin"];
+    let kind =
+        device.attribute("type").or_else(|| device.child("backend").and_then(|b| b.attribute("model")));
+    let agent = device.child("target").and_then(|t| t.attribute("name")) == Some("org.qemu.guest_agent.0");
+    lines.contains(&device.name.as_str()) && !agent && !kind.is_some_and(|kind| harmless.contains(&kind))
 }
 
 /// Puts a card on a network of libvirt's, whatever it was on: a bridge or a card of the host would lead elsewhere.
