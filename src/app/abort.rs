@@ -127,6 +127,7 @@ fn is_for_good(refused: &Refused) -> bool {
         | RefusedWhy::NetworkUnmapped(_)
         | RefusedWhy::BothWouldServe(_)
         | RefusedWhy::NoFence(_)
+        | RefusedWhy::SiteAnswers(_)
         | RefusedWhy::AddressShared { .. }
         | RefusedWhy::NameNowhere { .. }
         | RefusedWhy::AddressTaken { .. }

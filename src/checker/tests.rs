@@ -9,7 +9,8 @@ use crate::domain::{
 };
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::plan::{
-    Edge, Forecast, Leg, LegId, Member, Node, NodeId, On, Plan, Purpose, Violation, Why, Work,
+    Edge, Forecast, Leg, LegId, Limit, LimitKind, Member, Node, NodeId, On, Plan, Purpose, SlotUse, Violation,
+    Why, Work,
 };
 use std::collections::BTreeMap;
 
@@ -550,7 +551,15 @@ fn a_replica_that_does_not_wait_for_its_fence_is_found() {
         hook.script.proof = None;
     }
     assert!(matches!(&check(&unproven, &inventory(ready()))[..], [Violation::Dangling(_)]));
-    let first = plan.legs[0].first;
+    // The start waits for it too, while the leg has a place: it was taken after the fence was done.
+    let (first, last) = (plan.legs[0].first, plan.legs[0].last);
+    plan.limits.push(Limit { kind: LimitKind::SiteStart("dr".parse().unwrap()), size: 1, gap: None });
+    plan.legs[0].slots.push(SlotUse { limit: 0, first, last });
+    plan.edges.push(Edge::done(id, last));
+    assert_eq!(check(&plan, &inventory(ready())), Vec::new());
+    plan.edges.retain(|edge| (edge.from, edge.to) != (id, first));
+    let found = check(&plan, &inventory(ready()));
+    assert!(found.contains(&Violation::WaitsWithPlace { node: last, waits_for: id }), "{found:?}");
     plan.edges.retain(|edge| edge.from != id);
     assert_eq!(check(&plan, &inventory(ready())), vec![Violation::Unordered(id, first)]);
 }

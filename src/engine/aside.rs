@@ -1,12 +1,14 @@
 //! What a run does beside the machines: it runs people's programs, changes what names say, asks people, and hears what they say of its steps.
 
+use super::fence::{self, Sources};
 use super::settle::{SLACK, Verdict, within};
 use crate::base::RunId;
 use crate::domain::{Reply, Silence, Spoken};
 use crate::plan::context::{Occasion, context};
 use crate::plan::{Hook, NodeId, Plan, Work};
 use crate::port::{
-    Answers, Asked, Call, Clock, Failure, Names, NoNames, NoScripts, Nobody, Pointed, Pointing, Ran, Scripts,
+    Answers, Asked, Call, Clock, Failure, Names, NoNames, NoScripts, Nobody, Pointed, Pointing, Provider,
+    Ran, Scripts,
 };
 use crate::run::{Event, FailedWhy, How, StopWhy};
 use std::sync::Arc;
@@ -36,6 +38,8 @@ pub struct Calls {
     pub proof: Option<Call>,
     /// Whether it was tried before: then a fence may be there already.
     pub again: bool,
+    /// What a fence takes away.
+    pub sources: Sources,
 }
 
 /// The calls of a hook in a run.
@@ -44,7 +48,8 @@ pub fn calls(plan: &Plan, (node, hook): (NodeId, &Hook), run: &RunId, attempt: u
         call(plan, (node, hook), argv, Occasion { run: Some(run), attempt, check: false, proof })
     };
     let proof = hook.script.proof.as_ref().map(|argv| one(argv, true));
-    Calls { run: one(&hook.script.run, false), proof, again: attempt > 1 }
+    let sources = if proof.is_some() { fence::sources(plan, hook) } else { Sources::default() };
+    Calls { run: one(&hook.script.run, false), proof, again: attempt > 1, sources }
 }
 
 fn call(plan: &Plan, (node, hook): (NodeId, &Hook), argv: &[String], occasion: Occasion<'_>) -> Call {
@@ -65,10 +70,14 @@ fn call(plan: &Plan, (node, hook): (NodeId, &Hook), argv: &[String], occasion: O
 }
 
 /// Runs a hook. The clock stands still meanwhile, where it is a virtual one: a program takes real time.
-pub async fn run(calls: &Calls, scripts: &dyn Scripts) -> (Verdict, Vec<Spoken>) {
+pub async fn run(
+    calls: &Calls,
+    scripts: &dyn Scripts,
+    sites: (&dyn Provider, &dyn Clock),
+) -> (Verdict, Vec<Spoken>) {
     let mut heard = Vec::new();
     let verdict = match &calls.proof {
-        Some(proof) => fence(calls, proof, scripts, &mut heard).await,
+        Some(proof) => fence::run(calls, proof, (scripts, sites), &mut heard).await,
         None => match one(&calls.run, scripts, &mut heard).await {
             None => Verdict::Done(How::Performed, None),
             Some(why) => failed(why),
@@ -77,26 +86,13 @@ pub async fn run(calls: &Calls, scripts: &dyn Scripts) -> (Verdict, Vec<Spoken>)
     (verdict, heard)
 }
 
-fn failed(why: String) -> Verdict {
+/// It failed so.
+pub fn failed(why: String) -> Verdict {
     Verdict::Failed(Failure::Failed(why))
 }
 
-/// Fences. The proof alone decides: a program that ends badly may have done its work, and one that ends well may not. Whoever was cut off before,
-/// or was too early, asks for the proof first: what is fenced is not struck twice.
-async fn fence(calls: &Calls, proof: &Call, scripts: &dyn Scripts, heard: &mut Vec<Spoken>) -> Verdict {
-    if calls.again && one(proof, scripts, heard).await.is_none() {
-        return Verdict::Done(How::Found, None);
-    }
-    let ran = one(&calls.run, scripts, heard).await;
-    match (one(proof, scripts, heard).await, ran) {
-        (None, _) => Verdict::Done(How::Performed, None),
-        (Some(why), None) => failed(format!("not proven: {why}")),
-        (Some(why), Some(ran)) => failed(format!("not proven: {why}; before that {ran}")),
-    }
-}
-
 /// Runs one program; returns why it failed, where it did.
-async fn one(call: &Call, scripts: &dyn Scripts, heard: &mut Vec<Spoken>) -> Option<String> {
+pub async fn one(call: &Call, scripts: &dyn Scripts, heard: &mut Vec<Spoken>) -> Option<String> {
     match scripts.run(call).await {
         Err(why) => Some(why),
         Ok(ran) => {

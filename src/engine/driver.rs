@@ -1,5 +1,7 @@
 //! The driver: one task that alone orders journal and effects. Workers own only their step.
 
+mod looks;
+
 use crate::base::{Duration, RunId, Timestamp};
 use crate::domain::{AtEnd, Heard, Moving, Pause, Spoken, Wait};
 use crate::engine::report::{Message, Report, Teller, told};
@@ -8,7 +10,7 @@ use crate::engine::wait::{Waited, wait};
 use crate::engine::{Aids, StopSignal, aside};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{NodeId, Work};
-use crate::port::{ActionKey, Busy, Clock, Failure, Order, Pointing, Provider, Subject};
+use crate::port::{ActionKey, Busy, Clock, Failure, Order, Pointing, Provider};
 use crate::run::{Event, FailedWhy, IllegalEvent, Outcome, Progress, Runner, Status, StopWhy, outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,12 +58,6 @@ pub enum Seen<'a> {
     Heard(NodeId, &'a [Heard]),
 }
 
-/// How long the end of a run waits for what has become of its replicas: a little more than a host has to answer a call.
-const LOOK_BACK: Duration = Duration::from_secs(12);
-
-/// So many replicas share one record of what was observed: a value in a store has its largest size.
-const TOGETHER: usize = 100;
-
 /// A point at which the runner dies: fault injection is a public feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crash {
@@ -108,6 +104,8 @@ struct Driver<'a> {
     noted: Vec<(Timestamp, Event)>,
     durable: usize,
     effects: usize,
+    /// Fences that runners before this one began.
+    begun: BTreeSet<NodeId>,
     /// It was asked to stop.
     asked: bool,
     /// The driver's own promise that it works; it has none while it waits for a report.
@@ -131,6 +129,7 @@ pub async fn drive(run: Run<'_>) -> Result<Ended, EngineError> {
         noted: Vec::new(),
         durable: 0,
         effects: 0,
+        begun: BTreeSet::new(),
         asked: false,
         busy,
     };
@@ -199,6 +198,7 @@ impl Driver<'_> {
     async fn walk(&mut self) -> Result<Outcome, EngineError> {
         self.note([Event::Taken { runner: self.run.runner.clone() }])?;
         self.write()?;
+        self.prove_anew().await?;
         self.settle_left_over();
         loop {
             let wake = self.start_what_may()?;
@@ -236,32 +236,6 @@ impl Driver<'_> {
         self.note(last.into_iter().chain([Event::Ended { outcome }]))?;
         self.write()?;
         Ok(outcome)
-    }
-
-    /// What has become of the plan's replicas, for the record alone: nothing follows from it, and a run ends whether the sites answer or not.
-    async fn look_back(&self) -> Vec<Event> {
-        let (provider, clock) = (&self.run.provider, &self.run.clock);
-        let subjects: Vec<Subject> = self
-            .run
-            .progress
-            .plan()
-            .placements
-            .iter()
-            .map(|(replica, placement)| Subject { replica: replica.clone(), placement: placement.clone() })
-            .collect();
-        // The look works under the driver's own promise; whoever waits beside it needs another one.
-        let _promise = clock.busy();
-        tokio::select! {
-            biased;
-            inventory = provider.observe(&subjects) => {
-                let inventory = inventory.of(subjects.iter().map(|s| &s.replica));
-                let parts = inventory.parts(TOGETHER).into_iter();
-                parts.map(|inventory| Event::Observed { inventory }).collect()
-            }
-            () = clock.until(clock.now().after(LOOK_BACK)) => {
-                vec![Event::NotObserved { why: format!("the sites had not answered after {LOOK_BACK}") }]
-            }
-        }
     }
 
     /// Nothing new starts, waits are given up, and what is under way has the grace time to end.
@@ -373,14 +347,17 @@ impl Driver<'_> {
                 self.waits.insert(node, handle);
             }
             Some(Work::Hook(hook)) => {
-                let calls = aside::calls(&plan, (node, hook), &self.run.id, self.run.progress.attempts(node));
+                let mut calls =
+                    aside::calls(&plan, (node, hook), &self.run.id, self.run.progress.attempts(node));
+                calls.again |= self.begun.contains(&node);
                 let (scripts, lease) = (Arc::clone(&self.run.aids.scripts), self.run.journal.lease());
                 self.acting.insert(node);
                 self.spawn(node, async move {
                     if !lease.holds() {
                         return Report::Barred(node);
                     }
-                    let (verdict, spoken) = aside::run(&calls, scripts.as_ref()).await;
+                    let sites = (provider.as_ref(), clock.as_ref());
+                    let (verdict, spoken) = aside::run(&calls, scripts.as_ref(), sites).await;
                     Report::Ran(node, verdict, spoken)
                 });
             }

@@ -8,6 +8,7 @@
 
 mod aside;
 mod driver;
+mod fence;
 mod ready;
 mod report;
 mod settle;

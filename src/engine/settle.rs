@@ -26,6 +26,9 @@ pub const SLACK: Duration = Duration::from_secs(5);
 /// How long a look, or a question to a machine, may take.
 pub const ANSWER: Duration = Duration::from_secs(30);
 
+/// How long a look at the sites is waited for: a little more than a host has to answer a call.
+pub const LOOK: Duration = Duration::from_secs(12);
+
 /// Asks for the action and settles what comes of it.
 pub async fn perform(order: &Order, provider: &dyn Provider, clock: &dyn Clock) -> Verdict {
     match within(clock, order.limit.plus(SLACK), provider.perform(order)).await {

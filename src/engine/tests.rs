@@ -4,7 +4,7 @@ mod ready;
 
 use super::*;
 use crate::base::{Duration, RunId, Timestamp};
-use crate::domain::{Answer as Answered, Heard, NotSo, Probe, Settled};
+use crate::domain::{Answer as Answered, Heard, NotSo, Probe, Settled, Sight};
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::journal::{Journal, JournalError};
 use crate::plan::{Edge, NodeId, On, Plan, Work};
@@ -17,6 +17,7 @@ use std::task::{Poll, Waker};
 
 mod aside;
 mod clock;
+mod fences;
 mod look;
 mod names;
 mod writes;
@@ -126,6 +127,8 @@ struct Scripted {
     asked: Mutex<Vec<u32>>,
     /// Whether a look at the end of the run is never answered.
     blind: bool,
+    /// What is seen of the sources, and whether their site answers.
+    sources: Mutex<Option<(Sight, bool)>>,
     probes: Mutex<Vec<i64>>,
 }
 
@@ -138,6 +141,9 @@ impl Provider for Scripted {
         Box::pin(async move {
             if self.blind {
                 self.clock.until(self.clock.now().after(Duration::from_mins(10_000))).await;
+            }
+            if let Some(source) = &*self.sources.lock().unwrap() {
+                return fences::seen(subjects, source);
             }
             let seen = |s: &Subject| (s.replica.clone(), observed());
             let stranger = ("stranger".parse().unwrap(), observed());

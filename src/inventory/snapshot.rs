@@ -79,6 +79,12 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// Whether a site is known to answer.
+    #[must_use]
+    pub fn answers(&self, site: &SiteName) -> bool {
+        self.sites.get(site).is_some_and(|sight| sight.silent.is_none())
+    }
+
     /// What it says of some replicas, with all sites.
     #[must_use]
     pub fn of<'a>(mut self, replicas: impl IntoIterator<Item = &'a ReplicaName>) -> Self {

@@ -141,6 +141,8 @@ pub enum RefusedWhy {
     Torn(Torn),
     /// The source cannot be seen, the document wants it fenced, and nothing says how.
     NoFence(VmRef),
+    /// The source cannot be seen, only the fence of its whole site would take it away, and that site answers.
+    SiteAnswers(VmRef),
     /// The failback target is a machine of another replica.
     TargetInUse {
         /// Which, as `site/vm`.

@@ -4,10 +4,10 @@
 use super::Request;
 use super::case::Case;
 use super::draft::{Draft, Wire};
-use crate::base::ReplicaName;
+use crate::base::{ReplicaName, SiteName};
 use crate::domain::{Action, Condition, Facts, OperationKind, Role, Sight, State, When};
 use crate::inventory::{Observed, Typical};
-use crate::model::{Fence, SourceTreatment, Workspace};
+use crate::model::{Fence, Replica, SourceTreatment, Workspace};
 use crate::plan::{Around, Hook, LegId, NodeId, Plan, RefusedWhy, Warning, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub struct Placed {
 /// own site, which also says when it is off.
 ///
 /// # Errors
-/// Nothing says how the source is fenced.
+/// Nothing says how the source is fenced, or only a fence of its whole site would do, and that site answers.
 pub fn needed(
     case: &Case<'_>,
     (kind, actions): (OperationKind, &[Action]),
@@ -36,14 +36,18 @@ pub fn needed(
     if !(fences && takes_over && starts && facts.source == Sight::Unseen) {
         return Ok(None);
     }
-    if case.replica.fence.is_some() {
+    // After a failback to another machine it is that one which may still run, and the replica's own fence is about the one before it.
+    let source = &facts.relation.source;
+    if case.replica.fence.is_some() && *source == case.replica.source {
         return Ok(Some(Around::Replica(case.replica.name.clone())));
     }
-    // After a failback to another machine it is that one which may still run.
-    let site = &facts.relation.source.site;
-    match case.workspace.sites.get(site) {
-        Some(found) if found.fence.is_some() => Ok(Some(Around::Site(site.clone()))),
-        Some(_) | None => Err(RefusedWhy::NoFence(facts.relation.source.clone())),
+    match case.workspace.sites.get(&source.site) {
+        // One machine that cannot be read is no reason to take down a whole site that serves.
+        Some(found) if found.fence.is_some() && case.inventory.answers(&source.site) => {
+            Err(RefusedWhy::SiteAnswers(source.clone()))
+        }
+        Some(found) if found.fence.is_some() => Ok(Some(Around::Site(source.site.clone()))),
+        Some(_) | None => Err(RefusedWhy::NoFence(source.clone())),
     }
 }
 
@@ -64,11 +68,23 @@ pub fn place<'a>(
         let Some(fence) = fence(workspace, around) else { continue };
         let ids: BTreeSet<LegId> = legs.iter().map(|leg| leg.leg).collect();
         let node = push(draft, fence, around, &ids);
-        let firsts: Vec<NodeId> = legs.iter().map(|leg| leg.first).collect();
-        draft.wire(&[node], &firsts, Wire::DONE);
+        // The replica's start waits for it by itself too: where the run is taken up, the fence is proven anew, and the leg may have begun.
+        let held: BTreeSet<NodeId> =
+            legs.iter().flat_map(|leg| [leg.first].into_iter().chain(starts(draft, leg))).collect();
+        let held: Vec<NodeId> = held.into_iter().collect();
+        draft.wire(&[node], &held, Wire::DONE);
         placed.push(Placed { node, legs: ids });
     }
     placed
+}
+
+/// The nodes that start the replica of a leg.
+fn starts(draft: &Draft, leg: &super::draft::Placed) -> Vec<NodeId> {
+    let starts = |id: &NodeId| {
+        let work = draft.nodes.get(id.index()).map(|node| &node.work);
+        matches!(work, Some(Work::Act(step)) if matches!(step.action, Action::PowerOn { vm: Role::Replica }))
+    };
+    (leg.first.0..=leg.last.0).map(NodeId).filter(starts).collect()
 }
 
 fn fence<'a>(workspace: &'a Workspace, around: &Around) -> Option<&'a Fence> {
@@ -100,25 +116,33 @@ pub fn within<'a>(fences: &'a [Placed], legs: &'a BTreeSet<LegId>) -> impl Itera
     fences.iter().filter(|fence| fence.legs.is_subset(legs)).map(|fence| fence.node)
 }
 
-/// The fences of whole sites that take down machines which the plan does not bring up: they serve still, as far as is known.
+/// The fences of whole sites that take down machines which the plan does not bring up: sources, and replicas that stand in for others.
+/// They serve still, as far as is known.
 pub fn others(request: &Request<'_>, plan: &Plan) -> Vec<Warning> {
     let members: BTreeSet<&ReplicaName> = plan.members.iter().map(|m| &m.replica).collect();
-    let serves_elsewhere = |name: &ReplicaName| {
-        let condition = request.inventory.replicas.get(name).map(Observed::condition);
-        matches!(condition, Some(Condition::Whole(State::Failover | State::ReadyToSwitch | State::Permanent)))
-    };
     let sites = plan.nodes.iter().filter_map(|node| match &node.work {
         Work::Hook(Hook { around: Around::Site(site), .. }) => Some(site),
         Work::Hook(_) | Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     });
-    let of = |site: &crate::base::SiteName| {
+    let of = |site: &SiteName| {
         let others = request.workspace.replicas.values().filter(|replica| {
-            let observed = request.inventory.replicas.get(&replica.name).and_then(|o| o.facts.as_ref());
-            let source = observed.map_or(&replica.source, |facts| &facts.relation.source);
-            source.site == *site && !members.contains(&replica.name) && !serves_elsewhere(&replica.name)
+            let observed = request.inventory.replicas.get(&replica.name);
+            !members.contains(&replica.name) && goes_down(replica, observed, site)
         });
         let replicas: Vec<ReplicaName> = others.map(|replica| replica.name.clone()).collect();
         (!replicas.is_empty()).then(|| Warning::FencesOthers { site: site.clone(), replicas })
     };
     sites.filter_map(of).collect()
+}
+
+/// Whether a machine of a replica goes down with a site that serves, or may do so for all that is known.
+fn goes_down(replica: &Replica, observed: Option<&Observed>, site: &SiteName) -> bool {
+    let facts = observed.and_then(|o| o.facts.as_ref());
+    let source = facts.map_or(&replica.source, |facts| &facts.relation.source);
+    let elsewhere = matches!(
+        observed.map(Observed::condition),
+        Some(Condition::Whole(State::Failover | State::ReadyToSwitch | State::Permanent))
+    );
+    let stands_in = facts.is_none_or(|facts| facts.replica.runs() != Some(false));
+    (source.site == *site && !elsewhere) || (replica.replica.site == *site && stands_in)
 }

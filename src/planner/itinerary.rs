@@ -344,7 +344,8 @@ impl<'a> Builder<'a> {
         }
         let awaits = awaits(&operation, &after);
         let fence = fences::needed(self.case, (operation.kind(), &actions), &self.facts)?;
-        self.watch_source(&operation, &after, fence.is_some());
+        let starts = actions.iter().any(|a| matches!(a, Action::PowerOn { vm: Role::Replica }));
+        self.watch_source((&operation, starts), &after, fence.is_some());
         let names = names::cutovers(self.case, operation.kind(), &after)?;
         self.facts = after;
         self.legs.push(LegDraft { operation, why, to, actions, not_before, awaits, fence, names });
@@ -367,9 +368,10 @@ impl<'a> Builder<'a> {
         Ok(Particulars { keep, shutdown, quiesce, links, stop_source })
     }
 
-    fn watch_source(&mut self, operation: &Operation, after: &Facts, fenced: bool) {
+    /// A planned failover that is completed starts the replica as an unplanned one does, where its source cannot be seen any more.
+    fn watch_source(&mut self, (operation, starts): (&Operation, bool), after: &Facts, fenced: bool) {
         match operation.kind() {
-            OperationKind::Failover => {
+            kind if kind == OperationKind::Failover || (kind == OperationKind::PlannedFailover && starts) => {
                 self.reads.push(FactName::Power(Role::Source));
                 match after.source.runs() {
                     Some(true) => self.notes.push(Note::SourceLeftRunning),

@@ -168,9 +168,12 @@ fn named(target: &FailbackTarget, replica: &str) -> FailbackTarget {
 
 fn inventory(facts: &[Facts]) -> Inventory {
     let seen = SiteSight { at: now(), silent: None };
+    // A site of which nothing is seen is silent.
+    let dark = facts.iter().all(|f| f.source == Sight::Unseen);
+    let prod = SiteSight { silent: dark.then(|| "no route".to_owned()), ..seen.clone() };
     Inventory {
         at: now(),
-        sites: [("prod".parse().unwrap(), seen.clone()), ("dr".parse().unwrap(), seen)].into(),
+        sites: [("prod".parse().unwrap(), prod), ("dr".parse().unwrap(), seen)].into(),
         replicas: NAMES
             .iter()
             .zip(facts)

@@ -1,7 +1,7 @@
 //! Refusals of the planner, violations of the checker, warnings of a plan and the differences of a stale one, as findings:
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
-use crate::base::{ReplicaName, RunbookName, SiteName};
+use crate::base::{ReplicaName, RunbookName};
 use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
 use crate::domain::{Condition, Foreign, OperationKind};
@@ -124,9 +124,9 @@ pub const fn code(why: &RefusedWhy) -> Code {
         RefusedWhy::NameNowhere { .. } => Code::NameNowhere,
         RefusedWhy::AddressTaken { .. } => Code::AddressTaken,
         RefusedWhy::TargetUnfit { .. } | RefusedWhy::TargetInUse { .. } => Code::TargetUnfit,
-        RefusedWhy::NoFence(_) => Code::NoFence,
         RefusedWhy::Drill(why) => drill::code(why),
         RefusedWhy::Torn(why) => torn::code(why),
+        RefusedWhy::NoFence(_) | RefusedWhy::SiteAnswers(_) => Code::NoFence,
         RefusedWhy::LossOverPolicy { .. } => Code::LossOverObjective,
     }
 }
@@ -221,6 +221,11 @@ fn message(refused: &Refused, who: &str) -> String {
                 "{who} cannot be failed over: its source {source} cannot be seen, and nothing says how it is fenced"
             )
         }
+        RefusedWhy::SiteAnswers(source) => {
+            format!(
+                "{who} cannot be failed over: its source {source} cannot be seen, its site answers, and the fence of that site would take down all of it"
+            )
+        }
         RefusedWhy::OnlyForward(operation) => {
             format!("{who} cannot go to {asked}: {operation} was begun and can only be completed")
         }
@@ -243,6 +248,7 @@ fn place(refused: &Refused, places: &dyn Places) -> (Option<Span>, String) {
         | RefusedWhy::OnlyForward(_)
         | RefusedWhy::NoFence(_)
         | RefusedWhy::Torn(_)
+        | RefusedWhy::SiteAnswers(_)
         | RefusedWhy::LossOverPolicy { .. } => state(),
         RefusedWhy::NothingToKeep => {
             (places.desired(refused.desired, "keep"), "this cannot be kept".to_owned())
@@ -342,9 +348,7 @@ fn help(refused: &Refused) -> Vec<String> {
         RefusedWhy::ProductionUnseen { site, .. } => {
             vec![format!("it can be planned when {site} answers again")]
         }
-        RefusedWhy::MachineAbsent { .. } => {
-            vec!["restore the machine, or name another target under `failback`".to_owned()]
-        }
+        RefusedWhy::MachineAbsent { .. } => vec![ABSENT.to_owned()],
         RefusedWhy::NoSuchPoint(_) => {
             vec![format!("`lifeboat status {}` lists the restore points", refused.replica)]
         }
@@ -370,8 +374,9 @@ fn help(refused: &Refused) -> Vec<String> {
         RefusedWhy::TargetUnfit { .. } => {
             vec!["restore it first, or name it as `recovered` to have it built from the replica".to_owned()]
         }
-        RefusedWhy::NoFence(source) => no_fence(&source.site),
+        RefusedWhy::NoFence(source) => mend::no_fence(&source.site),
         RefusedWhy::Torn(why) => torn::help(why),
+        RefusedWhy::SiteAnswers(source) => mend::site_answers(source),
         RefusedWhy::OnlyForward(operation) => vec![format!("ask for the state that {operation} leads to")],
         RefusedWhy::LossOverPolicy { .. } => {
             vec!["replicate first, or raise the objective with whoever answers for it".to_owned()]
@@ -379,12 +384,7 @@ fn help(refused: &Refused) -> Vec<String> {
     }
 }
 
-fn no_fence(site: &SiteName) -> Vec<String> {
-    vec![
-        format!("say how in the site `{site}`: `fence: {{ run: [...], proof: [...] }}`"),
-        "or say `source: leave` in the failover plan, once you are sure that it does not run".to_owned(),
-    ]
-}
+const ABSENT: &str = "restore the machine, or name another target under `failback`";
 
 fn put_back(foreign: Foreign, replica: &ReplicaName) -> String {
     match foreign {

@@ -198,7 +198,7 @@ pub enum Event {
         /// What the document says.
         so: Silence,
     },
-    /// A failed step, or one in doubt, is tried again because a person asked for it.
+    /// A failed step, or one in doubt, is tried again because a person asked for it; a fence that is done too, because the run was taken up.
     Reopened {
         /// The node.
         node: NodeId,

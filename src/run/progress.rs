@@ -507,7 +507,7 @@ impl Progress {
                         }
                         if self.spares(edge.to) {
                             self.passed_over.insert(root);
-                        } else if self.status(edge.to) == Status::Pending {
+                        } else if matches!(self.status(edge.to), Status::Pending | Status::Retrying(_)) {
                             self.due.remove(&edge.to);
                             self.set(edge.to, Status::Blocked(root));
                             open.push(edge.to);
@@ -570,6 +570,9 @@ impl Progress {
                 Status::Retrying(at) => at,
                 _ => self.not_before.get(node.index()).copied().unwrap_or_default(),
             };
+            if self.is_unproven(*node) {
+                continue;
+            }
             if not_before > now {
                 wake(not_before);
                 continue;

@@ -176,3 +176,33 @@ fn a_rehearsal_says_what_a_failing_fence_means() {
     assert!(said.out.contains("fence site/production/fence"), "{}", said.out);
     assert!(fenced(&place).is_empty(), "nothing is run");
 }
+
+/// A switch whose proof holds for as long as nobody takes what it wrote away.
+fn power_comes_back(place: &Place) {
+    std::fs::remove_file(place.path().join("powered-off.txt")).unwrap();
+}
+
+#[test]
+fn a_run_that_is_taken_up_relies_on_no_old_proof() {
+    let place = silent();
+    place.run(&["sim", "fault", "fails", "--action", "power-on"]).ends(0);
+    apply(&place, 3);
+    assert_eq!(fenced(&place).len(), 2);
+    // Its hall is still silent, and what was switched off came back: it is switched off once more before anything starts.
+    power_comes_back(&place);
+    place.run(&["resume"]).ends(3);
+    assert_eq!(fenced(&place).len(), 2);
+    // Now its hall answers, and its machines run.
+    place.run(&["sim", "heal"]).ends(0);
+    place.run(&["takeover", "latest"]).ends(0);
+    let failed = place.run(&["resume"]).ends(3);
+    let why = "production answers again, and db-01 runs there: abort this run and plan again";
+    assert!(failed.out.contains(why) && failed.err.contains(why), "{}{}", failed.out, failed.err);
+    assert!(!failed.err.contains("> db-01"), "{}", failed.err);
+    assert_eq!(fenced(&place).len(), 2, "what answers is not struck");
+    let report = place.run(&["report", "latest"]).ends(0);
+    let again = "site/production/fence: ";
+    let word = "had it tried again: the run was taken up, and its proof is from before";
+    assert!(report.out.contains(again) && report.out.contains(word), "{}", report.out);
+    place.run(&["verify", "latest"]).ends(0);
+}

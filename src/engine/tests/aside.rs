@@ -6,7 +6,7 @@ use crate::plan::{Around, Gate, Hook};
 use crate::port::{Answers, Asked, Busy, Call, Ran, Scripts};
 use crate::run::sample::replica;
 
-fn hook(when: When, repeatable: bool) -> Work {
+pub(super) fn hook(when: When, repeatable: bool) -> Work {
     Work::Hook(Hook {
         name: "h".parse().unwrap(),
         when,
@@ -38,11 +38,11 @@ fn gate(within: u64, otherwise: Silence) -> Work {
 
 /// Programs that end as they are told to; without a script each succeeds.
 #[derive(Default)]
-struct Programs {
+pub(super) struct Programs {
     clock: Jumping,
-    codes: Mutex<VecDeque<i32>>,
+    pub(super) codes: Mutex<VecDeque<i32>>,
     hangs: bool,
-    calls: Mutex<Vec<Call>>,
+    pub(super) calls: Mutex<Vec<Call>>,
 }
 
 impl Scripts for Programs {
@@ -76,7 +76,7 @@ impl Answers for Person {
 }
 
 /// A lab with programs; hooks and gates belong to no leg, and a hook is tried once.
-fn lab(works: Vec<Work>, edges: Vec<Edge>, codes: &[i32]) -> (Lab, Arc<Programs>) {
+pub(super) fn lab(works: Vec<Work>, edges: Vec<Edge>, codes: &[i32]) -> (Lab, Arc<Programs>) {
     let mut lab = Lab::new(works, edges);
     for node in &mut Arc::get_mut(&mut lab.plan).unwrap().nodes {
         if matches!(node.work, Work::Hook(_) | Work::Gate(_)) {
@@ -193,71 +193,6 @@ fn a_hook_whose_runner_died_is_in_doubt_unless_it_may_be_repeated() {
         lab.journal.batches.push(vec![(Timestamp::from_millis(0), word)]);
         assert_eq!(lab.go().unwrap().outcome, Outcome::CompletedWithExceptions);
         assert_eq!(programs.calls.lock().unwrap().len(), 1, "it was not run again");
-    }
-}
-
-fn fence() -> Work {
-    let Work::Hook(mut hook) = hook(When::Fence, true) else { unreachable!("it is a hook") };
-    (hook.script.run, hook.script.proof) = (vec!["off".to_owned()], Some(vec!["is-off".to_owned()]));
-    Work::Hook(hook)
-}
-
-/// What was run, in its order.
-fn run(programs: &Programs) -> Vec<String> {
-    programs.calls.lock().unwrap().iter().map(|call| call.argv[0].clone()).collect()
-}
-
-#[test]
-fn only_the_proof_of_a_fence_lets_a_machine_start() {
-    // The exit codes in their order, what is run, how the run ends, and whether the machine was started.
-    for (codes, ran, outcome, starts) in [
-        (&[0, 0][..], &["off", "is-off"][..], Outcome::Completed, true),
-        (&[7, 0], &["off", "is-off"], Outcome::Completed, true),
-        (&[0, 1, 0], &["off", "is-off", "is-off"], Outcome::Completed, true),
-        (&[0, 1, 1, 0, 0], &["off", "is-off", "is-off", "off", "is-off"], Outcome::Completed, true),
-        (&[0, 1, 1, 0, 1], &["off", "is-off", "is-off", "off", "is-off"], Outcome::Failed, false),
-    ] {
-        let (mut lab, programs) = lab(vec![fence(), act(1)], vec![done(0, 1)], codes);
-        Arc::get_mut(&mut lab.plan).unwrap().nodes[0].attempts = 2;
-        let ended = lab.go().unwrap();
-        assert_eq!((ended.outcome, run(&programs)), (outcome, ran.iter().map(|r| (*r).to_owned()).collect()));
-        assert_eq!(lab.asked() == [1], starts, "{codes:?}");
-        let events = lab.journal.events();
-        let proofs =
-            events.iter().filter(|e| matches!(e, Event::Spoke { spoken, .. } if spoken.proof)).count();
-        assert_eq!(proofs, ran.iter().filter(|r| **r == "is-off").count(), "each proof is kept");
-    }
-}
-
-#[test]
-fn a_fence_whose_runner_died_is_proven_first_and_not_struck_twice() {
-    for (codes, ran) in [
-        (&[0, 0, 0][..], &["off", "is-off", "is-off"][..]),
-        (&[0, 0, 1, 0, 0], &["off", "is-off", "is-off", "off", "is-off"]),
-    ] {
-        let (mut lab, programs) = lab(vec![fence(), act(1)], vec![done(0, 1)], codes);
-        lab.crash = Some(Crash::AfterEffects(1));
-        assert!(matches!(lab.go(), Err(EngineError::Crashed)));
-        lab.crash = None;
-        assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
-        assert_eq!(run(&programs), ran);
-    }
-}
-
-#[test]
-fn a_fence_may_be_killed_at_any_record() {
-    for position in 1.. {
-        let (mut lab, programs) = lab(vec![fence(), act(1)], vec![done(0, 1)], &[]);
-        lab.crash = Some(Crash::AfterEvents(position));
-        let died = lab.go().is_err();
-        if !died || matches!(lab.journal.events().last(), Some(Event::Ended { .. })) {
-            break;
-        }
-        lab.crash = None;
-        assert_eq!(lab.go().unwrap().outcome, Outcome::Completed, "killed at {position}");
-        let ran = run(&programs);
-        assert!(ran.iter().filter(|r| *r == "off").count() <= 1, "killed at {position}: {ran:?}");
-        assert!(lab.asked().len() <= 1, "killed at {position}");
     }
 }
 

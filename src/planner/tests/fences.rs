@@ -96,13 +96,15 @@ fn a_source_that_is_seen_is_not_fenced() {
         facts[0].source = machine(power, "lan");
         let mut workspace = shop();
         workspace.replicas.get_mut(NAMES[1]).unwrap().fence = Some(fence());
-        let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
-        assert_eq!(
-            fences(&plan).len(),
-            2,
-            "one of its own, and the site's for the third: {:?}",
-            fences(&plan)
+        // The site answers, and is not taken down because one of its machines cannot be read.
+        let refused = planned_in(&workspace, &facts, &unplanned()).unwrap_err();
+        assert!(
+            matches!(&refused[..], [Refused { why: RefusedWhy::SiteAnswers(source), .. }] if *source == vm("prod", NAMES[2])),
+            "{refused:?}"
         );
+        workspace.replicas.get_mut(NAMES[2]).unwrap().fence = Some(fence());
+        let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
+        assert_eq!(fences(&plan).len(), 2, "each of its own: {:?}", fences(&plan));
         let first = plan.legs.iter().find(|l| l.replica.as_str() == NAMES[0]).unwrap();
         assert!(plan.nodes.iter().all(|n| match &n.work {
             Work::Hook(hook) => hook.legs.iter().all(|l| plan.legs[l.index()] != *first),
@@ -206,4 +208,98 @@ fn from_every_condition_with_a_silent_site_a_plan_that_fences_is_lawful() {
         }
     }
     assert!(fenced > 20, "{fenced}");
+}
+
+/// After a failback to another machine the replica's own fence would strike the host from which it was moved.
+#[test]
+fn the_fence_of_a_replica_is_about_the_source_of_its_document() {
+    let mut workspace = shop();
+    workspace.sites.insert("annex".parse().unwrap(), site("annex", None));
+    for replica in workspace.replicas.values_mut() {
+        replica.fence = Some(fence());
+    }
+    let mut facts = unseen();
+    let of_its_own = |n: &str| format!("{n}/fence");
+    assert_eq!(fences(&planned_in(&workspace, &facts, &unplanned()).unwrap()).len(), 3);
+    facts[0].relation.source = vm("annex", "db-new");
+    let refused = planned_in(&workspace, &facts, &unplanned()).unwrap_err();
+    assert!(
+        matches!(&refused[..], [Refused { why: RefusedWhy::NoFence(source), .. }] if source.to_string() == "annex/db-new"),
+        "{refused:?}"
+    );
+    workspace.sites.insert("annex".parse().unwrap(), site("annex", Some(fence())));
+    let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
+    let mut found = fences(&plan);
+    found.sort();
+    assert_eq!(found, [of_its_own(NAMES[1]), "site/annex/fence".to_owned(), of_its_own(NAMES[2])]);
+}
+
+/// The source was shut down and may have been started since: what was seen then says nothing of now.
+#[test]
+fn a_planned_failover_is_completed_with_its_source_fenced_or_with_a_warning() {
+    let start: Vec<Facts> = NAMES.iter().map(|n| ready(n)).collect();
+    let planned_ones =
+        planned(&start, &desired(State::Failover, None, Via::Planned, &FailbackTarget::Original));
+    let (_, middle) = walk(&planned_ones.unwrap(), &start);
+    let wanted = desired(State::Failover, None, Via::Best, &FailbackTarget::Original);
+    let begins = |n: &crate::plan::Node| matches!(&n.work, Work::Act(s) if matches!(s.action, Action::PowerOn { vm: crate::domain::Role::Replica }));
+    let mut completed = 0;
+    for facts in middle {
+        let facts: Vec<Facts> =
+            alike(&facts).into_iter().map(|f| Facts { source: Sight::Unseen, ..f }).collect();
+        let Ok(plan) = planned_in(&workspace(), &facts, &wanted) else { continue };
+        let planned = plan.legs.iter().any(|l| l.operation.kind() == OperationKind::PlannedFailover);
+        if !planned || !plan.nodes.iter().any(begins) {
+            continue;
+        }
+        let unseen = plan.warnings.iter().filter(|w| matches!(w, Warning::SourceUnseen(_))).count();
+        assert_eq!(unseen, 3, "{:?}", plan.warnings);
+        let plan = planned_in(&shop(), &facts, &wanted).unwrap();
+        assert_eq!(fences(&plan), ["site/prod/fence"]);
+        // Its leg has begun already, and its start is what waits for the fence.
+        let node = number(&plan, "site/prod/fence");
+        let held = plan.node_ids().filter(|id| begins(&plan.nodes[id.index()]));
+        for start in held {
+            assert!(plan.edges.iter().any(|e| (e.from, e.to) == (node, start)), "{}", plan.node_name(start));
+        }
+        completed += 1;
+    }
+    assert!(completed > 0);
+}
+
+#[test]
+fn a_fence_of_a_site_names_the_replicas_that_serve_there() {
+    let mut workspace = shop();
+    let like = workspace.replicas.get(NAMES[0]).unwrap().clone();
+    // One that serves at the fenced site, one that rests there, and one of which nothing is known.
+    for other in ["serving", "resting", "dark"] {
+        let moved = Replica {
+            name: name(other),
+            source: vm("dr", other),
+            replica: vm("prod", &format!("{other}_replica")),
+            ..like.clone()
+        };
+        workspace.replicas.insert(name(other), moved);
+    }
+    let mut inventory = inventory(&unseen());
+    let facts = |n: &str, replica: Sight| {
+        let mut facts = Facts { replica, ..ready(n) };
+        facts.relation.source = vm("dr", n);
+        Observed { facts: Some(facts), why: None, typical: Typical::default() }
+    };
+    inventory.replicas.insert(name("serving"), facts("serving", machine(Power::On, "lan")));
+    inventory.replicas.insert(name("resting"), facts("resting", machine(Power::Off, "lan")));
+    inventory.replicas.insert(name("dark"), Observed { facts: None, why: None, typical: Typical::default() });
+    let plan = plan(&Request {
+        workspace: &workspace,
+        inventory: &inventory,
+        purpose: &Purpose::Runbook("test".parse().unwrap()),
+        desired: &[unplanned()],
+        switchover_now: false,
+    });
+    let warned = plan.unwrap().warnings.into_iter().find_map(|w| match w {
+        Warning::FencesOthers { replicas, .. } => Some(replicas),
+        _ => None,
+    });
+    assert_eq!(warned, Some(vec![name("dark"), name("serving")]));
 }

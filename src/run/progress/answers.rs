@@ -102,14 +102,44 @@ impl Progress {
         summary
     }
 
-    /// A person wants a step tried again.
+    /// A step is wanted tried again. Of what is done that can be a fence alone: its host may have come back since its proof was given.
     pub(super) fn reopened(&mut self, node: NodeId) -> Result<(), IllegalEvent> {
-        let before = self.legal(node, "reopened", |s| matches!(s, Status::Failed | Status::InDoubt))?;
+        let fence = self.is_fence(node);
+        self.legal(node, "reopened", |s| {
+            matches!(s, Status::Failed | Status::InDoubt) || (fence && s == Status::Done)
+        })?;
         self.set(node, Status::Pending);
         self.tried(node, 0);
         self.known.remove(&node);
         self.by_hand.remove(&node);
-        self.follow(before, |_| {});
+        self.derive();
         Ok(())
+    }
+
+    fn is_fence(&self, node: NodeId) -> bool {
+        matches!(self.plan.node(node).map(|n| &n.work), Some(Work::Hook(hook)) if hook.is_fence())
+    }
+
+    /// The fences that are done, and for which something waits that may still start.
+    pub fn fences_relied_on(&self) -> impl Iterator<Item = NodeId> {
+        let may_start = |node: NodeId| match self.status(node) {
+            Status::Blocked(by) => self.status(by) == Status::InDoubt,
+            status => status.is_open(),
+        };
+        let relied_on = move |node: &NodeId| self.edges(*node).iter().any(|edge| may_start(edge.to));
+        self.nodes(|s| s == Status::Done).filter(|node| self.is_fence(*node)).filter(relied_on)
+    }
+
+    /// Whether a step that is tried again waits for a fence whose proof is asked anew. One that has not begun waits for it in any case.
+    pub(super) fn is_unproven(&self, node: NodeId) -> bool {
+        let froms = || self.adjacency.incoming(node).iter().filter_map(|p| self.plan.edges.get(*p as usize));
+        matches!(self.status(node), Status::Retrying(_))
+            && froms().any(|edge| self.is_fence(edge.from) && self.status(edge.from) != Status::Done)
+    }
+
+    /// Whether what is known of a node is a person's word.
+    #[must_use]
+    pub fn is_by_hand(&self, node: NodeId) -> bool {
+        self.by_hand.contains(&node)
     }
 }
