@@ -63,7 +63,12 @@ pub async fn apply(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     let mut prepared = prepare(desk, loaded, &asked).await?;
     prepared.loaded = unless_broken(is_broken, &prepared.plan.needs, prepared.loaded)?;
     if prepared.plan.is_empty() {
-        return Ok(super::plan::shown(desk, &prepared, ask.switchover));
+        // Machines are where they shall be; names may not.
+        let (prepared, found) = super::plan::looked_at(desk, prepared).await?;
+        let mut answer = super::plan::shown(desk, &prepared, ask.switchover);
+        answer.findings.extend(found);
+        answer.sources = prepared.loaded.sources;
+        return Ok(answer);
     }
     ask.manner.check(&prepared.world)?;
     let (plan, at) = (&prepared.plan, prepared.world.clock().now());

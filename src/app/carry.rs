@@ -53,6 +53,11 @@ pub fn free(desk: &Desk, plan: &Plan) -> Result<(), Box<Answer>> {
     free_among(desk.store()?.claims()?, &replicas(plan), plan.purpose.is_of_copies()).map_err(refused)
 }
 
+/// The same for some replicas.
+pub fn free_of(desk: &Desk, replicas: &BTreeSet<ReplicaName>) -> Result<(), Box<Answer>> {
+    free_among(desk.store()?.claims()?, replicas, false).map_err(refused)
+}
+
 fn replicas(plan: &Plan) -> BTreeSet<ReplicaName> {
     plan.members.iter().map(|m| m.replica.clone()).collect()
 }

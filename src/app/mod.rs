@@ -35,6 +35,7 @@ pub mod show;
 mod signers;
 pub mod sim;
 pub mod slice;
+pub mod standing;
 pub mod status;
 pub mod stop;
 mod store;

@@ -4,8 +4,8 @@ use super::approvals::signable;
 use super::forecast::{self, Past};
 use super::load::load;
 use super::prepare::{Prepared, prepare, runbook};
-use super::{Answer, Desk, Exit, Said, drilled, hooks, names, preflight, seal, slice};
-use crate::diag::{Finding, Severity};
+use super::{Answer, Desk, Exit, Said, drilled, hooks, names, preflight, seal, slice, standing};
+use crate::diag::{Code, Finding, Severity};
 use crate::report::words::typed;
 use crate::report::{json, text};
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ pub async fn plan(desk: &Desk, ask: &Ask) -> Said {
     if ask.detailed && !prepared.plan.is_empty() {
         answer.exit = Exit::Changes;
     }
-    let Prepared { loaded, world: _world, inventory, plan, warned: _, says: _ } = prepared;
+    let Prepared { loaded, world: _world, inventory, plan, .. } = prepared;
     answer.sources = loaded.sources;
     // The process ends with this answer. Taking a hundred thousand replicas apart piece by piece would be a tenth of its time.
     std::mem::forget((loaded.workspace, loaded.origins, inventory, plan));
@@ -72,7 +72,10 @@ pub async fn looked_at(desk: &Desk, prepared: Prepared) -> Result<(Prepared, Vec
     let world = &prepared.world;
     let asked = names::of_plan(world, &world.names(desk), &prepared.plan).await;
     found.extend(asked.findings);
-    let prepared = Prepared { says: asked.says, ..prepared };
+    let beside = standing::of_plan(&world.names(desk), &prepared).await;
+    let elsewhere = beside.iter().filter(|f| f.code == Code::NameElsewhere).count();
+    found.extend(beside);
+    let prepared = Prepared { says: asked.says, elsewhere, ..prepared };
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, prepared.loaded.sources)));
     }
@@ -108,7 +111,8 @@ fn needs(prepared: &Prepared) -> bool {
 fn shown_next(desk: &Desk, prepared: &Prepared, next: Option<String>, past: Option<&Past>) -> Answer {
     let plan = &prepared.plan;
     let (measured, says) = (past.and_then(|past| past.words(plan)), prepared.says.clone());
-    let view = text::Options { now: Some(prepared.inventory.at), next, measured, says, ..desk.view.clone() };
+    let (now, elsewhere) = (Some(prepared.inventory.at), prepared.elsewhere);
+    let view = text::Options { now, next, measured, says, elsewhere, ..desk.view.clone() };
     let mut answer = Answer::ok(text::plan(plan, &view), desk.json(|| json::plan(plan)));
     if let (Some(past), Some(json)) = (past, answer.json.as_object_mut()) {
         json.insert("measured".to_owned(), past.json(plan));

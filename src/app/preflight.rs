@@ -8,10 +8,9 @@ use crate::inventory::Inventory;
 use crate::model::{Origins, Workspace};
 use crate::plan::{Node, Plan, Work};
 use crate::planner::network::links;
-use crate::port::{Errand, Hitch, Obstacle, Scope, Subject};
+use crate::port::{Errand, Expected, Hitch, Obstacle, Scope, Subject};
 use crate::report::preflight;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// Asks the sites that the steps of a plan need. Those that did not answer when it was made are not asked again: the plan knows.
 pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> Vec<Finding> {
@@ -20,7 +19,7 @@ pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> V
         actions.entry(replica).or_default().push(action.clone());
     }
     let fenced = fenced(plan);
-    let mut expected: BTreeMap<&ReplicaName, Vec<IpAddr>> = BTreeMap::new();
+    let mut expected: BTreeMap<&ReplicaName, Vec<Expected>> = BTreeMap::new();
     for (replica, address) in plan.nodes.iter().filter_map(|node| expects(plan, node)) {
         expected.entry(replica).or_default().push(address);
     }
@@ -49,12 +48,13 @@ fn fenced(plan: &Plan) -> BTreeSet<&ReplicaName> {
 
 /// The address at which nobody may answer before a failover lets its replica have it, as a name tells it. A source that the failover stops first
 /// may be there until then.
-fn expects<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, IpAddr)> {
+fn expects<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, Expected)> {
     let Work::Cutover(cutover) = &node.work else { return None };
     let kind = plan.leg(node.leg?)?.operation.kind();
-    let moves = !cutover.from.is_empty();
-    let free = kind == OperationKind::Failover || kind == OperationKind::PlannedFailover && moves;
-    Some((&cutover.replica, cutover.to.parse().ok().filter(|_| free)?))
+    let kept = cutover.kept;
+    let free = kind == OperationKind::Failover || kind == OperationKind::PlannedFailover && !kept;
+    let address = cutover.to.parse().ok().filter(|_| free)?;
+    Some((&cutover.replica, Expected { address, kept }))
 }
 
 /// What a node does to which replica, where it is not only there for a verification that fails.

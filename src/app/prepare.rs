@@ -28,6 +28,8 @@ pub struct Prepared {
     pub warned: Vec<Finding>,
     /// What the records of its names said, where they were asked.
     pub says: BTreeMap<NodeId, Vec<String>>,
+    /// How many names of replicas that stay as they are lead elsewhere, where they were asked.
+    pub elsewhere: usize,
 }
 
 /// What is asked for.
@@ -115,7 +117,7 @@ pub fn planned(
     match gate::policies(&plan, &inventory, &loaded) {
         Ok(warned) => {
             let plan = Plan { needs: gate::needs(&plan, &loaded), ..plan };
-            Ok(Prepared { loaded, world, inventory, plan, warned, says: BTreeMap::new() })
+            Ok(Prepared { loaded, world, inventory, plan, warned, says: BTreeMap::new(), elsewhere: 0 })
         }
         Err(gates) => Err(Box::new(Answer::with(Exit::Gated, gates, loaded.sources))),
     }

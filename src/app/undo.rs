@@ -102,8 +102,13 @@ fn withheld(progress: &Progress) -> Option<&'static str> {
         Some(Work::Gate(_)) => true,
         Some(Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Cutover(_) | Work::Join) | None => false,
     };
-    let mut failed = progress.nodes(|status| status == Status::Failed);
-    failed.any(asks).then_some("a person decides how it goes on")
+    let failed: Vec<NodeId> = progress.nodes(|status| status == Status::Failed).collect();
+    if failed.iter().any(|node| asks(*node)) {
+        return Some("a person decides how it goes on");
+    }
+    // The machines are where they shall be, and `resume` tries the names again.
+    let names = !failed.is_empty() && failed.iter().all(|node| plan.is_name(*node));
+    names.then_some("nothing but names failed, and no machine goes back because of a name")
 }
 
 /// After the way back the run is closed: what its report and its findings advised is past. That what was asked for failed stays.

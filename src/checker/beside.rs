@@ -1,8 +1,9 @@
-//! A hook before something is surely done before that begins, whatever the order of the plan: it may be what makes it safe.
+//! What stands beside the actions. A hook before something is surely done before that begins, whatever the order of the plan: it may be what makes
+//! it safe. A name waits for its machine, and nothing waits for a name.
 
 use super::order::Reach;
 use crate::base::ReplicaName;
-use crate::domain::When;
+use crate::domain::{IfFailed, When};
 use crate::plan::{NodeId, Plan, Violation, Work};
 use std::collections::BTreeMap;
 
@@ -36,5 +37,9 @@ pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
         let missed = concluded.filter(|concluded| !reach.surely(*concluded, id));
         found.extend(missed.map(|concluded| Violation::Unordered(concluded, id)));
     }
+    found.extend(plan.edges.iter().filter(|edge| plan.is_name(edge.from)).filter_map(|edge| {
+        let free = plan.is_name(edge.to) && edge.if_failed == IfFailed::Continue;
+        (!free).then_some(Violation::WaitsForName { node: edge.to, name: edge.from })
+    }));
     found
 }

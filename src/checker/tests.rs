@@ -9,8 +9,8 @@ use crate::domain::{
 };
 use crate::inventory::{Inventory, Observed, Typical};
 use crate::plan::{
-    Edge, Forecast, Leg, LegId, Limit, LimitKind, Member, Node, NodeId, On, Plan, Purpose, SlotUse, Violation,
-    Why, Work,
+    Edge, Forecast, Leg, LegId, Limit, LimitKind, Member, Node, NodeId, On, Plan, Purpose, SlotUse,
+    Violation, Why, Work,
 };
 use std::collections::BTreeMap;
 
@@ -562,4 +562,28 @@ fn a_replica_that_does_not_wait_for_its_fence_is_found() {
     assert!(found.contains(&Violation::WaitsWithPlace { node: last, waits_for: id }), "{found:?}");
     plan.edges.retain(|edge| edge.from != id);
     assert_eq!(check(&plan, &inventory(ready())), vec![Violation::Unordered(id, first)]);
+}
+
+#[test]
+fn a_name_waits_for_its_machine_and_nothing_waits_for_a_name() {
+    for goes_on in [None, Some(IfFailed::Block), Some(IfFailed::Continue)] {
+        let (operation, actions) = planned();
+        let mut build = Build::new(State::Ready, State::Failover).leg(State::Failover, operation, actions);
+        let awaited = build.last.unwrap();
+        let cutover = serde_json::json!({
+            "replica": name(), "name": "www.shop.example", "type": "A", "ttl": 60, "to": "10.2.0.8",
+            "server": { "name": "main", "address": "10.2.0.53", "port": 53, "zone": "shop.example" },
+            "required": true, "attempts": 1, "within": Duration::from_secs(30),
+        });
+        let record = build.push(Work::Cutover(serde_json::from_value(cutover).unwrap()), LegId(0));
+        let mut wanted = Vec::new();
+        if let Some(if_failed) = goes_on {
+            let node = build.push(Work::Wait(Wait::Quiet { time: Duration::ZERO }), LegId(0));
+            build.plan.edges.pop();
+            build.plan.edges.push(Edge::done(awaited, node));
+            build.plan.edges.push(Edge { if_failed, ..Edge::done(record, node) });
+            wanted.push(Violation::WaitsForName { node, name: record });
+        }
+        assert_eq!(check(&build.plan, &inventory(ready())), wanted, "{goes_on:?}");
+    }
 }

@@ -253,6 +253,14 @@ pub enum Command {
     },
     /// List which runs hold which replicas, since when, and from where.
     Lock,
+    /// What the names of replicas say, and whether they lead to the machines that serve.
+    Names {
+        /// The replicas; all where none is named.
+        names: Vec<String>,
+        /// Let those that lead to another machine of their replica lead to the one that serves.
+        #[arg(long)]
+        set: bool,
+    },
     /// Past runs.
     History,
     /// One run: what was planned, done, and why.

@@ -177,6 +177,7 @@ fn command(command: Command, desk: &Desk, output: &Output) -> Said {
             wait(app::replicate::replicate(desk, &ask, &mut screen))
         }
         Command::Lock => app::lock::lock(desk),
+        Command::Names { names, set } => wait(app::standing::names(desk, &app::standing::Ask { names, set })),
         Command::History => app::runs::history(desk),
         Command::Report { run, evidence: Some(file), .. } => app::evidence::export(desk, &run, &file),
         Command::Verify { what } => wait(app::verify::verify(desk, &what)),

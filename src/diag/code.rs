@@ -193,6 +193,7 @@ codes! {
     AddressAnswers "LB0921" Error "somebody answers at the address that a replica would get";
     NameServerUnfit "LB0922" Warning "a name server does not tell what a name says";
     NameTaken "LB0923" Error "a name leads to somebody else's machine";
+    NameElsewhere "LB0924" Warning "a name does not lead to the machine that serves";
     // Worth a look.
     SourceLeftRunning "LB1001" Warning "a source is left running while its replica serves";
     SourceUnseen "LB1002" Warning "a source cannot be seen while its replica is started";

@@ -87,6 +87,9 @@ pub struct Cutover {
     /// What it may say before: what leads to another machine of this replica. A record that says something else is somebody else's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
+    /// Whether it leads to a replica at the address of its source: where both run, whoever asks finds either.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
     /// From when on.
     #[serde(default)]
     pub once: Once,
@@ -105,13 +108,13 @@ impl Cutover {
     /// Whether a record says what it shall.
     #[must_use]
     pub fn is_done(&self, says: &[String]) -> bool {
-        matches!(says, [one] if bare(one) == bare(&self.to))
+        matches!(says, [one] if is_same(one, &self.to))
     }
 
     /// Whether a record is this replica's to change: nobody's yet, or one that leads to its machines alone.
     #[must_use]
     pub fn is_own(&self, says: &[String]) -> bool {
-        let own = |one: &String| self.from.iter().chain([&self.to]).any(|known| bare(known) == bare(one));
+        let own = |one: &String| self.from.iter().chain([&self.to]).any(|known| is_same(known, one));
         says.iter().all(own)
     }
 }
@@ -120,6 +123,12 @@ impl Cutover {
 #[must_use]
 pub fn bare(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Whether two names are one, however they are written.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -145,6 +154,7 @@ mod tests {
             server: server("shop.example"),
             to: "10.2.0.8".to_owned(),
             from: vec!["10.1.0.8".to_owned()],
+            kept: false,
             once: Once::Ready,
             required: true,
             attempts: 1,

@@ -30,7 +30,7 @@ pub use slice::{Consequence, Follows, Slice};
 pub use violation::Violation;
 
 use crate::base::{NetworkName, ReplicaName, RunbookName, SiteName, Timestamp};
-use crate::domain::{Action, OnFailure, Question, Wait, When};
+use crate::domain::{Action, OnFailure, Question, Role, Wait, When};
 use crate::inventory::FactRead;
 use crate::port::Placement;
 use serde::{Deserialize, Serialize};
@@ -164,6 +164,15 @@ pub enum Warning {
     SourceMoved(ReplicaName),
     /// The source cannot be started again, because its site does not answer.
     SourceStaysOff(ReplicaName),
+    /// A name stays as it is: nobody knows what it shall say.
+    NameLeftOut {
+        /// Whose.
+        replica: ReplicaName,
+        /// The name.
+        name: String,
+        /// The machine that serves then.
+        role: Role,
+    },
     /// Every member is predicted to be done later than the objective of this plan allows.
     RtoMissed(crate::base::PlanName),
 }
@@ -218,6 +227,12 @@ impl Plan {
     #[must_use]
     pub fn is_afterwards(&self, id: NodeId) -> bool {
         matches!(self.node(id).map(|n| &n.work), Some(Work::Hook(hook)) if hook.when == When::After)
+    }
+
+    /// Whether a node lets a name lead to another machine. No machine waits for one, or stops for its failure.
+    #[must_use]
+    pub fn is_name(&self, id: NodeId) -> bool {
+        matches!(self.node(id).map(|n| &n.work), Some(Work::Cutover(_)))
     }
 
     /// Whether everything goes on where a node fails, and its failure is an exception.

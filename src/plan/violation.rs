@@ -56,6 +56,13 @@ pub enum Violation {
     },
     /// What a drill makes would be there at its end.
     LeavesCopy(ReplicaName),
+    /// Something waits for a name: no machine shall stay down because of one.
+    WaitsForName {
+        /// The node that waits.
+        node: NodeId,
+        /// The name.
+        name: NodeId,
+    },
     /// Data is lost that the plan does not name.
     UnnamedLoss(ReplicaName),
 }

@@ -7,7 +7,7 @@ use crate::base::{EntryName, PointId};
 use crate::domain::{Condition, Facts, FailbackTarget, Operation, OperationKind, State};
 use crate::inventory::{Inventory, Observed};
 use crate::model::{Desired, Entry, FailoverPlan, PointChoice, Replica, Via, Workspace};
-use crate::plan::{Refused, RefusedWhy, RouteOffer, Untouched};
+use crate::plan::{Purpose, Refused, RefusedWhy, RouteOffer, Untouched};
 use crate::port::Placement;
 
 /// One replica and what is asked of it.
@@ -33,8 +33,8 @@ pub struct Case<'a> {
     pub entry: Option<usize>,
     /// Whether a person said that manual switchovers shall be done now.
     pub switchover_now: bool,
-    /// Whether a replication run is asked for.
-    pub replicates: bool,
+    /// What the plan is for.
+    pub purpose: &'a Purpose,
     /// What is asked of a copy, where it is that.
     pub drills: Option<Drills<'a>>,
 }
@@ -49,6 +49,11 @@ pub enum Decision {
 }
 
 impl<'a> Case<'a> {
+    /// Whether a replication run is asked for.
+    pub const fn replicates(&self) -> bool {
+        matches!(self.purpose, Purpose::Replicate)
+    }
+
     /// The facts, where the recovery site answered.
     pub fn facts(&self) -> Option<&'a Facts> {
         self.observed.and_then(|o| o.facts.as_ref())
@@ -71,8 +76,17 @@ impl<'a> Case<'a> {
 
     /// Where a failback of this replica goes to.
     pub fn target(&self) -> FailbackTarget {
-        let said = self.desired.failback.targets.get(&self.replica.name);
-        said.cloned().unwrap_or(FailbackTarget::Original)
+        self.wanted_target().cloned().unwrap_or(FailbackTarget::Original)
+    }
+
+    /// Where a failback of this replica goes to, where something is said of it.
+    pub fn wanted_target(&self) -> Option<&'a FailbackTarget> {
+        self.desired.failback.targets.get(&self.replica.name)
+    }
+
+    /// Whether it is on the way back from a run.
+    pub const fn is_way_back(&self) -> bool {
+        matches!(self.purpose, Purpose::Abort(_))
     }
 
     /// Its machines. The record beside the replica counts where it names others than the documents.
@@ -109,7 +123,7 @@ pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
         let site = case.replica.replica.site.clone();
         return Err(case.refused(RefusedWhy::RecoveryUnseen(site)));
     };
-    if case.replicates && !replicable(&now) {
+    if case.replicates() && !replicable(&now) {
         return Ok(Decision::Leave(now, Untouched::NotStandingBy));
     }
     let found = route_for(case, facts, &now)?;
@@ -122,7 +136,7 @@ pub fn decide(case: &Case<'_>) -> Result<Decision, Box<Refused>> {
     if itinerary.legs.is_empty() {
         return Ok(Decision::Leave(now, Untouched::AwaitsSwitchover));
     }
-    if case.replicates {
+    if case.replicates() {
         itinerary.legs.iter_mut().for_each(|leg| leg.why = crate::plan::Why::Asked);
     }
     if start_of(case, facts) == OperationKind::Failover && case.desired.via == Via::Best {
@@ -144,7 +158,7 @@ fn replicable(now: &Condition) -> bool {
 fn route_for(case: &Case<'_>, facts: &Facts, now: &Condition) -> Result<Vec<Hop>, Box<Refused>> {
     let terms = Terms { goal: case.desired.state, keep: case.desired.keep, start: start_of(case, facts) };
     let route = match now {
-        Condition::Whole(State::Ready) if case.replicates => Ok(vec![Hop::Do(OperationKind::Replicate)]),
+        Condition::Whole(State::Ready) if case.replicates() => Ok(vec![Hop::Do(OperationKind::Replicate)]),
         Condition::Whole(state) => {
             let intact =
                 facts.relation.failback.as_ref().is_none_or(|f| f.target != FailbackTarget::Original);

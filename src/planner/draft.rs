@@ -42,7 +42,7 @@ pub struct Placed {
     pub concluded: NodeId,
     /// The wait for readiness, where there is one.
     pub awaited: Option<NodeId>,
-    /// The last node: that, the wait for readiness, or the last name that follows the machine.
+    /// The last node that others wait for: that, or the wait for readiness. Names come beside it.
     pub last: NodeId,
 }
 

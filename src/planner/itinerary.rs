@@ -4,7 +4,7 @@
 use super::case::Case;
 use super::conflicts::Serving;
 use super::fences;
-use super::names;
+use super::names::{self, Following};
 use super::network;
 use super::recipe::{self, Particulars};
 use super::route::Hop;
@@ -75,6 +75,13 @@ pub enum Note {
     OlderPoint,
     /// The source stays off.
     SourceStaysOff,
+    /// A name stays as it is, because nobody knows what it shall say.
+    NameLeftOut {
+        /// The name.
+        name: String,
+        /// The machine that serves then.
+        role: Role,
+    },
 }
 
 /// Builds the itinerary along a route.
@@ -346,10 +353,17 @@ impl<'a> Builder<'a> {
         let fence = fences::needed(self.case, (operation.kind(), &actions), &self.facts)?;
         let starts = actions.iter().any(|a| matches!(a, Action::PowerOn { vm: Role::Replica }));
         self.watch_source((&operation, starts), &after, fence.is_some());
-        let names = names::cutovers(self.case, operation.kind(), &after)?;
+        let names = self.names(operation.kind(), &after)?;
         self.facts = after;
         self.legs.push(LegDraft { operation, why, to, actions, not_before, awaits, fence, names });
         Ok(())
+    }
+
+    fn names(&mut self, kind: OperationKind, after: &Facts) -> Result<Vec<Cutover>, RefusedWhy> {
+        let Following { names, reads, left_out } = names::cutovers(self.case, kind, after)?;
+        self.reads.extend(reads);
+        self.notes.extend(left_out);
+        Ok(names)
     }
 
     fn particulars(&mut self, operation: &Operation) -> Result<Particulars, RefusedWhy> {
@@ -454,6 +468,7 @@ impl<'a> Builder<'a> {
         let (actions, after) = recipe::remaining(all, facts, at);
         // A verification at a site that does not answer could only fail, and its way back with it.
         self.check_sites(&Operation::UndoFailback, &actions)?;
+        let names = self.names(OperationKind::UndoFailback, &after)?;
         self.undo = Some(LegDraft {
             operation: Operation::UndoFailback,
             why: Why::VerificationFailed,
@@ -462,7 +477,7 @@ impl<'a> Builder<'a> {
             not_before: None,
             awaits: Some(Role::Replica),
             fence: None,
-            names: names::cutovers(self.case, OperationKind::UndoFailback, &after)?,
+            names,
         });
         Ok(())
     }

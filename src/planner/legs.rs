@@ -5,7 +5,7 @@ use super::draft::{Draft, Placed, Wire};
 use super::itinerary::{Itinerary, LegDraft};
 use super::recipe;
 use crate::base::Duration;
-use crate::domain::{AtEnd, FailbackTarget, Once, Operation, OperationKind, Role, Step, Wait};
+use crate::domain::{AtEnd, FailbackTarget, IfFailed, Once, Operation, OperationKind, Role, Step, Wait};
 use crate::inventory::Typical;
 use crate::model::{Otherwise, Retries};
 use crate::plan::{Leg, LegId, NodeId, On, Work};
@@ -19,6 +19,8 @@ pub struct Placement {
     pub all: Vec<LegId>,
     /// The nodes that verify a failback.
     pub verified: Vec<NodeId>,
+    /// Its names so far.
+    named: Vec<NodeId>,
 }
 
 /// Places all legs of a replica.
@@ -36,7 +38,7 @@ pub fn place(draft: &mut Draft, case: &Case<'_>, itinerary: &Itinerary) -> Place
         for wait in verification {
             placement.verified.push(placer.wait(wait));
         }
-        let placed = placer.finish(false);
+        let placed = placer.finish(&mut placement.named, false);
         before = Some(placed.last);
         placement.all.push(placed.leg);
         placement.legs.push((leg.operation.kind(), placed));
@@ -54,7 +56,9 @@ fn place_undo(draft: &mut Draft, case: &Case<'_>, undo: &LegDraft, placement: &m
     let waits: Vec<NodeId> =
         switched.filter_map(|(_, p)| p.awaited).chain(placement.verified.clone()).collect();
     for wait in waits {
-        let placed = Placer::new(draft, case, undo, None).finish(true);
+        // At most one of them runs, so that none waits for the names of another one.
+        let mut named = placement.named.clone();
+        let placed = Placer::new(draft, case, undo, None).finish(&mut named, true);
         draft.edge(wait, placed.first, Wire { on: On::Failed, ..Wire::DONE });
         placement.all.push(placed.leg);
     }
@@ -136,15 +140,24 @@ impl<'a, 'b> Placer<'a, 'b> {
         self.push(Work::Wait(wait))
     }
 
-    /// The names that follow the machine from then on.
-    fn names(&mut self, once: Once) {
-        for cutover in self.leg.names.iter().filter(|c| c.once == once) {
-            self.push(Work::Cutover(cutover.clone()));
+    /// The names that follow the machine from then on. They stand beside the chain: no machine waits for a name, which waits only for those of
+    /// the legs before, whatever became of them, so that the last one to be changed is the last one of the plan.
+    fn names(&mut self, once: Once, earlier: &[NodeId]) -> Vec<NodeId> {
+        let wanted = self.leg.names.iter().filter(|c| c.once == once);
+        let mut named = Vec::new();
+        for cutover in wanted {
+            let node = self.draft.node(Work::Cutover(cutover.clone()), Some(self.id), &self.typical);
+            if let Some(before) = self.before {
+                self.draft.edge(before, node, Wire::DONE);
+            }
+            self.draft.wire(earlier, &[node], Wire { if_failed: IfFailed::Continue, ..Wire::DONE });
+            named.push(node);
         }
+        named
     }
 
-    /// The rest of the leg: its actions, and the wait for readiness.
-    fn finish(mut self, only_on_failure: bool) -> Placed {
+    /// The rest of the leg: its actions, the wait for readiness, and the names.
+    fn finish(mut self, named: &mut Vec<NodeId>, only_on_failure: bool) -> Placed {
         let operation = &self.leg.operation;
         let (mut stop, mut start, mut before_stop, mut before_start) = (None, None, None, None);
         let mut concluded = None;
@@ -163,7 +176,7 @@ impl<'a, 'b> Placer<'a, 'b> {
         }
         // A leg always has an action: where all else is there already, the conclusion is not.
         let concluded = concluded.unwrap_or(NodeId(0));
-        self.names(Once::Started);
+        let mut names = self.names(Once::Started, named);
         let mut awaited = None;
         if let Some(vm) = self.leg.awaits {
             let replica = self.case.replica;
@@ -175,7 +188,8 @@ impl<'a, 'b> Placer<'a, 'b> {
             awaited =
                 Some(self.push(Work::Wait(Wait::Ready { replica: replica.name.clone(), vm, readiness })));
         }
-        self.names(Once::Ready);
+        names.extend(self.names(Once::Ready, named));
+        named.extend(names);
         let (first, last) = (self.first.unwrap_or(concluded), self.before.unwrap_or(concluded));
         self.draft.legs.push(Leg {
             replica: self.case.replica.name.clone(),

@@ -34,6 +34,7 @@ use case::{Case, Decision, decide};
 use draft::{Draft, Wire};
 use itinerary::{Itinerary, Note};
 use legs::Placement;
+pub use names::standing;
 use rayon::prelude::*;
 pub use slice::Selected;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,7 +170,6 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
             let replica = request.workspace.replicas.get(name)?;
             let observed = request.inventory.replicas.get(name);
             let (inventory, switchover_now) = (request.inventory, request.switchover_now);
-            let replicates = *request.purpose == Purpose::Replicate;
             Some(Case {
                 replica,
                 observed,
@@ -181,8 +181,8 @@ fn cases<'a>(request: &Request<'a>) -> Vec<Case<'a>> {
                 plan,
                 entry,
                 switchover_now,
-                replicates,
                 drills: drill::asked(request, replica),
+                purpose: request.purpose,
             })
         };
         match &desired.subject {
@@ -243,7 +243,7 @@ fn wire_groups(
 /// The restore points of a consistency group are made at once in a replication run, as far as the limits let them: each member is prepared
 /// before the first one is copied.
 fn together(draft: &mut Draft, travellers: &[Traveller<'_>]) {
-    let replicates = travellers.iter().filter(|t| t.case.replicates);
+    let replicates = travellers.iter().filter(|t| t.case.replicates());
     let placed: BTreeMap<&ReplicaName, &Placement> =
         replicates.map(|t| (&t.case.replica.name, &t.placement)).collect();
     let Some(first) = travellers.first().filter(|_| !placed.is_empty()) else { return };
@@ -390,6 +390,9 @@ fn warnings(travellers: &[Traveller<'_>], forecast: &Forecast) -> Vec<Warning> {
                 Note::MayBothServe(network) => Warning::MayBothServe(name(), network.clone()),
                 Note::OlderPoint => Warning::OlderPoint(name()),
                 Note::SourceStaysOff => Warning::SourceStaysOff(name()),
+                Note::NameLeftOut { name: which, role } => {
+                    Warning::NameLeftOut { replica: name(), name: which.clone(), role: *role }
+                }
             });
         }
         if !traveller.itinerary.loses.is_empty() {

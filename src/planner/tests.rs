@@ -20,6 +20,7 @@ const NAMES: [&str; 3] = ["db", "app", "web"];
 mod beside;
 mod cuts;
 mod fences;
+mod names;
 
 fn name(text: &str) -> ReplicaName {
     ReplicaName::new(text).unwrap()

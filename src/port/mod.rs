@@ -11,7 +11,7 @@ pub mod survey;
 
 pub use clock::{Busy, Clock};
 pub use names::{Names, NoNames, Pointed, Pointing};
-pub use preflight::{Errand, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
+pub use preflight::{Errand, Expected, FolderWhy, Hitch, NetworkKind, Obstacle, Room, Scope};
 pub use provider::{ActionKey, Failure, Look, Order, Placement, Provider, Question, Subject, copy_of};
 pub use rebuild::{Doubt, Rebuilt};
 pub use script::{Answers, Asked, Call, NoScripts, Nobody, Ran, Scripts};

@@ -25,9 +25,18 @@ pub struct Errand {
     /// The actions, in their order.
     pub actions: Vec<Action>,
     /// The addresses that its replica's machine is to be found at, as far as documents say them, while nobody else shall be there.
-    pub expects: Vec<IpAddr>,
+    pub expects: Vec<Expected>,
     /// Whether its source is fenced before: then it is not in the way.
     pub fenced: bool,
+}
+
+/// An address at which a replica's machine is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether its source is found there as well.
+    pub kept: bool,
 }
 
 /// Something that stands in the way, or may.

@@ -2,7 +2,7 @@
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
 use crate::base::{ReplicaName, RunbookName};
-use crate::diag::{Code, Finding, Span};
+use crate::diag::{Code, Finding, Severity, Span};
 use crate::domain::transition::{possible, transition};
 use crate::domain::{Condition, Foreign, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
@@ -446,6 +446,10 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
         }
         Violation::LeavesCopy(replica) => format!("the copy of {replica} would be left"),
         Violation::Torn(group) => format!("the cut of the consistency group {group} is not what it says"),
+        Violation::WaitsForName { node, name: record } => {
+            let (node, record) = (name(node), name(record));
+            format!("{node} would wait for {record}, and no machine shall stay down because of a name")
+        }
         Violation::UnnamedLoss(replica) => format!("{replica} would lose data that the plan does not name"),
     };
     Finding::new(Code::CheckerRefuses, message)
@@ -523,6 +527,12 @@ fn worded<'a>(
             format!("the source of {replica} stays off: its site does not answer"),
         )
         .help("start it by hand when the site is back"),
+        Warning::NameLeftOut { replica, name, role } => {
+            let role = words::role(*role);
+            let message =
+                format!("{name} stays as it is: the address of {role} of {replica}, where it shall lead, is not known");
+            Finding { severity: Severity::Warning, ..Finding::new(Code::NameNowhere, message) }
+        }
         Warning::RtoMissed(name) => Finding::new(
             Code::RtoMissed,
             format!("{name} is predicted to take {}", words::span(plan.forecast.total)),

@@ -482,7 +482,7 @@ impl Progress {
         let is_failure = self.status(node) == Status::Failed;
         let root = node;
         // A step fails for its whole leg: what the entry says of a failure stands on the edges of any of its steps.
-        if !self.known.contains(&root) && self.leg_stops(root) {
+        if !self.known.contains(&root) && !self.plan.is_name(root) && self.leg_stops(root) {
             self.must_stop.get_or_insert(root);
         }
         let mut open = vec![node];
@@ -495,8 +495,9 @@ impl Progress {
                     (On::Failed, _) if node == root && is_failure => self.meet(edge, at),
                     (On::Failed, _) if node != root => self.not_needed(edge.to, at),
                     (On::Started | On::Done, IfFailed::Continue) => {
-                        // A hook after something that will not run answers no failure: it only holds nothing up.
-                        if node == root || !self.plan.is_afterwards(node) {
+                        // A hook after something that will not run answers no failure: it only holds nothing up. Neither does a name that waits
+                        // for another one.
+                        if !self.plan.is_name(node) && (node == root || !self.plan.is_afterwards(node)) {
                             self.passed_over.insert(root);
                         }
                         self.meet(edge, at);

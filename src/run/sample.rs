@@ -37,6 +37,7 @@ pub(crate) fn name(leg: usize, required: bool) -> Work {
         },
         to: "10.2.0.8".to_owned(),
         from: vec!["10.1.0.8".to_owned()],
+        kept: false,
         once: Once::Ready,
         required,
         attempts: 3,

@@ -131,6 +131,7 @@ fn cutover(port: u16, zone: &str) -> Cutover {
         },
         to: "10.2.0.8".to_owned(),
         from: vec!["10.1.0.8".to_owned()],
+        kept: false,
         once: Once::Ready,
         required: true,
         attempts: 1,

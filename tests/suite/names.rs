@@ -53,7 +53,8 @@ fn a_run_whose_name_server_is_silent_fails_there_and_goes_on_when_it_answers() {
     );
     place.run(&["sim", "power", "recovery/ns-01", "on"]).ends(0);
     place.run(&["sim", "advance", "1m"]).ends(0);
-    place.run(&["resume"]).ends(0);
+    // The name that is not required was gone without.
+    place.run(&["resume"]).ends(10);
     place.all_are("Failover");
     let again = place.run(&["plan", "back"]).ends(0);
     assert!(again.out.contains("www.shop.example A 10.2.0.21 → 10.1.0.21"), "{}", again.out);
@@ -129,4 +130,188 @@ fn an_address_that_is_taken_stops_the_plan_unless_both_may_run() {
     place.edit("lifeboat.yaml", "replica: { site: recovery }\n", both);
     let plan = place.run(&["plan", "lost"]).ends(0);
     assert_eq!(plan.err.matches("warning[LB0921]").count(), 2, "{}", plan.err);
+}
+
+/// The run that a command told of.
+fn run_of(said: &str) -> String {
+    said.split_whitespace()
+        .find(|w| w.starts_with("20260101T"))
+        .unwrap()
+        .trim_end_matches(['.', ',', ':'])
+        .to_owned()
+}
+
+#[test]
+fn no_machine_stays_down_or_goes_back_because_of_a_name() {
+    let place = place();
+    place.edit(
+        "lifeboat.yaml",
+        "{ replica: web-01, after: [{ replica: db-01, is: ready }] }",
+        "{ replica: web-01, after: [{ replica: db-01, is: ready, ifFailed: stop }] }",
+    );
+    place.edit("lifeboat.yaml", "via: planned }] }", "via: planned }], onFailure: undo }");
+    place.run(&["sim", "fault", "fails", "--action", "cut-over", "--replica", "db-01"]).ends(0);
+    let failed =
+        place.run(&["apply", "evacuate", "--confirm", "evacuate", "--confirm-undo", "evacuate"]).ends(3);
+    place.all_are("Failover");
+    assert!(failed.err.contains("no machine goes back because of a name"), "{}", failed.err);
+    let others = changes(&failed.err);
+    assert!(others.contains(&"www.shop.example A 10.1.0.21 → 10.2.0.21 at main".to_owned()), "{others:?}");
+    place.run(&["sim", "heal"]).ends(0);
+    let resumed = place.run(&["resume"]).ends(0);
+    assert_eq!(changes(&resumed.err), ["db.shop.example A 10.1.0.11 → 10.2.0.11 at main"]);
+}
+
+#[test]
+fn an_unplanned_failover_and_a_way_back_are_refused_for_no_name() {
+    let place = place();
+    place.edit(
+        "lifeboat.yaml",
+        "{ name: www.shop.example, is: [10.1.0.21] }",
+        "{ name: www.shop.example, is: [198.51.100.7] }",
+    );
+    let plan = place.run(&["plan", "lost", "--format", "json"]).ends(0);
+    assert!(plan.codes().contains(&"LB0923".to_owned()), "{:?}", plan.codes());
+    let failed = place.run(&["apply", "lost", "--confirm", "lost"]).ends(3);
+    place.all_are("Failover");
+    let run = run_of(&failed.err);
+    let back = place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(3);
+    let told = format!("{}{}", back.out, back.err);
+    assert!(told.contains("warning[LB0923]"), "{told}");
+    place.all_are("Ready");
+}
+
+/// The same with a web server whose address in production nobody knows.
+fn unaddressed(required: &str) -> Place {
+    let place = place();
+    place.edit(
+        "lifeboat.yaml",
+        "networks: [{ network: prod-lan, address: 10.1.0.21 }]",
+        "networks: [{ network: prod-lan }]",
+    );
+    place.edit(
+        "lifeboat.yaml",
+        "{ name: www.shop.example, is: [10.1.0.21] }",
+        "{ name: www.shop.example, is: [10.2.0.21] }",
+    );
+    let name = format!("- {{ name: www.shop.example, replica: 10.2.0.21{required} }}");
+    place.edit("lifeboat.yaml", "- { name: www.shop.example }", &name);
+    place
+}
+
+#[test]
+fn a_name_whose_address_nobody_knows_is_left_as_it_is_where_it_is_not_required() {
+    let place = unaddressed(", required: false");
+    place.apply("evacuate");
+    let plan = place.run(&["plan", "back"]).ends(0);
+    assert!(plan.out.contains("www.shop.example stays as it is: the address of the source"), "{}", plan.out);
+    place.edit("lifeboat.yaml", "replica: 10.2.0.21, required: false }", "replica: 10.2.0.21 }");
+    let refused = place.run(&["plan", "back", "--format", "json"]).ends(1);
+    assert_eq!(refused.codes(), ["LB0518"], "it is required");
+}
+
+#[test]
+fn the_way_back_leaves_a_required_name_that_nobody_knows_the_address_of() {
+    let place = unaddressed("");
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web-01"]).ends(0);
+    let failed = place.run(&["apply", "evacuate", "--confirm", "evacuate"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let run = run_of(&failed.err);
+    let back = place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    let told = format!("{}{}", back.out, back.err);
+    assert!(told.contains("www.shop.example stays as it is"), "{told}");
+    place.all_are("Ready");
+}
+
+#[test]
+fn after_a_failback_to_another_machine_the_name_follows_that_one() {
+    let place = place();
+    let new = "- { name: web-02, ports: [443], networks: [{ network: prod-lan, address: 10.1.0.22 }] }";
+    let old = "- { name: web-01, ports: [443], networks: [{ network: prod-lan, address: 10.1.0.21 }] }";
+    place.edit("lifeboat.yaml", old, &format!("{old}\n        {new}"));
+    place.edit(
+        "lifeboat.yaml",
+        "replica: www.dr.example",
+        "replica: www.dr.example, target: www.new.example",
+    );
+    let elsewhere = "---\napiVersion: lifeboat/v1\nkind: Runbook\nmetadata: { name: elsewhere }\nspec:\n  desired:\n    - replica: web-01\n      state: Ready\n      keep: replica\n      failback: { target: { elsewhere: [{ replica: web-01, site: production, vm: web-02 }] }, switchover: automatic }\n";
+    place.write("elsewhere.yaml", elsewhere.trim_start_matches("---\n"));
+    let web = |said: &str| {
+        let mut found = changes(said);
+        found.retain(|line| !line.starts_with("db."));
+        found.sort();
+        found
+    };
+    let there = |www: &str, alias: &str| {
+        vec![format!("shop.example CNAME {alias} at main"), format!("www.shop.example A {www} at main")]
+    };
+    for (runbook, www, alias) in [
+        ("evacuate", "10.1.0.21 → 10.2.0.21", "www.prod.example → www.dr.example"),
+        ("elsewhere", "10.2.0.21 → 10.1.0.22", "www.dr.example → www.new.example"),
+        ("evacuate", "10.1.0.22 → 10.2.0.22", "www.new.example → www.dr.example"),
+        // The old machine was left alone: it is off, and has not got the address of the new one.
+        ("back", "10.2.0.22 → 10.1.0.22", "www.dr.example → www.new.example"),
+    ] {
+        assert_eq!(web(&place.apply(runbook).err), there(www, alias), "{runbook}");
+    }
+}
+
+#[test]
+fn a_sealed_plan_notices_that_the_address_of_a_name_changed() {
+    let place = place();
+    place.apply("evacuate");
+    place.run(&["plan", "back", "--out", "sealed.json"]).ends(0);
+    let sealed = std::fs::read_to_string(place.path().join("sealed.json")).unwrap();
+    let links = |role: &str| {
+        sealed.contains(&format!("\"links\":\"{role}\""))
+            || sealed.contains(&format!("\"links\": \"{role}\""))
+    };
+    assert!(links("source") && links("replica"), "{sealed}");
+}
+
+#[test]
+fn a_name_that_was_missed_is_told_and_set() {
+    let place = place();
+    place.run(&["sim", "fault", "fails", "--action", "cut-over", "--replica", "web-01"]).ends(0);
+    let failed = place.run(&["apply", "evacuate", "--confirm", "evacuate"]).ends(3);
+    place.run(&["sim", "heal"]).ends(0);
+    let run = run_of(&failed.err);
+    let held = place.run(&["names", "--set"]).ends(7);
+    assert!(held.err.contains(&run), "the run that holds the replicas sets their names: {}", held.err);
+    place.run(&["abort", &run, "--close", "--because", "the names are ours"]).ends(0);
+    let plan = place.run(&["plan", "evacuate", "--format", "json"]).ends(0);
+    assert_eq!(plan.codes(), ["LB0924", "LB0924"]);
+    let said = place.run(&["apply", "evacuate"]).ends(0);
+    assert!(said.out.contains("But 2 names do not lead to the machines that serve"), "{}", said.out);
+    assert!(said.err.contains("lifeboat names web-01 --set"), "{}", said.err);
+    let shown = place.run(&["names"]).ends(0);
+    assert!(shown.out.contains("! www.shop.example A 10.1.0.21 → 10.2.0.21 at main"), "{}", shown.out);
+    place.run(&["names", "web-01", "--set"]).ends(0);
+    let again = place.run(&["names", "--set"]).ends(0);
+    assert!(again.out.contains("All names lead where they shall."), "{}", again.out);
+    let plan = place.run(&["plan", "evacuate", "--format", "json"]).ends(0);
+    assert!(plan.codes().is_empty(), "{:?}", plan.codes());
+}
+
+#[test]
+fn a_name_that_is_somebody_elses_is_not_set() {
+    let place = place();
+    place.edit(
+        "lifeboat.yaml",
+        "{ name: www.shop.example, is: [10.1.0.21] }",
+        "{ name: www.shop.example, is: [198.51.100.7] }",
+    );
+    let said = place.run(&["names", "--set"]).ends(3);
+    assert!(
+        said.out.contains("! www.shop.example A 198.51.100.7 → 10.1.0.21 at main, somebody else's"),
+        "{}",
+        said.out
+    );
+    assert!(said.err.contains("LB0924"), "{}", said.err);
+    place.run(&["sim", "power", "recovery/ns-01", "off"]).ends(0);
+    let silent = place.run(&["names", "--format", "json"]).ends(0);
+    let json: serde_json::Value = serde_json::from_str(&silent.out).unwrap();
+    let all = json["names"].as_array().unwrap();
+    assert!(all.len() == 3 && all.iter().all(|row| row["is"] == "unknown"), "{}", silent.out);
+    place.run(&["names", "nobody"]).ends(1);
 }

@@ -6,10 +6,9 @@ use super::preflight_machine::{Found, LEAST, Needs, Views, look, needs};
 use super::preflight_site::{View, Wanted, hitch, view};
 use crate::base::SiteName;
 use crate::domain::{Action, Role};
-use crate::port::{Clock, Errand, Hitch, Obstacle, Room, Scope};
+use crate::port::{Clock, Errand, Expected, Hitch, Obstacle, Room, Scope};
 use crate::provider::prober::{self, Presence};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -73,31 +72,47 @@ fn wanted(scope: &Scope) -> BTreeMap<SiteName, Wanted> {
 /// So many addresses are tried at once.
 const AT_ONCE: usize = 64;
 
-/// Whether somebody is at an address that a replica's machine is to have, asked from here. A connection that is turned away may be a firewall's
-/// word, and is only worth knowing.
-async fn taken(scope: &Scope) -> Vec<Hitch> {
+/// The addresses that are asked for: where a replica is started, and neither it nor a source at the same address is stopped before.
+fn expected(scope: &Scope) -> Vec<(&Errand, Expected)> {
     let powers_on = |e: &&Errand| !e.fenced && e.actions.contains(&Action::PowerOn { vm: Role::Replica });
-    let wanted = scope.errands.iter().filter(powers_on).flat_map(|e| e.expects.iter().map(move |a| (e, *a)));
-    let wanted: Vec<(&Errand, IpAddr)> = wanted.collect();
+    let stops = |e: &Errand, role: Role| {
+        let stops =
+            |a: &Action| matches!(a, Action::PowerOff { vm } | Action::ShutDown { vm, .. } if *vm == role);
+        e.actions.iter().any(stops)
+    };
+    let each = scope.errands.iter().filter(powers_on).filter(|e| !stops(e, Role::Replica));
+    let each = each.flat_map(|e| e.expects.iter().map(move |expected| (e, *expected)));
+    each.filter(|(e, expected)| !(expected.kept && stops(e, Role::Source))).collect()
+}
+
+/// Whether what was heard refuses the plan: only where it may be the source itself, which runs on at an address that it shares with its replica. A
+/// connection that is turned away may be a firewall's word, and an address that only a name tells may be a load balancer's.
+fn is_fatal(errand: &Errand, expected: Expected, presence: Presence) -> bool {
+    presence == Presence::There && expected.kept && !errand.subject.placement.both_may_run
+}
+
+/// Whether somebody is at an address that a replica's machine is to have, asked from here.
+async fn taken(scope: &Scope) -> Vec<Hitch> {
+    let wanted = expected(scope);
     let mut hitches = Vec::new();
     for some in wanted.chunks(AT_ONCE) {
         let mut tries = JoinSet::new();
-        for (position, (_, address)) in some.iter().enumerate() {
+        for (position, (_, Expected { address, .. })) in some.iter().enumerate() {
             let address = *address;
             tries.spawn(async move { (position, prober::presence(address).await) });
         }
         while let Some(heard) = tries.join_next().await {
             let Ok((position, presence)) = heard else { continue };
-            let Some((errand, address)) = some.get(position).filter(|_| presence != Presence::Nobody) else {
+            let Some((errand, at)) = some.get(position).filter(|_| presence != Presence::Nobody) else {
                 continue;
             };
             let placement = &errand.subject.placement;
-            let (vm, address) = (placement.replica.clone(), *address);
+            let (vm, address) = (placement.replica.clone(), at.address);
             hitches.push(Hitch {
                 site: vm.site.clone(),
                 replica: Some(errand.subject.replica.clone()),
                 what: Obstacle::Answers { vm, address, network: None, by: None },
-                fatal: presence == Presence::There && !placement.both_may_run,
+                fatal: is_fatal(errand, *at, presence),
                 mend: None,
             });
         }
@@ -142,4 +157,47 @@ fn once_silent(hitches: Vec<Hitch>) -> Vec<Hitch> {
     let mut kept: Vec<Hitch> = hitches.into_iter().filter(told).collect();
     kept.sort_by_key(|h| (h.site.clone(), h.replica.clone()));
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::VmRef;
+    use crate::port::{Placement, Subject};
+
+    fn errand(kept: bool, actions: &[Action]) -> Errand {
+        let vm = |site: &str, name: &str| VmRef { site: site.parse().unwrap(), vm: name.parse().unwrap() };
+        let (source, replica) = (vm("prod", "web"), vm("dr", "web"));
+        let placement = Placement { source, replica, target: None, both_may_run: false };
+        let mut actions = actions.to_vec();
+        actions.push(Action::PowerOn { vm: Role::Replica });
+        let expects = vec![Expected { address: [10, 2, 0, 8].into(), kept }];
+        let subject = Subject { replica: "web".parse().unwrap(), placement };
+        Errand { subject, actions, expects, fenced: false }
+    }
+
+    /// Which addresses are asked for, and what refuses a plan: a source that may run on where its replica is to be found.
+    #[test]
+    fn only_a_source_that_runs_on_at_the_address_of_its_replica_refuses_a_plan() {
+        let off = |vm| Action::PowerOff { vm };
+        let (source, replica) = ([off(Role::Source)], [off(Role::Replica)]);
+        for (kept, actions, asked, fatal) in [
+            (true, &[][..], true, true),
+            (false, &[], true, false),
+            (true, &source, false, true),
+            (false, &source, true, false),
+            (true, &replica, false, true),
+            (false, &replica, false, false),
+        ] {
+            let scope = Scope { errands: vec![errand(kept, actions)], ..Scope::default() };
+            assert_eq!(!expected(&scope).is_empty(), asked, "{kept} {actions:?}");
+            let [errand] = &scope.errands[..] else { panic!("one errand") };
+            let at = errand.expects[0];
+            assert_eq!(is_fatal(errand, at, Presence::There), fatal, "{kept} {actions:?}");
+            assert!(!is_fatal(errand, at, Presence::TurnedAway));
+            let mut both = errand.clone();
+            both.subject.placement.both_may_run = true;
+            assert!(!is_fatal(&both, at, Presence::There));
+        }
+    }
 }

@@ -50,6 +50,7 @@ fn cutover(port: u16) -> Cutover {
         },
         to: "10.2.0.8".to_owned(),
         from: vec!["10.1.0.8".to_owned()],
+        kept: false,
         once: Once::Ready,
         required: true,
         attempts: 1,

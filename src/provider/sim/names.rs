@@ -6,7 +6,10 @@ use super::provider::STEP;
 use super::store::SimError;
 use super::world::{Entry, Line, World};
 use crate::base::{Duration, Timestamp};
-use crate::domain::{Cutover, VmRef, cutover::bare};
+use crate::domain::{
+    Cutover, VmRef,
+    cutover::{bare, is_same},
+};
 use crate::port::{Failure, FaultSpec, Later, Names, Pointed, Pointing};
 use crate::provider::names::somebody_elses;
 
@@ -30,7 +33,7 @@ fn server(world: &World, cutover: &Cutover) -> Result<(VmRef, Machine), String> 
 /// What a name server says of a name.
 fn says(machine: &Machine, cutover: &Cutover) -> Vec<String> {
     let of = machine.spec.names.iter();
-    let of = of.filter(|r| bare(&r.name) == bare(&cutover.name) && r.kind == cutover.kind);
+    let of = of.filter(|r| r.kind == cutover.kind && is_same(&r.name, &cutover.name));
     let mut found: Vec<String> = of.flat_map(|r| r.is.clone()).collect();
     found.sort();
     found

@@ -136,7 +136,6 @@ fn names(machine: &Machine, dns: &DnsProbe) -> Result<(), NotSo> {
 impl World {
     /// The machine that runs and has an address.
     pub(super) fn serving(&self, address: IpAddr) -> Option<(VmRef, Machine)> {
-        let all = self.all();
         let has = |vm: &VmRef| {
             let sight = self.sight(vm);
             let facts = sight.facts()?;
@@ -144,7 +143,7 @@ impl World {
             let machine = here.then(|| self.machine(vm)).flatten()?;
             Some((vm.clone(), machine))
         };
-        all.iter().find_map(has)
+        self.spots().get(&address)?.iter().find_map(has)
     }
 
     /// All machines that documents name, and those that were made since.

@@ -5,13 +5,14 @@ use super::machine::{Blocks, Machine, Version, written};
 use super::setup::{Born, Index, Setup, links};
 use crate::base::{Digest, Duration, PointId, ReplicaName, RunId, SiteName, Timestamp, VmName};
 use crate::domain::{
-    Action, CopyFacts, Facts, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight, VmFacts,
-    VmRef, cutover::bare, effect,
+    Action, CopyFacts, Facts, Link, Power, RecordKind, Relation, ReplicaDisk, RestorePoint, Role, Sight,
+    VmFacts, VmRef, cutover::is_same, effect,
 };
 use crate::port::{FaultSpec, Placement, SimRecord, SimVm};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,6 +173,17 @@ pub(super) struct World {
     cut: BTreeSet<SiteName>,
     sessions: u64,
     sequence: u64,
+    /// Who has or had an address, made when it is first asked for. Whoever finds a machine here looks whether it still has it.
+    spots: OnceLock<Spots>,
+}
+
+/// The machines that have or had an address.
+pub(super) type Spots = BTreeMap<IpAddr, BTreeSet<VmRef>>;
+
+fn note(spots: &mut Spots, vm: &VmRef, links: &[Link]) {
+    for address in links.iter().filter_map(|link| link.address) {
+        spots.entry(address).or_default().insert(vm.clone());
+    }
 }
 
 impl World {
@@ -191,6 +203,7 @@ impl World {
             cut: BTreeSet::new(),
             sessions: 0,
             sequence: 0,
+            spots: OnceLock::new(),
             setup,
         }
     }
@@ -227,7 +240,7 @@ impl World {
     fn rename(&mut self, vm: &VmRef, record: SimRecord) {
         let Some(machine) = self.machine_mut(vm) else { return };
         let names = &mut Arc::make_mut(&mut machine.spec).names;
-        names.retain(|r| bare(&r.name) != bare(&record.name) || r.kind != record.kind);
+        names.retain(|r| r.kind != record.kind || !is_same(&r.name, &record.name));
         names.push(record);
     }
 
@@ -278,7 +291,8 @@ impl World {
         at: Timestamp,
     ) {
         let (before, after) = facts;
-        let source = before.relation.source.clone();
+        // Where another machine becomes the source, the old one is nobody's any more, and stays as it is.
+        let source = after.relation.source.clone();
         let drilled = placement.vm(Role::Copy);
         for role in [Role::Source, Role::Replica, Role::Target, Role::Copy] {
             let vm = match role {
@@ -299,6 +313,9 @@ impl World {
                     && let Some(machine) = self.machine_mut(vm)
                 {
                     machine.links.clone_from(&new.links);
+                    if let Some(spots) = self.spots.get_mut() {
+                        note(spots, vm, &new.links);
+                    }
                 }
                 self.power(vm, new.power, at);
             }
@@ -388,6 +405,19 @@ impl World {
             self.machines.insert(vm.clone(), machine);
         }
         self.machines.get_mut(vm)
+    }
+
+    /// The machines that may have an address.
+    pub(super) fn spots(&self) -> &Spots {
+        self.spots.get_or_init(|| {
+            let mut spots = Spots::new();
+            for vm in self.all() {
+                if let Sight::Present(seen) = self.truth(&vm) {
+                    note(&mut spots, &vm, &seen.links);
+                }
+            }
+            spots
+        })
     }
 
     /// What is seen of a machine, without making its disk.

@@ -41,6 +41,8 @@ pub struct Options {
     pub origin: Option<String>,
     /// What the records said when they were asked, by the node that changes them.
     pub says: BTreeMap<NodeId, Vec<String>>,
+    /// How many names of replicas that stay as they are lead elsewhere.
+    pub elsewhere: usize,
     /// The command to type next; without it the usual one.
     pub next: Option<String>,
     /// How long runs of before say that the plan takes.
@@ -58,6 +60,7 @@ impl Default for Options {
             now: None,
             origin: None,
             says: BTreeMap::new(),
+            elsewhere: 0,
             next: None,
             measured: None,
         }

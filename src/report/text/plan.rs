@@ -21,7 +21,7 @@ const LOSSES: usize = 10;
 pub fn plan(plan: &Plan, options: &Options) -> String {
     let mut text = header(plan, options);
     if plan.members.is_empty() {
-        text.push_str(nothing(plan));
+        text.push_str(&nothing(plan, options.elsewhere));
     } else {
         text.push('\n');
         changes(plan, options, &mut text);
@@ -45,8 +45,8 @@ pub fn plan(plan: &Plan, options: &Options) -> String {
 }
 
 /// Why there is nothing to do.
-fn nothing(plan: &Plan) -> &'static str {
-    if awaits_word(plan) {
+fn nothing(plan: &Plan, elsewhere: usize) -> String {
+    let why = if awaits_word(plan) {
         "\n  Nothing to do until a person says so: a manual switchover comes next.\n"
     } else if plan.purpose == Purpose::Replicate {
         "\n  Nothing to replicate: no replica that was named stands by.\n"
@@ -54,6 +54,11 @@ fn nothing(plan: &Plan) -> &'static str {
         "\n  Nothing to do in this slice.\n"
     } else {
         "\n  Nothing to do: every replica is what it shall be.\n"
+    };
+    match elsewhere {
+        0 => why.to_owned(),
+        1 => format!("{why}  But a name does not lead to the machine that serves: see below.\n"),
+        n => format!("{why}  But {n} names do not lead to the machines that serve: see below.\n"),
     }
 }
 
@@ -383,6 +388,7 @@ fn untold(plan: &Plan) -> Vec<&Warning> {
         | Warning::FencesOthers { .. }
         | Warning::SourceMoved(_)
         | Warning::SourceStaysOff(_)
+        | Warning::NameLeftOut { .. }
         | Warning::RtoMissed(_) => false,
     };
     plan.warnings.iter().filter(|w| !told(w)).collect()
