@@ -2,7 +2,7 @@
 
 use super::aside::{Programs, hook, lab};
 use super::*;
-use crate::domain::{CopyFacts, Facts, Power, Relation, ReplicaDisk, VmFacts, When};
+use crate::domain::{CopyFacts, Facts, IfFailed, Power, Relation, ReplicaDisk, VmFacts, When};
 use crate::inventory::SiteSight;
 use crate::plan::{Around, LegId};
 
@@ -146,6 +146,16 @@ fn what_is_over_needs_no_new_proof() {
     lab.journal.batches.push(vec![(Timestamp::from_millis(0), word)]);
     assert_eq!(lab.go().unwrap().outcome, Outcome::Completed);
     assert_eq!(run(&programs), words(&["off", "is-off"]));
+}
+
+#[test]
+fn a_fence_that_is_not_needed_holds_no_second_attempt_up() {
+    let edges = vec![edge(0, 1, On::Failed, IfFailed::Block), edge(1, 2, On::Done, IfFailed::Continue)];
+    let (lab, programs) = lab(vec![act(0), fence(), act(2)], edges, &[]);
+    let mut lab = lab.answers(2, [fails()]);
+    let ended = lab.go().unwrap();
+    assert_eq!((ended.outcome, run(&programs), lab.asked()), (Outcome::Completed, vec![], vec![0, 2, 2]));
+    assert_eq!(ended.progress.status(NodeId(1)), Status::NotNeeded);
 }
 
 /// Killed at any record of the first runner and of the second: the machine never starts on a proof that is older than its runner.

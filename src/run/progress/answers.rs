@@ -1,8 +1,8 @@
 //! Failures and what answers them: what the plan goes on in spite of, what may fail, what may be tried again; and the numbers of it all.
 
 use super::{Progress, Status};
-use crate::domain::OperationKind;
-use crate::plan::{Leg, LegId, NodeId, On, Purpose, Work};
+use crate::domain::{IfFailed, OperationKind};
+use crate::plan::{Edge, Leg, LegId, NodeId, On, Purpose, Work};
 use crate::run::event::IllegalEvent;
 use crate::run::outcome::{NotRun, Summary};
 use std::collections::BTreeSet;
@@ -130,11 +130,16 @@ impl Progress {
         self.nodes(|s| s == Status::Done).filter(|node| self.is_fence(*node)).filter(relied_on)
     }
 
-    /// Whether a step that is tried again waits for a fence whose proof is asked anew. One that has not begun waits for it in any case.
+    /// Whether a step that is tried again waits for a fence whose proof is asked anew. One that has not begun waits for it in any case, and
+    /// what goes on without its fence goes on without its proof.
     pub(super) fn is_unproven(&self, node: NodeId) -> bool {
         let froms = || self.adjacency.incoming(node).iter().filter_map(|p| self.plan.edges.get(*p as usize));
-        matches!(self.status(node), Status::Retrying(_))
-            && froms().any(|edge| self.is_fence(edge.from) && self.status(edge.from) != Status::Done)
+        let relies = |edge: &&Edge| edge.on == On::Done && self.is_fence(edge.from);
+        let missing = |edge: &Edge| match self.status(edge.from) {
+            Status::Done => false,
+            status => status.is_open() || edge.if_failed != IfFailed::Continue,
+        };
+        matches!(self.status(node), Status::Retrying(_)) && froms().filter(relies).any(missing)
     }
 
     /// Whether what is known of a node is a person's word.
