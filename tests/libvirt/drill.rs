@@ -72,7 +72,7 @@ fn run_of(workspace: &Workspace) -> String {
 }
 
 fn beside(lab: &Lab) -> Result<(), String> {
-    let vm = Blank { name: "vm51", number: 0x51 };
+    let vm = Blank { name: "drill1", number: 0x51 };
     let (a, b) = (&lab.production, &lab.recovery);
     vm.start(a);
     network(b);
@@ -140,7 +140,7 @@ fn beside(lab: &Lab) -> Result<(), String> {
 }
 
 fn killed(lab: &Lab) -> Result<(), String> {
-    let vm = Blank { name: "vm52", number: 0x52 };
+    let vm = Blank { name: "drill2", number: 0x52 };
     let (a, b) = (&lab.production, &lab.recovery);
     vm.start(a);
     network(b);
@@ -170,7 +170,7 @@ fn killed(lab: &Lab) -> Result<(), String> {
     let under_way = drill(&workspace)?;
     under_way.killed();
     assert!(is_there(b, &copy(vm)));
-    workspace.lifeboat(&["status"]).ends(0).says("A drill's copy of vm52 of run ");
+    workspace.lifeboat(&["status"]).ends(0).says("A drill's copy of drill2 of run ");
     workspace.lifeboat(&["drill", "all", "--clean"]).ends(0).says("nothing is left");
     assert!(!is_there(b, &copy(vm)));
     nothing_left(lab, &workspace, vm.name);
