@@ -23,6 +23,7 @@ use crate::run::{Event, Outcome, Progress, Status, StopWhy};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 /// How long steps under way may take to end after a stop was asked for, where nothing else is said.
@@ -391,7 +392,10 @@ fn signals() -> StopSignal {
     static HEARD: OnceLock<StopSignal> = OnceLock::new();
     let heard = HEARD.get_or_init(|| {
         let (stopper, stop) = stop_signal();
-        tokio::spawn(watch_signals(stopper));
+        // From here on none is missed, whenever the task that waits for them gets its first turn.
+        if let Ok(signals) = Signals::listen() {
+            tokio::spawn(watch_signals(signals, stopper));
+        }
         stop
     });
     heard.clone()
@@ -418,13 +422,25 @@ async fn on_signal(stopper: Stopper, deaf: bool) {
     stopper.stop(StopWhy::Asked);
 }
 
+/// The signals that a run listens to.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let hangup = if is_deaf_to_hangup() { None } else { signal(SignalKind::hangup()).ok() };
+        Ok(Self { interrupt, terminate, hangup })
+    }
+}
+
 /// The first signal asks the run to stop; the second one ends the process at once, and leaves what is under way in doubt. That the terminal
 /// is gone asks as well and never ends at once: it is told more than once, and together with others.
-async fn watch_signals(stopper: Stopper) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
-    let mut hangup = if is_deaf_to_hangup() { None } else { signal(SignalKind::hangup()).ok() };
+async fn watch_signals(signals: Signals, stopper: Stopper) {
+    let Signals { mut interrupt, mut terminate, mut hangup } = signals;
     let mut asked = false;
     loop {
         let hung_up = async {
