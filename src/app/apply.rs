@@ -6,7 +6,9 @@ use super::hold::{Held, WAY_BACK};
 use super::load::{Loaded, load};
 use super::prepare::{Prepared, prepare, runbook};
 use super::world::World;
-use super::{Answer, Desk, Exit, Said, Screen, drill, gate, hooks, names, preflight, seal, slice, undo};
+use super::{
+    Answer, Desk, Exit, Said, Screen, drill, drilled, gate, hooks, names, preflight, seal, slice, undo,
+};
 use crate::base::{Digest, RunId, Timestamp};
 use crate::diag::{Code, Finding, Severity, Sources};
 use crate::inventory::{Inventory, changed};
@@ -238,7 +240,10 @@ async fn sealed(desk: &Desk, ask: Ask, path: &Path, screen: &mut dyn Screen) -> 
     let needs = approvals::needs(&aged, loaded.as_ref());
     let is_broken = ask.terms.glass(desk)?.is_some();
     let loaded = loaded.map(|loaded| unless_broken(is_broken, &needs, loaded)).transpose()?;
-    let (warned, sources) = allowed(&aged, &inventory, loaded.as_ref())?;
+    let (mut warned, sources) = allowed(&aged, &inventory, loaded.as_ref())?;
+    if let Some(loaded) = &loaded {
+        warned.extend(drilled::of_plan(desk, &aged, loaded, now)?);
+    }
     let file = Sealed { path, seal, signers: sealed.signers.as_deref() };
     let case = Case { plan: &aged, needs, sealed: Some(file), at: now };
     let Admitted { admission, told } = admitted(desk, case, &ask.terms, loaded.as_ref())

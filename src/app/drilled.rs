@@ -1,7 +1,7 @@
 //! When each failover plan was drilled last, and what has changed since: for `status`, and for policies that ask for it.
 
 use super::load::Loaded;
-use super::{Answer, Desk};
+use super::{Answer, Desk, Exit};
 use crate::base::{PlanName, Timestamp};
 use crate::diag::{Finding, Severity};
 use crate::domain::OperationKind;
@@ -16,17 +16,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The last drill of each plan that came to a verdict. One of a part of a plan says nothing of the whole.
 fn last(desk: &Desk, plans: &BTreeSet<&PlanName>) -> Result<BTreeMap<PlanName, Past>, Box<Answer>> {
+    if plans.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let store = desk.store()?;
     let mut found: BTreeMap<PlanName, Past> = BTreeMap::new();
     for id in store.list()?.into_iter().rev() {
         if found.len() == plans.len() {
             break;
         }
-        // A run that cannot be read is told of by `history`.
-        let Ok(run) = store.read(&id) else { continue };
+        // A run that cannot be read is told of by `history`. Most are no drills, and their journals are not gone through.
+        let Ok(raw) = store.raw(&id) else { continue };
+        let Some(Purpose::Drill { plan: name, .. }) = &raw.purpose() else { continue };
+        if !plans.contains(name) || found.contains_key(name) {
+            continue;
+        }
+        let Ok(run) = raw.read(&id) else { continue };
         let plan = &run.frozen.plan;
-        let Purpose::Drill { plan: name, .. } = &plan.purpose else { continue };
-        if plan.slice.is_some() || !plans.contains(name) || found.contains_key(name) {
+        if plan.slice.is_some() {
             continue;
         }
         let events: Vec<_> = run.records.iter().map(|r| (r.at, r.event.clone())).collect();
@@ -44,10 +51,14 @@ fn asks(loaded: &Loaded) -> bool {
         || workspace.policies.values().any(|policy| policy.drilled.is_some())
 }
 
-/// The last drill of every failover plan, with what has changed since.
-fn all(desk: &Desk, loaded: &Loaded) -> Result<Vec<(PlanName, Option<Past>)>, Box<Answer>> {
-    let plans = &loaded.workspace.plans;
-    let mut found = last(desk, &plans.keys().collect())?;
+/// The last drill of some failover plans, with what has changed since.
+fn each(
+    desk: &Desk,
+    loaded: &Loaded,
+    of: impl Fn(&PlanName) -> bool,
+) -> Result<Vec<(PlanName, Option<Past>)>, Box<Answer>> {
+    let plans = || loaded.workspace.plans.iter().filter(|(name, _)| of(name));
+    let mut found = last(desk, &plans().map(|(name, _)| name).collect())?;
     let one = |(name, plan)| {
         let past = found.remove(name).map(|past| {
             let now = shape(&loaded.workspace, plan);
@@ -55,7 +66,7 @@ fn all(desk: &Desk, loaded: &Loaded) -> Result<Vec<(PlanName, Option<Past>)>, Bo
         });
         (PlanName::clone(name), past)
     };
-    Ok(plans.iter().map(one).collect())
+    Ok(plans().map(one).collect())
 }
 
 /// What `status` says of drills; nothing where nobody asks for them and nothing of one is there.
@@ -72,7 +83,7 @@ pub fn told(
     answer.human.extend(left.iter().map(|(line, _)| format!("{line}\n")));
     let mut json: Vec<Value> = Vec::new();
     if asks(loaded) {
-        for (plan, past) in all(desk, loaded)? {
+        for (plan, past) in each(desk, loaded, |_| true)? {
             answer.human.push_str(&format!("{}\n", drill::last(&plan, past.as_ref(), inventory.at)));
             json.push(drill::last_json(&plan, past.as_ref()));
         }
@@ -100,8 +111,18 @@ pub fn stale(
     if rules.is_empty() {
         return Ok(Vec::new());
     }
+    let drills = match each(desk, loaded, of) {
+        Ok(drills) => drills,
+        // A store that is gone with its site keeps nobody from a failover where the rule itself would not.
+        Err(gone) if rules.iter().all(|(_, rule)| rule.warns) => {
+            let warn = |finding: Finding| Finding { severity: Severity::Warning, ..finding };
+            let help = "so it is not known when the failover plans were drilled last";
+            return Ok(gone.findings.into_iter().map(|finding| warn(finding).help(help)).collect());
+        }
+        Err(gone) => return Err(gone),
+    };
     let mut found = Vec::new();
-    for (plan, past) in all(desk, loaded)?.into_iter().filter(|(plan, _)| of(plan)) {
+    for (plan, past) in drills {
         for (policy, rule) in &rules {
             let path = [Key::Name("spec"), Key::Name("drilled")];
             let place = loaded.origins.at(Kind::Policy, policy.name.as_str(), &path);
@@ -117,8 +138,26 @@ pub fn stale(
     Ok(found)
 }
 
+/// What policies say of the drills of those failover plans that a plan carries out.
+///
+/// # Errors
+/// They refuse it; or the runs cannot be read.
+pub fn of_plan(
+    desk: &Desk,
+    plan: &Plan,
+    loaded: &Loaded,
+    now: Timestamp,
+) -> Result<Vec<Finding>, Box<Answer>> {
+    let of = carried_out(plan);
+    let found = stale(desk, loaded, |plan| of.contains(plan), now)?;
+    if found.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(Box::new(Answer::with(Exit::Gated, found, loaded.sources.clone())));
+    }
+    Ok(found)
+}
+
 /// The failover plans that a plan carries out.
-pub fn carried_out(plan: &Plan) -> BTreeSet<PlanName> {
+fn carried_out(plan: &Plan) -> BTreeSet<PlanName> {
     let starts =
         |kind: OperationKind| matches!(kind, OperationKind::Failover | OperationKind::PlannedFailover);
     let members = plan.members.iter().filter(|m| {

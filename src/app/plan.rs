@@ -79,12 +79,7 @@ pub async fn looked_at(desk: &Desk, prepared: Prepared) -> Result<(Prepared, Vec
     if preflight::stops(&found) {
         return Err(Box::new(Answer::with(Exit::Invalid, found, prepared.loaded.sources)));
     }
-    let of = drilled::carried_out(&prepared.plan);
-    let stale = drilled::stale(desk, &prepared.loaded, |plan| of.contains(plan), prepared.inventory.at)?;
-    if stale.iter().any(|f| f.severity == Severity::Error) {
-        return Err(Box::new(Answer::with(Exit::Gated, stale, prepared.loaded.sources)));
-    }
-    found.extend(stale);
+    found.extend(drilled::of_plan(desk, &prepared.plan, &prepared.loaded, prepared.inventory.at)?);
     found.extend(prepared.warned.iter().cloned());
     Ok((prepared, found))
 }

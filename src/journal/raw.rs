@@ -4,7 +4,7 @@ use crate::base::{Digest, RunId};
 use crate::inventory::Inventory;
 use crate::journal::JournalError;
 use crate::journal::record::{Bad, Record, VERSION};
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose};
 use crate::run::{Admission, Progress, Runner};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -116,6 +116,20 @@ impl Raw {
             return Err(JournalError::Version { path, found: version.format, known: VERSION });
         }
         serde_json::from_slice(&self.plan).map_err(|e| damaged(e.to_string()))
+    }
+
+    /// What the run is for, without reading any more of it. A plan that cannot be read is for nothing.
+    #[must_use]
+    pub fn purpose(&self) -> Option<Purpose> {
+        #[derive(Deserialize)]
+        struct Head {
+            plan: OfPlan,
+        }
+        #[derive(Deserialize)]
+        struct OfPlan {
+            purpose: Purpose,
+        }
+        serde_json::from_slice::<Head>(&self.plan).ok().map(|head| head.plan.purpose)
     }
 }
 

@@ -344,3 +344,26 @@ fn a_copy_of_what_is_in_no_plan_any_more_is_removed_all_the_same() {
     place.run(&["drill", "shop", "--clean"]).ends(0);
     assert!(!place.run(&["status"]).ends(0).out.contains("copy of web-01"));
 }
+
+#[test]
+fn a_policy_of_drills_holds_for_sealed_plans_and_waits_for_no_store() {
+    let place = Place::example("drilled");
+    // A store that is gone with its site, and a rule that only warns.
+    let dark = ["plan", "evacuate-shop", "--store", "etcd://127.0.0.1:1/gone"];
+    let said = place.run(&dark).ends(0);
+    assert!(said.err.contains("it is not known when the failover plans were drilled last"), "{}", said.err);
+    place.run(&["plan", "evacuate-shop", "--out", "evacuate.plan"]).ends(0);
+    place.edit("lifeboat.yaml", "severity: warning }", "severity: error }");
+    let sealed = ["apply", "./evacuate.plan", "--confirm", "evacuate-shop"];
+    let refused = place.run(&sealed).ends(9);
+    assert!(refused.err.contains("error[LB0621]"), "{}", refused.err);
+    place.all_are("Ready");
+    assert_eq!(place.run(&dark).code, 74, "a rule that refuses must know");
+    // A plan that fails nothing over is not asked for its drills.
+    place.edit(
+        "lifeboat.yaml",
+        "desired: [{ plan: shop, state: Failover, via: planned }]",
+        "desired: [{ plan: shop, state: Ready, keep: source }]",
+    );
+    place.run(&dark).ends(0);
+}
