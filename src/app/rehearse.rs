@@ -105,7 +105,8 @@ fn rehearsed(
     let runtime = runtime.map_err(|e| JournalError::io(std::path::Path::new("threads"))(e))?;
     let base = runtime.block_on(driven(&plan, at, &middle(&expected), None))?;
     let stage = Stage::new(plan, at)?;
-    Ok(rehearsal::rehearse(&stage, &base, (&expected, history), objectives, chance)?)
+    let found = rehearsal::timed(&stage, &base, (&expected, history), objectives, chance)?;
+    Ok(Rehearsal { failures: rehearsal::failures(&stage, &expected)?, ..found })
 }
 
 /// A journal that nobody reads.

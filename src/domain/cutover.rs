@@ -131,11 +131,12 @@ pub fn is_same(one: &str, other: &str) -> bool {
     one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.'))
 }
 
+/// A name, for tests of this floor and of those above.
 #[cfg(test)]
-mod tests {
+pub(crate) mod sample {
     use super::*;
 
-    fn server(zone: &str) -> NameServer {
+    pub(crate) fn server(zone: &str) -> NameServer {
         NameServer {
             name: EntryName::new("main").unwrap(),
             address: [127, 0, 0, 1].into(),
@@ -145,7 +146,7 @@ mod tests {
         }
     }
 
-    fn cutover() -> Cutover {
+    pub(crate) fn cutover() -> Cutover {
         Cutover {
             replica: ReplicaName::new("web").unwrap(),
             name: "www.shop.example".to_owned(),
@@ -161,6 +162,11 @@ mod tests {
             within: Duration::from_secs(30),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::{cutover, server};
 
     #[test]
     fn a_zone_holds_its_own_name_and_those_below() {

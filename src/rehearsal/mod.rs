@@ -99,28 +99,20 @@ struct Drawn {
     cut: bool,
 }
 
-/// Rehearses a run. `base` is the run at typical times, as the engine drove it.
+/// What single failures mean, the worst first, at typical times.
 ///
 /// # Errors
 /// A fault of the walk itself.
-pub fn rehearse(
-    stage: &Stage,
-    base: &Progress,
-    (expected, history): (&[Expected], &History),
-    objectives: &BTreeMap<PlanName, Duration>,
-    chance: Chance,
-) -> Result<Rehearsal, IllegalEvent> {
-    let plan = stage.plan();
-    let mut found = timed(stage, base, (expected, history), objectives, chance)?;
-    let middle = times::middle(expected);
+pub fn failures(stage: &Stage, expected: &[Expected]) -> Result<Vec<WhatIf>, IllegalEvent> {
+    let (plan, middle) = (stage.plan(), times::middle(expected));
     let subjects = what_if::subjects(plan, &Shape::new(plan));
-    let failures = subjects.par_iter().map(|node| what_if::what_if(stage, &middle, *node));
-    found.failures = failures.collect::<Result<_, _>>()?;
-    what_if::sort(&mut found.failures, plan);
+    let found = subjects.par_iter().map(|node| what_if::what_if(stage, &middle, *node));
+    let mut found: Vec<WhatIf> = found.collect::<Result<_, _>>()?;
+    what_if::sort(&mut found, plan);
     Ok(found)
 }
 
-/// How long a run takes, and by what; no failure is rehearsed.
+/// How long a run takes, and by what; of single failures tells [`failures`]. `base` is the run at typical times.
 ///
 /// # Errors
 /// A fault of the walk itself.

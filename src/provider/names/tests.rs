@@ -1,8 +1,8 @@
 //! A name server on the loopback, made of the library's own messages: what real ones cannot be made to do.
 
 use super::*;
-use crate::base::{EntryName, ReplicaName};
-use crate::domain::{KeyAlgorithm, NameServer, Once, RecordKind, Secret};
+use crate::domain::cutover::sample;
+use crate::domain::{KeyAlgorithm, NameServer, Secret};
 use dns_message::base::iana::Opcode;
 use dns_message::base::message_builder::MessageBuilder;
 use dns_message::tsig::ServerTransaction;
@@ -36,26 +36,9 @@ fn key() -> Arc<Key> {
 
 fn cutover(port: u16) -> Cutover {
     let secret = Secret::Env("KEY".to_owned());
-    Cutover {
-        replica: ReplicaName::new("web").unwrap(),
-        name: "www.shop.example".to_owned(),
-        kind: RecordKind::A,
-        ttl: 60,
-        server: NameServer {
-            name: EntryName::new("main").unwrap(),
-            address: Ipv4Addr::LOCALHOST.into(),
-            port,
-            zone: "shop.example".to_owned(),
-            key: Some(ServerKey { name: "lifeboat".to_owned(), algorithm: KeyAlgorithm::HmacSha256, secret }),
-        },
-        to: "10.2.0.8".to_owned(),
-        from: vec!["10.1.0.8".to_owned()],
-        kept: false,
-        once: Once::Ready,
-        required: true,
-        attempts: 1,
-        within: crate::base::Duration::from_secs(10),
-    }
+    let key = ServerKey { name: "lifeboat".to_owned(), algorithm: KeyAlgorithm::HmacSha256, secret };
+    let server = NameServer { port, key: Some(key), ..sample::server("shop.example") };
+    Cutover { server, within: crate::base::Duration::from_secs(10), ..sample::cutover() }
 }
 
 /// Serves until it is dropped; the record says `says`.
