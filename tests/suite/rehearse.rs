@@ -163,8 +163,6 @@ fn the_estate_is_rehearsed_with_all_its_single_failures() {
     assert_eq!(found["plans"].as_array().unwrap().len(), 4);
     let held: Vec<usize> = failures.iter().map(|f| f["held"].as_array().unwrap().len()).collect();
     assert!(held.is_sorted_by(|a, b| a >= b), "the worst first");
-    let human = place.run(&["rehearse", "evacuate-hall-a", "--draws", "1"]).ends(0);
-    assert!(human.out.lines().count() < 50, "two hundred stay readable:\n{}", human.out);
 }
 
 #[test]

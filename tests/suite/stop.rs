@@ -133,7 +133,7 @@ fn goes_on(place: &Place) {
 
 #[test]
 fn the_first_signal_says_what_the_second_one_does_and_the_second_one_ends_at_once() {
-    for (first, second, code) in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)] {
+    let twice = |(first, second, code): (&str, &str, i32)| {
         let place = slow();
         let child = place.start(&[&APPLY[..], &["--grace", "10h"]].concat());
         powering_on(&place);
@@ -144,7 +144,12 @@ fn the_first_signal_says_what_the_second_one_does_and_the_second_one_ends_at_onc
         let told = "under way may take 10h to end; a second Ctrl-C ends at once";
         assert!(said.err.contains(told) && said.err.contains("nothing new starts"), "{}", said.err);
         goes_on(&place);
-    }
+    };
+    std::thread::scope(|scope| {
+        for signals in [("INT", "INT", 130), ("TERM", "INT", 130), ("INT", "TERM", 143)] {
+            scope.spawn(move || twice(signals));
+        }
+    });
 }
 
 #[test]
@@ -158,7 +163,10 @@ fn the_end_of_its_terminal_stops_a_run_in_order_however_often_it_is_told() {
     signal(&child, "HUP");
     ended(child).ends(4);
     goes_on(&place);
-    // Whoever starts it so that it outlives its terminal means that.
+}
+
+#[test]
+fn one_that_was_started_to_outlive_its_terminal_outlives_it() {
     let place = Place::example("shop");
     let child = place.start_deaf(&APPLY);
     under_way(&place);
