@@ -202,7 +202,7 @@ codes! {
     SourceMoved "LB1005" Warning "replication runs from another machine than the document says";
     AmbiguousText "LB1006" Warning "a word is text here and something else to older YAML readers";
     ReplicaUnplanned "LB1007" Warning "a replica stands in no failover plan";
-    SourceStaysOff "LB1008" Warning "the source stays off because its site does not answer";
+    SourceStaysOff "LB1008" Warning "the source stays off when its failover is undone";
     DelayIgnored "LB1009" Warning "a delay of the last entry is ignored";
     NoReadiness "LB1010" Warning "an entry waits for ready, and the replica does not say when it is ready";
     BareDelay "LB1011" Warning "an entry waits by the clock where a replica says when it is ready";

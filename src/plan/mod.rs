@@ -162,7 +162,7 @@ pub enum Warning {
     OlderPoint(ReplicaName),
     /// Replication runs from another machine than the document says.
     SourceMoved(ReplicaName),
-    /// The source cannot be started again, because its site does not answer.
+    /// The source is off and is not started again: its site does not answer, or somebody else stopped it, as a fence does.
     SourceStaysOff(ReplicaName),
     /// A name stays as it is: nobody knows what it shall say.
     NameLeftOut {

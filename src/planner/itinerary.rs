@@ -399,7 +399,8 @@ impl<'a> Builder<'a> {
                     // That nothing is lost holds only for as long as nobody starts it.
                     self.reads.push(FactName::Power(Role::Replica));
                 }
-                if after.relation.source_stopped && after.source.facts().is_none() {
+                let unseen = after.relation.source_stopped && after.source.facts().is_none();
+                if unseen || after.source.runs() == Some(false) {
                     self.notes.push(Note::SourceStaysOff);
                 }
             }

@@ -16,6 +16,7 @@ pub mod table;
 pub mod text;
 pub mod torn;
 pub mod waits;
+pub mod warned;
 pub mod words;
 
 pub use diagnostic::Style;

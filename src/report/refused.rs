@@ -2,12 +2,12 @@
 //! what was observed and when, what is asked, what is possible from there, and the way that would be lawful.
 
 use crate::base::{ReplicaName, RunbookName};
-use crate::diag::{Code, Finding, Severity, Span};
+use crate::diag::{Code, Finding, Span};
 use crate::domain::transition::{possible, transition};
 use crate::domain::{Condition, Foreign, OperationKind};
 use crate::inventory::{FactName, FactRead, Inventory};
 use crate::model::{Key, Kind, Origins, Workspace};
-use crate::plan::{Member, NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation, Warning};
+use crate::plan::{NodeId, Plan, Refused, RefusedWhy, RouteOffer, Unchanged, Violation};
 use crate::report::{drill, mend, torn, words};
 use std::collections::BTreeMap;
 
@@ -455,95 +455,6 @@ pub fn violation(violation: &Violation, plan: &Plan) -> Finding {
     Finding::new(Code::CheckerRefuses, message)
         .about(format!("plan {}", plan.purpose))
         .help("this is a fault of Lifeboat, not of your documents; nothing was touched; please report it with the plan")
-}
-
-/// All that is lawful and worth a look.
-#[must_use]
-pub fn warnings(plan: &Plan) -> Vec<Finding> {
-    let members: BTreeMap<&ReplicaName, &Member> = plan.members.iter().map(|m| (&m.replica, m)).collect();
-    let one = |w: &Warning| worded(w, plan, |replica| members.get(replica).copied());
-    plan.warnings.iter().map(one).collect()
-}
-
-/// What is lawful and worth a look.
-#[must_use]
-pub fn warning(warning: &Warning, plan: &Plan) -> Finding {
-    worded(warning, plan, |replica| plan.members.iter().find(|m| m.replica == *replica))
-}
-
-fn worded<'a>(
-    warning: &Warning,
-    plan: &'a Plan,
-    member: impl Fn(&ReplicaName) -> Option<&'a Member>,
-) -> Finding {
-    match warning {
-        Warning::SourceLeftRunning(replica) => Finding::new(
-            Code::SourceLeftRunning,
-            format!("the source of {replica} is seen running and is left so while its replica serves"),
-        )
-        .help("`source: power-off` in the failover plan stops it first"),
-        Warning::SourceUnseen(replica) => Finding::new(
-            Code::SourceUnseen,
-            format!("the source of {replica} cannot be seen; it may be running while its replica serves"),
-        ),
-        Warning::MayBothServe(replica, network) => Finding::new(
-            Code::SourceUnseen,
-            format!(
-                "the source of {replica} cannot be seen; where it runs still, both will be on network {network} at once"
-            ),
-        )
-        .help("`source: fence` in the failover plan takes it away first, with a proof"),
-        Warning::FencesOthers { site, replicas } => {
-            let names: Vec<&str> = replicas.iter().take(4).map(ReplicaName::as_str).collect();
-            let more = replicas.len().checked_sub(4).filter(|n| *n > 0);
-            let more = more.map_or_else(String::new, |n| format!(" and {n} more"));
-            let names = names.join(", ");
-            Finding::new(
-                Code::FencesOthers,
-                format!("the fence of site {site} also takes down what this plan does not bring up: {names}{more}"),
-            )
-            .help("fail these over in the same runbook, or give the replicas fences of their own")
-        }
-        Warning::LosesData(replica) => {
-            let loses = member(replica).map_or_else(String::new, |m| losses(&m.loses));
-            Finding::new(Code::LosesData, format!("{replica} loses {loses}"))
-        }
-        Warning::OlderPoint(replica) => Finding::new(
-            Code::OlderPoint,
-            format!("{replica} starts from an older restore point than its latest"),
-        ),
-        Warning::SourceMoved(replica) => {
-            let source = plan.placements.get(replica).map_or_else(String::new, |p| p.source.to_string());
-            Finding::new(
-                Code::SourceMoved,
-                format!("{replica} is replicated from {source}, which is not what its document says"),
-            )
-            .help(
-                "a failback to another machine was committed; name that machine as `source` in the document",
-            )
-        }
-        Warning::SourceStaysOff(replica) => Finding::new(
-            Code::SourceStaysOff,
-            format!("the source of {replica} stays off: its site does not answer"),
-        )
-        .help("start it by hand when the site is back"),
-        Warning::NameLeftOut { replica, name, role } => {
-            let role = words::role(*role);
-            let message =
-                format!("{name} stays as it is: the address of {role} of {replica}, where it shall lead, is not known");
-            Finding { severity: Severity::Warning, ..Finding::new(Code::NameNowhere, message) }
-        }
-        Warning::RtoMissed(name) => Finding::new(
-            Code::RtoMissed,
-            format!("{name} is predicted to take {}", words::span(plan.forecast.total)),
-        ),
-    }
-}
-
-/// Several losses in one phrase.
-#[must_use]
-pub fn losses(loses: &[crate::domain::Loss]) -> String {
-    loses.iter().map(words::loss).collect::<Vec<_>>().join(" and ")
 }
 
 /// What the world is not any more, fact by fact.

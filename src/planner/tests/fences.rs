@@ -118,6 +118,22 @@ fn a_source_that_is_seen_is_not_fenced() {
     }
 }
 
+/// A fence took it away and gave no word to its site: an undo does not start it, and says so.
+#[test]
+fn an_undo_after_a_fence_says_that_the_source_stays_off() {
+    let facts = unseen();
+    let (end, _) = walk(&planned_in(&shop(), &facts, &unplanned()).unwrap(), &facts);
+    let undo = desired(State::Ready, Some(Keep::Source), Via::Best, &FailbackTarget::Original);
+    for (power, stays) in [(Power::Off, 3), (Power::On, 0)] {
+        let back: Vec<Facts> =
+            end.iter().map(|f| Facts { source: machine(power, "lan"), ..f.clone() }).collect();
+        let plan = planned_in(&shop(), &back, &undo).unwrap();
+        assert!(plan.legs.iter().all(|l| l.operation.kind() == OperationKind::UndoFailover));
+        let told = plan.warnings.iter().filter(|w| matches!(w, Warning::SourceStaysOff(_)));
+        assert_eq!(told.count(), stays, "{:?}", plan.warnings);
+    }
+}
+
 #[test]
 fn a_source_that_nobody_can_fence_is_refused_and_one_that_is_left_is_told_of() {
     let mut workspace = shop();

@@ -6,7 +6,7 @@ use crate::domain::{Condition, Loss, LossKind, OnFailure, OperationKind, State, 
 use crate::plan::{
     Consequence, Leg, LegId, Member, Node, NodeId, Plan, Purpose, Unchanged, Untouched, Warning, Work,
 };
-use crate::report::{approvals, drill, refused, table, waits, words};
+use crate::report::{approvals, drill, table, waits, warned, words};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many replicas are listed one by one; more are shown in groups that do the same.
@@ -315,7 +315,7 @@ fn marks(plan: &Plan, text: &mut String) {
     let lossy: Vec<&Member> = plan.members.iter().filter(|m| !m.loses.is_empty()).collect();
     for member in lossy.iter().take(LOSSES) {
         let why = source_words(plan, &member.replica);
-        text.push_str(&format!("  ! {} loses {}{why}\n", member.replica, refused::losses(&member.loses)));
+        text.push_str(&format!("  ! {} loses {}{why}\n", member.replica, warned::losses(&member.loses)));
     }
     if lossy.len() > LOSSES {
         text.push_str(&format!("  ! and {} more that lose data\n", lossy.len() - LOSSES));
@@ -397,7 +397,7 @@ fn untold(plan: &Plan) -> Vec<&Warning> {
 fn worth_a_look(plan: &Plan, text: &mut String) {
     let rest = untold(plan);
     for warning in rest.iter().take(LOSSES) {
-        text.push_str(&format!("  ! {}\n", refused::warning(warning, plan).message));
+        text.push_str(&format!("  ! {}\n", warned::warning(warning, plan).message));
     }
     if rest.len() > LOSSES {
         text.push_str(&format!("  ! and {} more warnings\n", rest.len() - LOSSES));

@@ -185,7 +185,18 @@ fn leg_row(progress: &Progress, leg: &Leg, own: &[NodeId]) -> Option<Vec<String>
     let (mark, result) = if is(|s| s == Status::InDoubt) {
         ("?", "in doubt")
     } else if is(|s| s == Status::Failed) {
-        ("x", if progress.status(leg.concluded) == Status::Done { "done, not ready" } else { "failed" })
+        let named = nodes().all(|n| progress.status(n) != Status::Failed || progress.plan().is_name(n));
+        let done = progress.status(leg.concluded) == Status::Done;
+        (
+            "x",
+            if named {
+                "done, name not set"
+            } else if done {
+                "done, not ready"
+            } else {
+                "failed"
+            },
+        )
     } else if nodes().all(|n| progress.status(n) == Status::NotNeeded) {
         return None;
     } else if progress.status(leg.last) == Status::Done {
