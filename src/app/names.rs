@@ -34,7 +34,7 @@ pub async fn of_plan(world: &World, names: &Arc<dyn Names>, plan: &Plan) -> Aske
             let server = cutover.server.name.clone();
             let weight = weights.entry(server.clone()).or_default();
             *weight = (*weight).max(Weight::of(plan, node, cutover));
-            servers.entry(server).or_default().push((id, cutover.clone()));
+            servers.entry(server).or_default().push((id, (**cutover).clone()));
         }
     }
     let heard = heard(names, servers).await;

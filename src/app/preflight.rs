@@ -6,62 +6,61 @@ use crate::diag::{Finding, Severity};
 use crate::domain::{Action, OperationKind, PointKind, Quiesce, Role};
 use crate::inventory::Inventory;
 use crate::model::{Origins, Workspace};
-use crate::plan::{Node, Plan, Work};
+use crate::plan::{LegId, Node, Plan, Work};
 use crate::planner::network::links;
 use crate::port::{Errand, Expected, Hitch, Obstacle, Scope, Subject};
 use crate::report::preflight;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Asks the sites that the steps of a plan need. Those that did not answer when it was made are not asked again: the plan knows.
 pub async fn of_plan(world: &World, plan: &Plan, origins: Option<&Origins>) -> Vec<Finding> {
-    let mut actions: BTreeMap<&ReplicaName, Vec<Action>> = BTreeMap::new();
-    for (replica, action) in plan.nodes.iter().filter_map(|node| action(plan, node)) {
-        actions.entry(replica).or_default().push(action.clone());
-    }
-    let fenced = fenced(plan);
-    let mut expected: BTreeMap<&ReplicaName, Vec<Expected>> = BTreeMap::new();
-    for (replica, address) in plan.nodes.iter().filter_map(|node| expects(plan, node)) {
-        expected.entry(replica).or_default().push(address);
-    }
     let errand = |(replica, placement): (&_, &_)| Errand {
         subject: Subject { replica: Clone::clone(replica), placement: Clone::clone(placement) },
-        actions: actions.remove(replica).unwrap_or_default(),
-        expects: expected.remove(replica).unwrap_or_default(),
-        fenced: fenced.contains(replica),
+        actions: Vec::new(),
+        expects: Vec::new(),
+        fenced: false,
     };
+    let mut errands: Vec<Errand> = plan.placements.iter().map(errand).collect();
+    let positions: BTreeMap<&ReplicaName, usize> = plan.placements.keys().zip(0..).collect();
+    let of_leg: Vec<Option<usize>> =
+        plan.legs.iter().map(|leg| positions.get(&leg.replica).copied()).collect();
+    let position = |leg: LegId| of_leg.get(leg.index()).copied().flatten();
+    for node in &plan.nodes {
+        if let Work::Hook(hook) = &node.work {
+            for leg in hook.legs.iter().filter(|_| hook.is_fence()) {
+                if let Some(errand) = position(*leg).and_then(|p| errands.get_mut(p)) {
+                    errand.fenced = true;
+                }
+            }
+        }
+        let Some(errand) = node.leg.and_then(position).and_then(|p| errands.get_mut(p)) else { continue };
+        errand.actions.extend(action(plan, node).cloned());
+        errand.expects.extend(expects(plan, node));
+    }
     let scope = Scope {
-        errands: plan.placements.iter().map(errand).collect(),
+        errands,
         silent: plan.sites.iter().filter(|s| s.silent.is_some()).map(|s| s.site.clone()).collect(),
         ..Scope::default()
     };
     ask(world, &scope, Vec::new(), origins).await
 }
 
-/// The replicas whose source is fenced.
-fn fenced(plan: &Plan) -> BTreeSet<&ReplicaName> {
-    let fences = plan.nodes.iter().filter_map(|node| match &node.work {
-        Work::Hook(hook) if hook.is_fence() => Some(&hook.legs),
-        _ => None,
-    });
-    fences.flatten().filter_map(|leg| Some(&plan.leg(*leg)?.replica)).collect()
-}
-
 /// The address at which nobody may answer before a failover lets its replica have it, as a name tells it. A source that the failover stops first
 /// may be there until then.
-fn expects<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, Expected)> {
+fn expects(plan: &Plan, node: &Node) -> Option<Expected> {
     let Work::Cutover(cutover) = &node.work else { return None };
     let kind = plan.leg(node.leg?)?.operation.kind();
     let kept = cutover.kept;
     let free = kind == OperationKind::Failover || kind == OperationKind::PlannedFailover && !kept;
     let address = cutover.to.parse().ok().filter(|_| free)?;
-    Some((&cutover.replica, Expected { address, kept }))
+    Some(Expected { address, kept })
 }
 
-/// What a node does to which replica, where it is not only there for a verification that fails.
-fn action<'a>(plan: &Plan, node: &'a Node) -> Option<(&'a ReplicaName, &'a Action)> {
+/// What a node does to its replica, where it is not only there for a verification that fails.
+fn action<'a>(plan: &Plan, node: &'a Node) -> Option<&'a Action> {
     let spare = node.leg.and_then(|l| plan.leg(l)).is_some_and(|l| l.only_on_failure);
     match &node.work {
-        Work::Act(step) if !spare => Some((&step.replica, &step.action)),
+        Work::Act(step) if !spare => Some(&step.action),
         Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     }
 }

@@ -541,7 +541,7 @@ fn a_replica_that_does_not_wait_for_its_fence_is_found() {
         script,
     };
     let mut build = Build::new(State::Ready, State::Failover);
-    let id = build.push(Work::Hook(fence), LegId(0));
+    let id = build.push(Work::Hook(Box::new(fence)), LegId(0));
     let (operation, actions) = planned();
     let mut plan = build.leg(State::Failover, operation, actions).plan;
     plan.nodes[id.index()].leg = None;

@@ -362,7 +362,7 @@ impl Driver<'_> {
                 });
             }
             Some(Work::Cutover(cutover)) => {
-                let order = Pointing { node: node.0, cutover: cutover.clone() };
+                let order = Pointing { node: node.0, cutover: (**cutover).clone() };
                 let (names, lease) = (Arc::clone(&self.run.aids.names), self.run.journal.lease());
                 self.acting.insert(node);
                 self.spawn(node, async move {

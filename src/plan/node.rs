@@ -33,12 +33,12 @@ pub enum Work {
     Act(Step),
     /// Wait for something.
     Wait(Wait),
-    /// Run a program.
-    Hook(Hook),
+    /// Run a program. Boxed, as what follows is: a plan has many actions and few of these, and each node is as large as the largest.
+    Hook(Box<Hook>),
     /// Ask people.
-    Gate(Gate),
+    Gate(Box<Gate>),
     /// Let a name lead to the machine that serves.
-    Cutover(Cutover),
+    Cutover(Box<Cutover>),
     /// Nothing: done as soon as its edges are met. It keeps "all of these before all of those" linear, and is never journalled.
     Join,
 }

@@ -235,7 +235,7 @@ fn keeping(plan: &crate::base::PlanName, keep: Kept) -> Option<Work> {
     match keep {
         Kept::Not => None,
         Kept::For(time) => Some(Work::Wait(Wait::Quiet { time })),
-        Kept::UntilKey => Some(Work::Gate(Gate {
+        Kept::UntilKey => Some(Work::Gate(Box::new(Gate {
             plan: plan.clone(),
             name: EntryName::fixed("remove"),
             question: Question {
@@ -245,7 +245,7 @@ fn keeping(plan: &crate::base::PlanName, keep: Kept) -> Option<Work> {
                 within: FORGOTTEN,
                 otherwise: Silence::Continue,
             },
-        })),
+        }))),
     }
 }
 

@@ -96,14 +96,14 @@ fn fence<'a>(workspace: &'a Workspace, around: &Around) -> Option<&'a Fence> {
 }
 
 fn push(draft: &mut Draft, fence: &Fence, around: &Around, legs: &BTreeSet<LegId>) -> NodeId {
-    let work = Work::Hook(Hook {
+    let work = Work::Hook(Box::new(Hook {
         name: crate::base::EntryName::fixed("fence"),
         when: When::Fence,
         around: around.clone(),
         operation: None,
         legs: legs.iter().copied().collect(),
         script: fence.script.clone(),
-    });
+    }));
     let node = draft.node(work, None, &Typical::default());
     if let Some(made) = draft.nodes.get_mut(node.index()) {
         (made.typical, made.attempts) = (fence.typical, fence.attempts);
@@ -121,8 +121,11 @@ pub fn within<'a>(fences: &'a [Placed], legs: &'a BTreeSet<LegId>) -> impl Itera
 pub fn others(request: &Request<'_>, plan: &Plan) -> Vec<Warning> {
     let members: BTreeSet<&ReplicaName> = plan.members.iter().map(|m| &m.replica).collect();
     let sites = plan.nodes.iter().filter_map(|node| match &node.work {
-        Work::Hook(Hook { around: Around::Site(site), .. }) => Some(site),
-        Work::Hook(_) | Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
+        Work::Hook(hook) => match &hook.around {
+            Around::Site(site) => Some(site),
+            Around::Plan(_) | Around::Entry(..) | Around::Replica(_) => None,
+        },
+        Work::Act(_) | Work::Wait(_) | Work::Gate(_) | Work::Cutover(_) | Work::Join => None,
     });
     let of = |site: &SiteName| {
         let others = request.workspace.replicas.values().filter(|replica| {

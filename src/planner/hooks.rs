@@ -161,14 +161,14 @@ fn push(
     about: (&Around, Option<OperationKind>, &Stretch),
 ) -> NodeId {
     let (around, operation, stretch) = about;
-    let work = Work::Hook(crate::plan::Hook {
+    let work = Work::Hook(Box::new(crate::plan::Hook {
         name: hook.name.clone(),
         when,
         around: around.clone(),
         operation,
         legs: stretch.legs.clone(),
         script: hook.script.clone(),
-    });
+    }));
     let node = draft.node(work, None, &crate::inventory::Typical::default());
     if let Some(made) = draft.nodes.get_mut(node.index()) {
         made.typical = hook.typical;

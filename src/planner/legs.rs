@@ -146,7 +146,8 @@ impl<'a, 'b> Placer<'a, 'b> {
         let wanted = self.leg.names.iter().filter(|c| c.once == once);
         let mut named = Vec::new();
         for cutover in wanted {
-            let node = self.draft.node(Work::Cutover(cutover.clone()), Some(self.id), &self.typical);
+            let node =
+                self.draft.node(Work::Cutover(Box::new(cutover.clone())), Some(self.id), &self.typical);
             if let Some(before) = self.before {
                 self.draft.edge(before, node, Wire::DONE);
             }

@@ -90,7 +90,7 @@ impl Group<'_> {
         let one = |(position, entry): (usize, &crate::model::Entry)| {
             let question = entry.gate.clone().filter(|_| asks && is_needed(position))?;
             let gate = Gate { plan: self.plan.name.clone(), name: entry.name.clone(), question };
-            Some(draft.node(Work::Gate(gate), None, &Typical::default()))
+            Some(draft.node(Work::Gate(Box::new(gate)), None, &Typical::default()))
         };
         self.plan.sequence.iter().enumerate().map(one).collect()
     }

@@ -23,7 +23,7 @@ pub(crate) fn act(leg: usize) -> Work {
 
 /// A name that follows the machine of a leg.
 pub(crate) fn name(leg: usize, required: bool) -> Work {
-    Work::Cutover(Cutover {
+    Work::Cutover(Box::new(Cutover {
         replica: replica(leg),
         name: "www.shop.example".to_owned(),
         kind: RecordKind::A,
@@ -42,7 +42,7 @@ pub(crate) fn name(leg: usize, required: bool) -> Work {
         required,
         attempts: 3,
         within: Duration::from_mins(5),
-    })
+    }))
 }
 
 /// A plan of single actions, one leg each; a third of one may be a wait or a join afterwards.

@@ -79,7 +79,7 @@ fn hook(position: usize) -> Work {
         within: Duration::from_mins(5),
         repeatable: position.is_multiple_of(2),
     };
-    Work::Hook(Hook {
+    Work::Hook(Box::new(Hook {
         name: "h".parse().unwrap(),
         when: if fence {
             When::Fence
@@ -92,7 +92,7 @@ fn hook(position: usize) -> Work {
         operation: None,
         legs: Vec::new(),
         script,
-    })
+    }))
 }
 
 /// A question that silence answers in one of its ways.
@@ -104,7 +104,7 @@ fn gate(position: usize) -> Work {
         within: Duration::from_secs(31),
         otherwise: [Silence::Stop, Silence::Continue, Silence::No][position % 3],
     };
-    Work::Gate(Gate { plan: "p".parse().unwrap(), name: "g".parse().unwrap(), question })
+    Work::Gate(Box::new(Gate { plan: "p".parse().unwrap(), name: "g".parse().unwrap(), question }))
 }
 
 /// A wait for a machine with several questions, put together in one way or another.

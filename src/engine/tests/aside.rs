@@ -7,7 +7,7 @@ use crate::port::{Answers, Asked, Busy, Call, Ran, Scripts};
 use crate::run::sample::replica;
 
 pub(super) fn hook(when: When, repeatable: bool) -> Work {
-    Work::Hook(Hook {
+    Work::Hook(Box::new(Hook {
         name: "h".parse().unwrap(),
         when,
         around: Around::Replica(replica(0)),
@@ -22,7 +22,7 @@ pub(super) fn hook(when: When, repeatable: bool) -> Work {
             within: Duration::from_mins(10),
             repeatable,
         },
-    })
+    }))
 }
 
 fn gate(within: u64, otherwise: Silence) -> Work {
@@ -33,7 +33,7 @@ fn gate(within: u64, otherwise: Silence) -> Work {
         within: Duration::from_secs(within),
         otherwise,
     };
-    Work::Gate(Gate { plan: "p".parse().unwrap(), name: "g".parse().unwrap(), question })
+    Work::Gate(Box::new(Gate { plan: "p".parse().unwrap(), name: "g".parse().unwrap(), question }))
 }
 
 /// Programs that end as they are told to; without a script each succeeds.
