@@ -12,7 +12,7 @@ use crate::journal::claim::free as free_among;
 use crate::journal::{Claim, Hold, Journal, JournalError, Refusal, Store, Topic, Way};
 use crate::plan::{NodeId, Plan, Purpose, Work};
 use crate::port::ActionKey;
-use crate::provider::script::end_all;
+use crate::provider::group::end_listed;
 use crate::report::approvals;
 use crate::report::live::{Live, Tally};
 use crate::report::text;
@@ -458,7 +458,7 @@ async fn watch_signals(signals: Signals, stopper: Stopper) {
             }
         };
         if asked {
-            end_all();
+            end_listed();
             std::process::exit(code);
         }
         asked = true;

@@ -1,8 +1,8 @@
 //! Running a program: an argument vector, never a shell's text; a limit on the time without progress; and nothing of it left running.
 
 use crate::base::Duration;
+use crate::provider::group::Group;
 use crate::provider::meter::Meter;
-use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -85,28 +85,6 @@ pub enum ExecError {
     },
 }
 
-/// The process group of a program. Whoever drops it ends all that still runs in it.
-#[derive(Debug)]
-pub struct Group(Option<Pid>);
-
-impl Group {
-    /// That of a program that was started as the first of its group.
-    #[must_use]
-    pub fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0.take()
-            && let Err(why) = kill_process_group(pid, Signal::KILL)
-        {
-            tracing::debug!(%why, "a process group had ended already");
-        }
-    }
-}
-
 /// The pipes of a program, and what came out of them.
 struct Pipes {
     input: Option<ChildStdin>,
@@ -140,12 +118,14 @@ pub async fn run(call: Call) -> Result<Output, ExecError> {
         .kill_on_drop(!finishes)
         .spawn()
         .map_err(|why| ExecError::Start { program: program.clone(), why })?;
-    let mut group = if finishes { Group(None) } else { Group::of(&child) };
+    let mut group = Group::of(&child);
+    if finishes {
+        group.release();
+    }
     let (out, err) = (Vec::new(), Vec::new());
     let mut pipes = Pipes { input: child.stdin.take(), left: input, out, err, meter, unheard };
     let code = pipes.attend(&mut child, &program, (silence, sign)).await?;
-    // It has ended by itself: its number may belong to another one soon.
-    group.0 = None;
+    group.release();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Output { code, out: text(pipes.out), err: text(pipes.err) })
 }

@@ -3,14 +3,15 @@
 use crate::base::Duration;
 use crate::domain::{Secret, Spoken};
 use crate::port::{Call, Later, Ran, Scripts};
+use crate::provider::exec::LAST_WORDS;
+use crate::provider::group::Group;
 use crate::provider::secret;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use rustix::process::Signal;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
@@ -19,8 +20,6 @@ use tokio::process::{Child, Command};
 const KEPT: usize = 8 << 10;
 /// How long a program has to end by itself once it was told that its time is over.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
-/// How long its last words are waited for. A program that it left behind may hold the pipe open.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(200);
 /// A shorter text is not masked: it would blot out half of what is said, and is no secret.
 const SHORTEST_SECRET: usize = 4;
 /// A line of a secret of many lines is masked from this length on: a shorter one may stand anywhere.
@@ -102,7 +101,7 @@ impl Processes {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(cannot)?;
-        let group = Group::of(&child);
+        let group = Group::listed(&child);
         // Else this process would hold the pipe open itself.
         drop(command);
         let pipe = Receiver::from_owned_fd(OwnedFd::from(reader)).map_err(cannot)?;
@@ -145,54 +144,6 @@ fn runnable(path: &Path) -> Result<(), &'static str> {
         Ok(file) if !file.is_file() => Err("is no file"),
         Ok(file) if file.permissions().mode() & 0o111 == 0 => Err("may not be executed (chmod +x)"),
         Ok(_) => Ok(()),
-    }
-}
-
-/// The process group of a program. Dropping it ends all that still runs in it.
-struct Group(Option<Pid>);
-
-/// The groups that are there now, for whoever ends this process at once.
-static LIVE: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-
-fn live() -> MutexGuard<'static, BTreeSet<i32>> {
-    // Single insertions and removals: it is whole after every one.
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Ends all programs that run now, with all that they started.
-pub fn end_all() {
-    for pid in live().iter().filter_map(|pid| Pid::from_raw(*pid)) {
-        let _ended_already = kill_process_group(pid, Signal::KILL);
-    }
-}
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let pid = child.id().and_then(|id| i32::try_from(id).ok());
-        live().extend(pid);
-        Self(pid.and_then(Pid::from_raw))
-    }
-
-    /// Whether anything of it is there.
-    fn lives(&self) -> bool {
-        self.0.is_some_and(|pid| test_kill_process_group(pid).is_ok())
-    }
-
-    fn send(&self, signal: Signal) {
-        if let Some(pid) = self.0
-            && let Err(why) = kill_process_group(pid, signal)
-        {
-            tracing::debug!(%why, "a process group had ended already");
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.send(Signal::KILL);
-        if let Some(pid) = self.0 {
-            live().remove(&pid.as_raw_nonzero().get());
-        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! after each command; no answer can hold it, as it is made up for each shell.
 
 use crate::base::Duration;
-use crate::provider::exec::{ExecError, Group, LAST_WORDS, Output};
+use crate::provider::exec::{ExecError, LAST_WORDS, Output};
+use crate::provider::group::Group;
 use std::hash::{BuildHasher, RandomState};
 use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
