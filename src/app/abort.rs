@@ -52,6 +52,7 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     worded(desk, &stay, &Sources::default(), screen);
     let stay = (stay, Sources::default());
     if prepared.plan.is_empty() && stay.0.is_empty() {
+        confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
         return close(desk, &id, "nothing had changed");
     }
     if prepared.plan.is_empty() {

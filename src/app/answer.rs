@@ -68,14 +68,7 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
             .help(format!("`lifeboat resume {id}` goes on with it, and asks again")),
         );
     }
-    let question = found.progress.plan().question(node);
-    if let Some(question) = question.filter(|q| !q.may_answer(&desk.person)) {
-        let finding = Finding::new(Code::MayNotAnswer, format!("`{}` may not answer `{name}`", desk.person))
-            .about(format!("run {id}"))
-            .help(format!("it is asked: {}", words::who(question)))
-            .help("nothing was recorded");
-        return Err(Answer::stop(Exit::Gated, finding));
-    }
+    may(desk, &found, node, &ask)?;
     let (person, host, because) = (desk.person.clone(), desk.host.clone(), Some(ask.because));
     let reply = Reply { yes: ask.yes, person, host, because };
     if !runs.leave_answer(&id, node, &reply)? {
@@ -94,6 +87,26 @@ pub fn answer(desk: &Desk, ask: Ask) -> Said {
         text,
         serde_json::json!({ "format": 1, "type": "answered", "run": id, "step": name, "reply": reply }),
     ))
+}
+
+/// Whether this person may answer so.
+fn may(desk: &Desk, found: &Found, node: NodeId, ask: &Ask) -> Result<(), Box<Answer>> {
+    let plan = found.progress.plan();
+    let (name, run) = (plan.node_name(node), format!("run {}", found.frozen.run));
+    if let Some(question) = plan.question(node).filter(|q| !q.may_answer(&desk.person)) {
+        let finding = Finding::new(Code::MayNotAnswer, format!("`{}` may not answer `{name}`", desk.person))
+            .about(run)
+            .help(format!("it is asked: {}", words::who(question)))
+            .help("nothing was recorded");
+        return Err(Answer::stop(Exit::Gated, finding));
+    }
+    if plan.waits_for_yes() && !ask.yes {
+        let finding = Finding::new(Code::NotAsked, format!("`{name}` waits for a yes, and goes on to wait"))
+            .about(run)
+            .help("the copies stay until somebody says yes; nothing was recorded");
+        return Err(Answer::stop(Exit::Invalid, finding));
+    }
+    Ok(())
 }
 
 /// The gate of a name; where one stands twice, the one that is asked now.

@@ -48,6 +48,7 @@ pub async fn drill(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     if ask.clean {
         return clean(desk, loaded, &name, screen).await;
     }
+    alone(desk, &loaded, &name)?;
     let commit = commit::of(desk, &loaded.documents);
     let purpose = Purpose::Drill { plan: name.clone(), keep };
     let mut asked = Asked { desired: vec![desired(Subject::Plan(name), point)], ..nothing_but(purpose) };
@@ -72,6 +73,20 @@ pub async fn drill(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     screen.show(&shown.human);
     worded(desk, &found, &prepared.loaded.sources, screen);
     begin(desk, prepared, ask.manner, screen).await
+}
+
+/// Two drills of one replica do not run at once. Asked before anything is planned: the copy of the other one is no leftover.
+fn alone(desk: &Desk, loaded: &Loaded, name: &PlanName) -> Result<(), Box<Answer>> {
+    let plan = loaded.workspace.plans.get(name);
+    let own: BTreeSet<&ReplicaName> =
+        plan.iter().flat_map(|p| &p.sequence).flat_map(|entry| &entry.replicas).collect();
+    for (holder, lives) in desk.store()?.claims()? {
+        let shared = holder.replicas.iter().find(|replica| own.contains(replica)).cloned();
+        if let Some(shared) = shared.filter(|_| lives && holder.copies) {
+            return Err(carry::refused(Refusal::Held { shared, holder: Box::new(holder) }));
+        }
+    }
+    Ok(())
 }
 
 fn nothing_but(purpose: Purpose) -> Asked {

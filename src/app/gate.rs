@@ -114,6 +114,7 @@ fn may_run(warning: &Warning) -> Option<&ReplicaName> {
         | Warning::OlderPoint(_)
         | Warning::SourceMoved(_)
         | Warning::SourceStaysOff(_)
+        | Warning::SourceNotServing { .. }
         | Warning::NameLeftOut { .. }
         | Warning::RtoMissed(_) => None,
     }

@@ -91,7 +91,8 @@ impl People {
             match lines.recv().await {
                 Ok(line) => {
                     let alone = self.lock().len() == 1;
-                    if let Some((yes, because)) = read(&line, &asked.name, alone) {
+                    let read = read(&line, &asked.name, alone).filter(|(yes, _)| *yes || !asked.yes_alone);
+                    if let Some((yes, because)) = read {
                         let (person, host) = (self.person.clone(), self.host.clone());
                         return Reply { yes, person, host, because };
                     }

@@ -117,7 +117,7 @@ fn told(desk: &Desk, said: &mut Answer, back: &Answer, run: &str) {
         said.human = report.human;
     }
     for finding in &mut said.findings {
-        finding.help = vec![format!("the way back of run {run} was begun; it is told below")];
+        finding.help = vec![format!("the way back of run {run} is told below")];
     }
     if matches!(back.exit, Exit::InDoubt | Exit::Stopped) {
         said.exit = back.exit;

@@ -2,14 +2,16 @@
 //! it safe. A name waits for its machine, and nothing waits for a name.
 
 use super::order::Reach;
+use super::places::fenced;
 use crate::base::ReplicaName;
-use crate::domain::{IfFailed, When};
+use crate::domain::{Action, IfFailed, Role, When};
 use crate::plan::{NodeId, Plan, Violation, Work};
 use std::collections::BTreeMap;
 
 /// The hooks that something they are about does not wait for.
 pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
     let mut found = Vec::new();
+    let fenced = fenced(plan);
     for id in plan.node_ids() {
         let Some(Work::Hook(hook)) = plan.node(id).map(|n| &n.work) else { continue };
         // The first leg of each replica and, behind it, the others.
@@ -29,6 +31,11 @@ pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
         };
         let missed = pairs.into_iter().filter(|(early, late)| !reach.surely(*early, *late));
         found.extend(missed.map(|(early, late)| Violation::Unordered(early, late)));
+        // And its start waits by itself, so that whoever takes the run up has the fence proven anew.
+        let legs = hook.legs.iter().filter(|_| hook.is_fence()).filter_map(|leg| plan.leg(*leg));
+        let starts = legs.flat_map(|leg| (leg.first.0..=leg.last.0).map(NodeId)).filter(|n| starts(plan, *n));
+        let missed = starts.filter(|start| !fenced.contains(&(id, *start)));
+        found.extend(missed.map(|start| Violation::Unordered(id, start)));
     }
     // A name never leads to a machine before the operation that starts it is concluded.
     for id in plan.node_ids() {
@@ -42,4 +49,10 @@ pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
         (!free).then_some(Violation::WaitsForName { node: edge.to, name: edge.from })
     }));
     found
+}
+
+/// Whether a node starts a replica.
+fn starts(plan: &Plan, id: NodeId) -> bool {
+    let work = plan.node(id).map(|node| &node.work);
+    matches!(work, Some(Work::Act(step)) if matches!(step.action, Action::PowerOn { vm: Role::Replica }))
 }

@@ -9,11 +9,7 @@ pub fn violations(plan: &Plan) -> Vec<Violation> {
     let replica = |id: NodeId| plan.node(id)?.leg.and_then(|leg| plan.leg(leg)).map(|leg| &leg.replica);
     // A fence that stands before the whole leg was done when the place was taken. The leg waits for it in its middle as well, because
     // whoever takes the run up has it proven anew.
-    let fence =
-        |id: NodeId| matches!(plan.node(id).map(|n| &n.work), Some(Work::Hook(hook)) if hook.is_fence());
-    let strong = |edge: &&Edge| edge.on == On::Done && edge.if_failed == IfFailed::Block;
-    let fences: BTreeSet<(NodeId, NodeId)> =
-        plan.edges.iter().filter(|e| fence(e.from)).filter(strong).map(|e| (e.from, e.to)).collect();
+    let fences = fenced(plan);
     let mut found = Vec::new();
     for edge in plan.edges.iter().filter(|e| e.on != On::Failed) {
         let Some(leg) = plan.node(edge.to).and_then(|node| node.leg).and_then(|leg| plan.leg(leg)) else {
@@ -26,4 +22,12 @@ pub fn violations(plan: &Plan) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// The fences, each with what waits for it by itself.
+pub fn fenced(plan: &Plan) -> BTreeSet<(NodeId, NodeId)> {
+    let fence =
+        |id: NodeId| matches!(plan.node(id).map(|n| &n.work), Some(Work::Hook(hook)) if hook.is_fence());
+    let strong = |edge: &&Edge| edge.on == On::Done && edge.if_failed == IfFailed::Block;
+    plan.edges.iter().filter(|e| fence(e.from)).filter(strong).map(|e| (e.from, e.to)).collect()
 }

@@ -145,7 +145,8 @@ pub fn left_over(plan: &Plan, node: NodeId, why: &str) -> Option<Verdict> {
 /// The question of a node as it is asked.
 pub fn asked(plan: &Plan, node: NodeId, run: &RunId) -> Option<Asked> {
     let question = plan.question(node)?.clone();
-    Some(Asked { run: run.clone(), node: node.0, name: plan.node_name(node), question })
+    let yes_alone = plan.waits_for_yes();
+    Some(Asked { run: run.clone(), node: node.0, name: plan.node_name(node), question, yes_alone })
 }
 
 /// Asks, for as long as the question says. `None` is silence.

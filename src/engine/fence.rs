@@ -3,7 +3,7 @@
 use super::aside::{Calls, failed, one};
 use super::settle::{LOOK, Verdict, within};
 use crate::base::SiteName;
-use crate::domain::{Spoken, VmRef};
+use crate::domain::{Power, Spoken, VmRef};
 use crate::plan::{Around, Hook, Plan};
 use crate::port::{Call, Clock, Provider, Scripts, Subject};
 use crate::run::How;
@@ -56,9 +56,10 @@ pub async fn look(sources: &Sources, provider: &dyn Provider, clock: &dyn Clock)
     for subject in &sources.subjects {
         let observed = inventory.replicas.get(&subject.replica);
         let Some(facts) = observed.and_then(|o| o.facts.as_ref()) else { continue };
-        match facts.source.runs() {
-            Some(true) => return Seen::Running(facts.relation.source.clone()),
-            Some(false) => off.push(facts.relation.source.clone()),
+        match facts.source.facts().map(|machine| machine.power) {
+            Some(Power::On) => return Seen::Running(facts.relation.source.clone()),
+            Some(Power::Off) => off.push(facts.relation.source.clone()),
+            // One that its site does not have may run elsewhere by now.
             None => {}
         }
     }

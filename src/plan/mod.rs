@@ -162,8 +162,15 @@ pub enum Warning {
     OlderPoint(ReplicaName),
     /// Replication runs from another machine than the document says.
     SourceMoved(ReplicaName),
-    /// The source is off and is not started again: its site does not answer, or somebody else stopped it, as a fence does.
+    /// The source cannot be started again, because its site does not answer.
     SourceStaysOff(ReplicaName),
+    /// The replica is stopped, nothing starts the source, and it is not seen running.
+    SourceNotServing {
+        /// Whose.
+        replica: ReplicaName,
+        /// How it is seen.
+        why: NotServing,
+    },
     /// A name stays as it is: nobody knows what it shall say.
     NameLeftOut {
         /// Whose.
@@ -177,7 +184,25 @@ pub enum Warning {
     RtoMissed(crate::base::PlanName),
 }
 
+/// How a source is seen that does not serve once its failover is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum NotServing {
+    /// Not at all: it may run.
+    Unseen,
+    /// Off, and Lifeboat did not stop it for a failover, or took it away by a fence.
+    Off,
+    /// It is not there any more.
+    Gone,
+}
+
 impl Plan {
+    /// Whether its questions wait until somebody says yes. That of a drill does, whose copies stay until then.
+    #[must_use]
+    pub const fn waits_for_yes(&self) -> bool {
+        matches!(self.purpose, Purpose::Drill { .. })
+    }
+
     /// A node. `None` for an id of another plan.
     #[must_use]
     pub fn node(&self, id: NodeId) -> Option<&Node> {

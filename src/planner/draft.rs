@@ -103,11 +103,18 @@ impl Draft {
         self.edges.push(Edge { from, to, on, plus, if_failed });
     }
 
-    /// Lets a node wait for all that some other ones wait for, in their place.
+    /// Lets a node wait for all that some other ones wait for, in their place. For a fence they go on to wait as well: whoever takes the run up
+    /// has it proven anew for those that wait for it by themselves.
     pub fn redirect(&mut self, from: &BTreeSet<NodeId>, to: NodeId) {
+        let mut kept = Vec::new();
         for edge in self.edges.iter_mut().filter(|e| from.contains(&e.to)) {
+            let work = self.nodes.get(edge.from.index()).map(|node| &node.work);
+            if matches!(work, Some(Work::Hook(hook)) if hook.is_fence()) {
+                kept.push(*edge);
+            }
             edge.to = to;
         }
+        self.edges.extend(kept);
     }
 
     /// Lets all of the later nodes wait for all of the earlier ones. Many to many goes through a join, so that the number of

@@ -10,12 +10,12 @@ use super::recipe::{self, Particulars};
 use super::route::Hop;
 use crate::base::{NetworkName, PointId};
 use crate::domain::{
-    Action, Cutover, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, RestorePoint, Role,
-    Sight, State, Switchover,
+    Action, Cutover, Facts, FailbackTarget, Loss, LossKind, Operation, OperationKind, Power, RestorePoint,
+    Role, Sight, State, Switchover,
 };
 use crate::inventory::FactName;
 use crate::model::{Keep, PointChoice, SourceTreatment};
-use crate::plan::{Around, RefusedWhy, Why};
+use crate::plan::{Around, NotServing, RefusedWhy, Why};
 use crate::port::Placement;
 
 /// One leg before it has a place in a plan.
@@ -75,6 +75,8 @@ pub enum Note {
     OlderPoint,
     /// The source stays off.
     SourceStaysOff,
+    /// Nothing starts the source, and it is not seen running.
+    SourceNotServing(NotServing),
     /// A name stays as it is, because nobody knows what it shall say.
     NameLeftOut {
         /// The name.
@@ -399,10 +401,15 @@ impl<'a> Builder<'a> {
                     // That nothing is lost holds only for as long as nobody starts it.
                     self.reads.push(FactName::Power(Role::Replica));
                 }
-                let unseen = after.relation.source_stopped && after.source.facts().is_none();
-                if unseen || after.source.runs() == Some(false) {
-                    self.notes.push(Note::SourceStaysOff);
-                }
+                self.notes.extend(match &after.source {
+                    Sight::Unseen if after.relation.source_stopped => Some(Note::SourceStaysOff),
+                    Sight::Unseen => Some(Note::SourceNotServing(NotServing::Unseen)),
+                    Sight::Absent => Some(Note::SourceNotServing(NotServing::Gone)),
+                    Sight::Present(vm) if vm.power == Power::Off => {
+                        Some(Note::SourceNotServing(NotServing::Off))
+                    }
+                    Sight::Present(_) => None,
+                });
             }
             _ => self.reads.push(FactName::Power(Role::Source)),
         }

@@ -390,6 +390,7 @@ fn warnings(travellers: &[Traveller<'_>], forecast: &Forecast) -> Vec<Warning> {
                 Note::MayBothServe(network) => Warning::MayBothServe(name(), network.clone()),
                 Note::OlderPoint => Warning::OlderPoint(name()),
                 Note::SourceStaysOff => Warning::SourceStaysOff(name()),
+                Note::SourceNotServing(why) => Warning::SourceNotServing { replica: name(), why: *why },
                 Note::NameLeftOut { name: which, role } => {
                     Warning::NameLeftOut { replica: name(), name: which.clone(), role: *role }
                 }

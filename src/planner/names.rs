@@ -41,7 +41,7 @@ const fn serves(kind: OperationKind) -> Option<Role> {
 /// The cut-overs that belong to an operation. `facts` are those after it.
 ///
 /// # Errors
-/// A name that is required, and for which nobody knows what it shall say. A way back is refused for no name.
+/// A name that is required, and for which nobody knows what it shall say. An unplanned failover and a way back are refused for no name.
 pub fn cutovers(case: &Case<'_>, kind: OperationKind, facts: &Facts) -> Result<Following, RefusedWhy> {
     let mut found = Following::default();
     let Some(role) = serves(kind) else { return Ok(found) };
@@ -52,7 +52,8 @@ pub fn cutovers(case: &Case<'_>, kind: OperationKind, facts: &Facts) -> Result<F
                 found.names.push(cutover);
                 found.reads.extend(reads);
             }
-            None if name.required && !case.is_way_back() => {
+            // A failover from what is lost waits for no name, and neither does a way back.
+            None if name.required && kind != OperationKind::Failover && !case.is_way_back() => {
                 return Err(RefusedWhy::NameNowhere { name: name.name.clone(), role });
             }
             None => found.left_out.push(Note::NameLeftOut { name: name.name.clone(), role }),

@@ -123,7 +123,9 @@ impl Slicer<'_, '_> {
         let mut kept: Vec<bool> = self.cases.iter().map(|c| only.contains(&c.replica.name)).collect();
         let is = |list: &[bool], case: &usize| list.get(*case) == Some(&true);
         for sequence in sequences.values() {
-            let selected = |entry: &usize| sequence.of(*entry).iter().any(|c| is(&kept, c));
+            // Where all that is selected is there already, nothing before it is needed.
+            let moves = |case: &usize| is(&kept, case) && !is(&self.there, case);
+            let selected = |entry: &usize| sequence.of(*entry).iter().any(moves);
             let mut open: Vec<usize> = (0..sequence.cases.len()).filter(selected).collect();
             let mut needed: BTreeSet<usize> = BTreeSet::new();
             while let Some(entry) = open.pop() {

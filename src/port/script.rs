@@ -52,6 +52,8 @@ pub struct Asked {
     pub name: String,
     /// What is asked.
     pub question: Question,
+    /// Whether it is waited until somebody says yes: to say no changes nothing.
+    pub yes_alone: bool,
 }
 
 /// Who answers.

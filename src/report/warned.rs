@@ -2,7 +2,7 @@
 
 use crate::base::ReplicaName;
 use crate::diag::{Code, Finding, Severity};
-use crate::plan::{Plan, Warning};
+use crate::plan::{NotServing, Plan, Warning};
 use crate::report::words;
 
 /// What is lawful and worth a look.
@@ -55,7 +55,12 @@ pub fn warning(warning: &Warning, plan: &Plan) -> Finding {
                 "a failback to another machine was committed; name that machine as `source` in the document",
             )
         }
-        Warning::SourceStaysOff(replica) => stays_off(replica, plan),
+        Warning::SourceStaysOff(replica) => Finding::new(
+            Code::SourceStaysOff,
+            format!("the source of {replica} stays off: its site does not answer"),
+        )
+        .help("start it by hand when the site is back"),
+        Warning::SourceNotServing { replica, why } => not_serving(replica, *why),
         Warning::NameLeftOut { replica, name, role } => {
             let role = words::role(*role);
             let message =
@@ -69,14 +74,19 @@ pub fn warning(warning: &Warning, plan: &Plan) -> Finding {
     }
 }
 
-fn stays_off(replica: &ReplicaName, plan: &Plan) -> Finding {
-    let source = plan.placements.get(replica).map(|placement| &placement.source.site);
-    let silent = plan.sites.iter().any(|site| Some(&site.site) == source && site.silent.is_some());
-    let (why, way) = match silent {
-        true => ("its site does not answer", "start it by hand when the site is back"),
-        false => ("it was not Lifeboat that stopped it", "start it by hand; until then nothing serves"),
+fn not_serving(replica: &ReplicaName, why: NotServing) -> Finding {
+    let (what, way) = match why {
+        NotServing::Unseen => {
+            ("cannot be seen, and nothing here starts it", "look whether it runs: a fence has left it off")
+        }
+        NotServing::Off => {
+            ("stays off: nothing here starts it", "start it by hand; until then nothing serves")
+        }
+        NotServing::Gone => {
+            ("is not there any more", "undo this only where nothing needs to serve; a failback restores it")
+        }
     };
-    Finding::new(Code::SourceStaysOff, format!("the source of {replica} stays off: {why}")).help(way)
+    Finding::new(Code::SourceStaysOff, format!("the source of {replica} {what}")).help(way)
 }
 
 /// Several losses in one phrase.

@@ -35,10 +35,15 @@ fn allow(place: &Place, who: &str, head: &str) {
 }
 
 /// With the programs of the machine.
-fn run(place: &Place, args: &[&str]) -> Said {
+fn command(place: &Place, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
     command.args(args).current_dir(place.path()).env_clear().env("HOME", place.path()).env("USER", "tester");
-    said(command.env("PATH", PATH).stdin(Stdio::null()).output().unwrap())
+    command.env("PATH", PATH).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(place: &Place, args: &[&str]) -> Said {
+    said(command(place, args).output().unwrap())
 }
 
 fn seal(place: &Place) -> Said {
@@ -372,6 +377,40 @@ fn a_runbook_is_carried_out_with_the_glass_broken_and_resumed_without_a_word_mor
         run(&place, &["resume"]).ends(10);
     }
     place.all_are("Permanent");
+}
+
+/// What let it begin is written with the run itself: whoever goes on needs none of the files any more.
+#[test]
+fn killed_it_is_gone_on_with_under_the_approvals_that_it_began_with() {
+    let place = place();
+    place.edit("lifeboat.yaml", "clock: virtual", "clock: { speed: 20 }");
+    seal(&place);
+    approve(&place, "ann", &[]).ends(0);
+    approve(&place, "bob", &[]).ends(0);
+    let mut child = command(&place, &["apply", PLAN, "--confirm", "retire-shop"]).spawn().unwrap();
+    let begun = || {
+        let runs = std::fs::read_dir(place.path().join(".lifeboat/runs")).unwrap();
+        let last = runs.map(|run| run.unwrap().path()).max().unwrap();
+        let text = std::fs::read_to_string(last.join("journal.jsonl")).unwrap_or_default();
+        text.contains("\"intended\"") && !text.contains("\"ended\"")
+    };
+    while !begun() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for who in ["ann", "bob"] {
+        std::fs::remove_file(place.path().join(format!("{PLAN}.{who}.approval"))).unwrap();
+    }
+    std::fs::remove_file(place.path().join(PLAN)).unwrap();
+    place.write("allowed_signers", "");
+    run(&place, &["resume"]).ends(0);
+    place.all_are("Permanent");
+    let report = run(&place, &["report", "latest"]).ends(0);
+    assert!(report.out.contains("Approvals\n  approved by ann, until "), "{}", report.out);
+    let verified = run(&place, &["verify", "latest"]).ends(0);
+    assert!(verified.out.contains("2 signatures checked again"), "{}", verified.out);
 }
 
 #[test]

@@ -206,3 +206,23 @@ fn a_run_that_is_taken_up_relies_on_no_old_proof() {
     assert!(report.out.contains(again) && report.out.contains(word), "{}", report.out);
     place.run(&["verify", "latest"]).ends(0);
 }
+
+/// A hook before a machine is no step that a fence is proven for: whoever takes the run up asks for the proof again.
+#[test]
+fn a_hook_before_a_machine_takes_no_proof_from_its_start() {
+    let place = silent();
+    place.edit(
+        "lifeboat.yaml",
+        "metadata: { name: web-01 }\nspec:\n",
+        "metadata: { name: web-01 }\nspec:\n  hooks: { before: [{ name: note, run: [\"true\"] }] }\n",
+    );
+    place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web-01"]).ends(0);
+    let failed = apply(&place, 3);
+    assert!(failed.err.contains("run true before web-01"), "{}", failed.err);
+    place.run(&["sim", "heal"]).ends(0);
+    place.run(&["sim", "fault", "silent", "production"]).ends(0);
+    // Its host is back meanwhile.
+    script(&place, "#!/bin/sh\nread -r told\necho still on\nexit 1\n");
+    let again = place.run(&["resume"]).ends(3);
+    assert!(again.err.contains("not proven"), "{}{}", again.out, again.err);
+}

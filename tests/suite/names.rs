@@ -315,3 +315,54 @@ fn a_name_that_is_somebody_elses_is_not_set() {
     assert!(all.len() == 3 && all.iter().all(|row| row["is"] == "unknown"), "{}", silent.out);
     place.run(&["names", "nobody"]).ends(1);
 }
+
+/// A way back of one machine is no answer for another one that stands still in its middle because of it.
+#[test]
+fn where_a_verification_fails_a_machine_that_nobody_serves_for_is_no_success() {
+    let place = place();
+    place.apply("evacuate");
+    place.run(&["sim", "fault", "never-ready", "production/db-01"]).ends(0);
+    let failed = place.run(&["apply", "return", "--confirm", "return"]).ends(3);
+    let run = failed.err.split_whitespace().find(|w| w.starts_with("20260101T")).unwrap().to_owned();
+    place.run(&["sim", "heal"]).ends(0);
+    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    place.all_are("Failover");
+}
+
+#[test]
+fn a_name_that_was_turned_back_since_is_not_tried_again() {
+    let place = place();
+    place.edit("lifeboat.yaml", "  sequence:\n    - { replica: db-01 }\n    - { replica: web-01, after: [{ replica: db-01, is: ready }] }", "  sequence:\n    - { replica: db-01 }");
+    place.apply("evacuate");
+    place.run(&["sim", "fault", "fails", "--action", "cut-over", "--replica", "db-01"]).ends(0);
+    place.run(&["sim", "fault", "never-ready", "production/db-01"]).ends(0);
+    place.run(&["apply", "return", "--confirm", "return"]).ends(10);
+    place.run(&["sim", "heal"]).ends(0);
+    let says = place.run(&["names", "db-01"]).ends(0);
+    assert!(says.out.contains("All names lead where they shall"), "{}", says.out);
+}
+
+#[test]
+fn a_machine_that_is_not_ready_is_not_called_done_because_its_name_failed() {
+    let place = place();
+    place.run(&["sim", "fault", "fails", "--action", "cut-over", "--replica", "db-01"]).ends(0);
+    place.run(&["sim", "fault", "never-ready", "recovery/db-01_replica"]).ends(0);
+    let said = place.run(&["apply", "evacuate", "--confirm", "evacuate", "--deadline", "3m"]);
+    assert!(!said.out.contains("done, name not set"), "{}", said.out);
+}
+
+/// A failover from what is lost waits for no name, and is refused for none.
+#[test]
+fn a_name_that_nobody_knows_the_address_for_holds_up_no_unplanned_failover() {
+    let place = place();
+    place.edit(
+        "lifeboat.yaml",
+        "    - { name: www.shop.example }",
+        "    - { name: www.shop.example, source: 10.1.0.21 }",
+    );
+    place.edit("lifeboat.yaml", ", address: 10.1.0.21", "");
+    let planned = place.run(&["plan", "evacuate", "--format", "json"]).ends(1);
+    assert_eq!(planned.codes(), ["LB0518"]);
+    let lost = place.run(&["plan", "lost"]).ends(0);
+    assert!(lost.out.contains("www.shop.example stays as it is"), "{}", lost.out);
+}

@@ -9,9 +9,16 @@ fn shop() -> Place {
     place
 }
 
-/// The plan: who takes part, why the others stay, and what follows.
-fn planned(place: &Place, flags: &[&str]) -> (Vec<String>, BTreeMap<String, String>, Vec<String>) {
-    let said = place.run(&[&["plan", "evacuate-shop", "--format", "json"][..], flags].concat()).ends(0);
+/// Who takes part, why the others stay, and what follows.
+type Sliced = (Vec<String>, BTreeMap<String, String>, Vec<String>);
+
+/// The plan of an evacuation.
+fn planned(place: &Place, flags: &[&str]) -> Sliced {
+    planned_of(place, "evacuate-shop", flags)
+}
+
+fn planned_of(place: &Place, runbook: &str, flags: &[&str]) -> Sliced {
+    let said = place.run(&[&["plan", runbook, "--format", "json"][..], flags].concat()).ends(0);
     let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
     let list = |v: &serde_json::Value| v.as_array().cloned().unwrap_or_default();
@@ -88,6 +95,9 @@ fn a_slice_is_carried_out_named_in_its_record_and_followed_by_the_rest() {
     assert_eq!(members, ["web-02"]);
     assert_eq!(follows, Vec::<String>::new());
     assert_eq!(stays["cache-01"], "notSelected");
+    // What is selected and there already moves nothing that it waits for: there or back.
+    let (members, ..) = planned_of(&place, "undo-shop", &["--only", "web-02"]);
+    assert_eq!(members, Vec::<String>::new(), "db-01 and app-01 serve on");
     place.apply("evacuate-shop");
     place.all_are("Failover");
 }

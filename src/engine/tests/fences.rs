@@ -218,6 +218,9 @@ fn what_answers_is_not_struck() {
         // The site answers, and of the machine nothing is known.
         (Sight::Unseen, true, &[0], &["is-off"], Outcome::Completed),
         (Sight::Unseen, true, &[1], &["is-off"], Outcome::Failed),
+        // It has left its site, and may run elsewhere.
+        (Sight::Absent, true, &[0], &["is-off"], Outcome::Completed),
+        (Sight::Absent, true, &[1], &["is-off"], Outcome::Failed),
     ] {
         let (mut lab, programs) = lab(vec![fence(), act(1)], vec![done(0, 1)], codes);
         *lab.provider.sources.lock().unwrap() = Some((source.clone(), answers));

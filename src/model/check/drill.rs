@@ -1,7 +1,7 @@
 //! The networks on which copies are tried are nobody else's.
 
 use crate::base::NetworkName;
-use crate::diag::{Code, Finding};
+use crate::diag::{Code, Finding, Severity};
 use crate::document::{Key, Kind};
 use crate::model::{Origins, Workspace};
 use std::collections::BTreeSet;
@@ -23,13 +23,18 @@ pub fn check(workspace: &Workspace, origins: &Origins, findings: &mut Vec<Findin
                 Key::Index(position),
                 Key::Name("to"),
             ];
-            findings.push(
-                Finding::new(
+            // A drill there is refused; nobody is kept from a failover by it.
+            let finding = Finding {
+                severity: Severity::Warning,
+                ..Finding::new(
                     Code::DrillNotApart,
                     format!("copies would be on `{to}`, where replicas are mapped from or to"),
                 )
-                .at(origins.at(Kind::Site, site.name.as_str(), &path), "not apart")
-                .help("name a network that nothing else is on"),
+            };
+            findings.push(
+                finding
+                    .at(origins.at(Kind::Site, site.name.as_str(), &path), "not apart")
+                    .help("name a network that nothing else is on"),
             );
         }
     }

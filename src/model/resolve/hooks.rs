@@ -1,6 +1,7 @@
 //! Hooks and gates, and the groups of people that policies declare.
 
 use super::reader::Reader;
+use super::ready::{OFTEN, at_least};
 use crate::base::{Duration, EntryName};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
@@ -101,6 +102,7 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
     let number = (position + 1).to_string();
     let name: Option<EntryName> = reader.name(raw.name.as_deref().unwrap_or(&number), &key("name"));
     let within = reader.duration(raw.within.as_deref(), WITHIN, &key("within"));
+    at_least(reader, &key("within"), Some(within), OFTEN);
     let typical = reader.duration(raw.typical.as_deref(), TYPICAL.min(within), &key("typical"));
     let retries = raw.retries.map_or(0, |r| r.get());
     sensible(reader, raw, path);
@@ -129,6 +131,7 @@ fn hook(reader: &mut Reader<'_>, raw: &raw::Hook, position: usize, path: &[Key<'
 pub(super) fn fence(reader: &mut Reader<'_>, raw: &raw::Fence, path: &[Key<'_>]) -> Option<Fence> {
     let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
     let within = reader.duration(raw.within.as_deref(), FENCE_WITHIN, &key("within"));
+    at_least(reader, &key("within"), Some(within), OFTEN);
     let typical = reader.duration(raw.typical.as_deref(), FENCE_TYPICAL.min(within), &key("typical"));
     let programs = [("run", Some(&raw.run)), ("check", raw.check.as_ref()), ("proof", Some(&raw.proof))];
     programs_fit(reader, &programs, path);
@@ -264,13 +267,15 @@ pub(super) fn question(
 ) -> Question {
     let key = |name: &'static str| [path, &[Key::Name(name)]].concat();
     let within = reader.duration(raw.within.as_deref(), ANSWER, &key("within"));
+    at_least(reader, &key("within"), Some(within), OFTEN);
     if raw.ask.trim().is_empty() || raw.ask.chars().any(char::is_control) {
         let finding = Finding::new(Code::BadHook, "a gate asks in one line of words");
         reader.find(finding.at(Some(reader.at(&key("ask"))), "here"));
     }
     let said = raw.who.as_ref();
     let who = groups.people(reader, said, &key("who"));
-    if said.is_some() && who.is_empty() && reader.sound() {
+    let unread = groups.unsound && said.is_some_and(|who| !who.groups.is_empty());
+    if said.is_some() && who.is_empty() && reader.sound() && !unread {
         let finding = Finding::new(Code::BadHook, "nobody may answer this gate");
         reader.find(
             finding

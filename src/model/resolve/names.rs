@@ -2,6 +2,7 @@
 
 use super::hooks::secret;
 use super::reader::Reader;
+use super::ready::{OFTEN, at_least};
 use crate::base::{Duration, SiteName};
 use crate::diag::{Code, Finding};
 use crate::document::check::nearest;
@@ -66,6 +67,7 @@ pub(super) fn following(
         let server = server(reader, one, sites, &path);
         let ttl = reader.duration(one.ttl.as_deref(), TTL, &key("ttl"));
         let within = reader.duration(one.within.as_deref(), WITHIN, &key("within"));
+        at_least(reader, &key("within"), Some(within), OFTEN);
         let kind = match one.kind {
             None | Some(FollowingWord::A) => RecordKind::A,
             Some(FollowingWord::Aaaa) => RecordKind::Aaaa,

@@ -92,10 +92,10 @@ fn times(reader: &mut Reader<'_>, said: Said<'_>, outer: Times, at: (&[Key<'_>],
 }
 
 /// A machine is not asked more often, and given at least so much time.
-const OFTEN: Duration = Duration::from_millis(100);
+pub(super) const OFTEN: Duration = Duration::from_millis(100);
 
 /// Finds a time that is too short.
-fn at_least(reader: &mut Reader<'_>, key: &[Key<'_>], said: Option<Duration>, least: Duration) {
+pub(super) fn at_least(reader: &mut Reader<'_>, key: &[Key<'_>], said: Option<Duration>, least: Duration) {
     if said.is_some_and(|said| said < least) {
         let name = match key.last() {
             Some(Key::Name(name) | Key::KeyOf(name)) => name,

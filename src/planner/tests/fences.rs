@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{Action, OperationKind, Question, Script, Silence};
 use crate::inventory::FactName;
 use crate::model::{Fence, Hook, Site};
-use crate::plan::{RefusedWhy, Warning};
+use crate::plan::{Edge, NotServing, RefusedWhy, Warning};
 
 fn script(proof: Option<&str>) -> Script {
     Script {
@@ -20,6 +20,16 @@ fn script(proof: Option<&str>) -> Script {
 
 fn fence() -> Fence {
     Fence { script: script(Some("is-off")), attempts: 4, typical: Duration::from_secs(10) }
+}
+
+fn hook(name: &str) -> Hook {
+    Hook {
+        name: name.parse().unwrap(),
+        script: script(None),
+        attempts: 1,
+        typical: Duration::ZERO,
+        operations: Vec::new(),
+    }
 }
 
 fn site(name: &str, fence: Option<Fence>) -> Site {
@@ -124,13 +134,20 @@ fn an_undo_after_a_fence_says_that_the_source_stays_off() {
     let facts = unseen();
     let (end, _) = walk(&planned_in(&shop(), &facts, &unplanned()).unwrap(), &facts);
     let undo = desired(State::Ready, Some(Keep::Source), Via::Best, &FailbackTarget::Original);
-    for (power, stays) in [(Power::Off, 3), (Power::On, 0)] {
-        let back: Vec<Facts> =
-            end.iter().map(|f| Facts { source: machine(power, "lan"), ..f.clone() }).collect();
+    for (source, told) in [
+        (machine(Power::On, "lan"), None),
+        (machine(Power::Off, "lan"), Some(NotServing::Off)),
+        (Sight::Unseen, Some(NotServing::Unseen)),
+        (Sight::Absent, Some(NotServing::Gone)),
+    ] {
+        let back: Vec<Facts> = end.iter().map(|f| Facts { source: source.clone(), ..f.clone() }).collect();
         let plan = planned_in(&shop(), &back, &undo).unwrap();
         assert!(plan.legs.iter().all(|l| l.operation.kind() == OperationKind::UndoFailover));
-        let told = plan.warnings.iter().filter(|w| matches!(w, Warning::SourceStaysOff(_)));
-        assert_eq!(told.count(), stays, "{:?}", plan.warnings);
+        let whys = plan.warnings.iter().filter_map(|w| match w {
+            Warning::SourceNotServing { why, .. } => Some(*why),
+            _ => None,
+        });
+        assert_eq!(whys.collect::<Vec<_>>(), told.map_or(vec![], |why| vec![why; 3]), "{:?}", plan.warnings);
     }
 }
 
@@ -160,13 +177,6 @@ fn a_source_that_nobody_can_fence_is_refused_and_one_that_is_left_is_told_of() {
 fn what_stands_before_the_whole_plan_stands_before_its_fences() {
     let mut workspace = shop();
     let plan = workspace.plans.values_mut().next().unwrap();
-    let hook = |name: &str| Hook {
-        name: name.parse().unwrap(),
-        script: script(None),
-        attempts: 1,
-        typical: Duration::ZERO,
-        operations: Vec::new(),
-    };
     plan.hooks.before = vec![hook("freeze")];
     plan.sequence[1].hooks.before = vec![hook("drain")];
     let question = Question {
@@ -224,6 +234,32 @@ fn from_every_condition_with_a_silent_site_a_plan_that_fences_is_lawful() {
         }
     }
     assert!(fenced > 20, "{fenced}");
+}
+
+/// What stands before a replica takes the place of all that it waits for, but for its fence: its start waits for that by itself.
+#[test]
+fn a_hook_before_a_replica_or_an_entry_takes_no_fence_from_its_start() {
+    for own in [false, true] {
+        for before in [[true, false], [false, true], [true, true]] {
+            let mut workspace = shop();
+            for replica in workspace.replicas.values_mut() {
+                replica.fence = own.then(fence);
+                replica.hooks.before.extend(before[0].then(|| hook("note")));
+            }
+            for entry in &mut workspace.plans.values_mut().next().unwrap().sequence {
+                entry.hooks.before.extend(before[1].then(|| hook("note")));
+            }
+            let facts = unseen();
+            let plan = planned_in(&workspace, &facts, &unplanned()).unwrap();
+            walk(&plan, &facts);
+            for name in NAMES {
+                let fence = if own { format!("{name}/fence") } else { "site/prod/fence".to_owned() };
+                let (fence, start) =
+                    (number(&plan, &fence), number(&plan, &format!("{name}/failover/power-on")));
+                assert!(plan.edges.contains(&Edge::done(fence, start)), "{name}: {own} {before:?}");
+            }
+        }
+    }
 }
 
 /// After a failback to another machine the replica's own fence would strike the host from which it was moved.

@@ -388,6 +388,7 @@ fn untold(plan: &Plan) -> Vec<&Warning> {
         | Warning::FencesOthers { .. }
         | Warning::SourceMoved(_)
         | Warning::SourceStaysOff(_)
+        | Warning::SourceNotServing { .. }
         | Warning::NameLeftOut { .. }
         | Warning::RtoMissed(_) => false,
     };

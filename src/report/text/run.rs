@@ -63,7 +63,7 @@ pub fn run_report(story: Story<'_>, options: &Options) -> String {
 #[must_use]
 pub fn outcome_word(progress: &Progress) -> &'static str {
     match progress.outcome() {
-        _ if progress.is_closed() => "closed by hand",
+        _ if progress.is_closed() => "closed",
         Some(outcome) => outcome.word(),
         None => "not ended",
     }
@@ -185,7 +185,8 @@ fn leg_row(progress: &Progress, leg: &Leg, own: &[NodeId]) -> Option<Vec<String>
     let (mark, result) = if is(|s| s == Status::InDoubt) {
         ("?", "in doubt")
     } else if is(|s| s == Status::Failed) {
-        let named = nodes().all(|n| progress.status(n) != Status::Failed || progress.plan().is_name(n));
+        let over = |n: NodeId| matches!(progress.status(n), Status::Done | Status::NotNeeded);
+        let named = nodes().all(|n| over(n) || progress.plan().is_name(n));
         let done = progress.status(leg.concluded) == Status::Done;
         (
             "x",

@@ -13,10 +13,36 @@ impl Progress {
     pub fn is_answered(&self, node: NodeId) -> bool {
         let mut blocked = self.nodes(|s| s == Status::Blocked(node));
         self.plan.is_afterwards(node)
-            || self.edges(node).iter().any(|e| e.on == On::Failed)
+            || self.is_superseded(node)
+            || (self.edges(node).iter().any(|e| e.on == On::Failed) && !self.strands_another(node))
             || (self.passed_over.contains(&node) && blocked.all(|n| self.plan.is_afterwards(n)))
             || self.may_fail(node)
             || self.is_cleaned_up(node)
+    }
+
+    /// Whether the operation of another replica stands still in its middle because of a failure: the way back of the one that failed is no answer
+    /// for it.
+    fn strands_another(&self, node: NodeId) -> bool {
+        let leg = |node: NodeId| self.plan.node(node).and_then(|n| n.leg);
+        let replica = |leg: LegId| self.plan.leg(leg).map(|leg| &leg.replica);
+        let acts = |n: &NodeId| matches!(self.plan.node(*n).map(|n| &n.work), Some(Work::Act(_)));
+        let begun = self.plan.node_ids().filter(|n| self.started_at(*n).is_some()).filter(acts);
+        let begun: BTreeSet<LegId> = begun.filter_map(leg).collect();
+        let is_open =
+            |leg: &LegId| self.plan.leg(*leg).is_some_and(|leg| self.status(leg.concluded) != Status::Done);
+        let own = leg(node).and_then(replica);
+        let mut stuck = self.nodes(|s| s == Status::Blocked(node)).filter_map(leg).filter(is_open);
+        stuck.any(|leg| begun.contains(&leg) && replica(leg) != own)
+    }
+
+    /// Whether a name that was not set was to say something else afterwards, and that has begun: what it was to say first is past.
+    fn is_superseded(&self, node: NodeId) -> bool {
+        let name = |node: NodeId| match &self.plan.node(node)?.work {
+            Work::Cutover(cutover) => Some((&cutover.name, cutover.kind)),
+            Work::Act(_) | Work::Wait(_) | Work::Hook(_) | Work::Gate(_) | Work::Join => None,
+        };
+        let later = |edge: &Edge| name(edge.to) == name(node) && self.started_at(edge.to).is_some();
+        name(node).is_some() && self.edges(node).iter().any(later)
     }
 
     /// Whether a node is a part of a drill whose copies are all removed: nothing is left that somebody would have to go on with.
@@ -60,11 +86,12 @@ impl Progress {
         }
     }
 
-    /// The failures that may be tried again when the run is taken up: not those that a person called failed, and not those to which
-    /// the plan's way back has begun.
+    /// The failures that may be tried again when the run is taken up: not those that a person called failed, not those to which the plan's way
+    /// back has begun, and not a name that says something else by now.
     pub fn to_retry(&self) -> impl Iterator<Item = NodeId> {
         let failed = self.nodes(|s| s == Status::Failed);
-        failed.filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n))
+        failed
+            .filter(move |n| !self.by_hand.contains(n) && !self.is_taken_back(*n) && !self.is_superseded(*n))
     }
 
     /// Whether the plan's way back for the failure of a node has begun.
