@@ -53,6 +53,12 @@ pub async fn abort(desk: &Desk, ask: &Ask, screen: &mut dyn Screen) -> Said {
     let stay = (stay, Sources::default());
     if prepared.plan.is_empty() && stay.0.is_empty() {
         confirm(&prepared.plan, ask.confirm.as_deref(), screen)?;
+        // While a person thought about it somebody else may have gone on with it.
+        if desk.store()?.read(&id)?.records.len() != found.records.len() {
+            let what = format!("run {id} went on while this was asked");
+            let finding = Finding::new(Code::PlanStale, what).help("ask again; nothing was changed");
+            return Err(Answer::stop(Exit::Stale, finding));
+        }
         return close(desk, &id, "nothing had changed");
     }
     if prepared.plan.is_empty() {

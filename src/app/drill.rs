@@ -48,7 +48,9 @@ pub async fn drill(desk: &Desk, ask: Ask, screen: &mut dyn Screen) -> Said {
     if ask.clean {
         return clean(desk, loaded, &name, screen).await;
     }
-    alone(desk, &loaded, &name)?;
+    if ask.slice.is_whole() {
+        alone(desk, &loaded, &name)?;
+    }
     let commit = commit::of(desk, &loaded.documents);
     let purpose = Purpose::Drill { plan: name.clone(), keep };
     let mut asked = Asked { desired: vec![desired(Subject::Plan(name), point)], ..nothing_but(purpose) };

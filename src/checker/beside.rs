@@ -32,8 +32,12 @@ pub fn violations(plan: &Plan, reach: &mut Reach<'_>) -> Vec<Violation> {
         let missed = pairs.into_iter().filter(|(early, late)| !reach.surely(*early, *late));
         found.extend(missed.map(|(early, late)| Violation::Unordered(early, late)));
         // And its start waits by itself, so that whoever takes the run up has the fence proven anew.
-        let legs = hook.legs.iter().filter(|_| hook.is_fence()).filter_map(|leg| plan.leg(*leg));
-        let starts = legs.flat_map(|leg| (leg.first.0..=leg.last.0).map(NodeId)).filter(|n| starts(plan, *n));
+        let legs = hook.legs.iter().filter(|_| hook.is_fence());
+        let legs = legs.filter_map(|id| plan.leg(*id).map(|leg| (*id, leg)));
+        // Nodes of other legs may stand between.
+        let own = legs.flat_map(|(id, leg)| (leg.first.0..=leg.last.0).map(move |n| (id, NodeId(n))));
+        let own = own.filter(|(leg, n)| plan.node(*n).and_then(|node| node.leg) == Some(*leg));
+        let starts = own.map(|(_, n)| n).filter(|n| starts(plan, *n));
         let missed = starts.filter(|start| !fenced.contains(&(id, *start)));
         found.extend(missed.map(|start| Violation::Unordered(id, start)));
     }

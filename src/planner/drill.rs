@@ -243,7 +243,8 @@ fn keeping(plan: &crate::base::PlanName, keep: Kept) -> Option<Work> {
             plan: plan.clone(),
             name: EntryName::fixed("remove"),
             question: Question {
-                ask: "All copies are ready. May they be removed?".to_owned(),
+                ask: "All copies are ready. May they be removed? They stay until somebody says yes."
+                    .to_owned(),
                 who: Vec::new(),
                 groups: Vec::new(),
                 within: FORGOTTEN,

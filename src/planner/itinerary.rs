@@ -415,11 +415,22 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Where another failover follows an undo, nobody is to start the source meanwhile.
+    fn forget_the_source_where_the_replica_serves_again(&mut self) {
+        let undone = |leg: &LegDraft| leg.operation.kind() == OperationKind::UndoFailover;
+        let later = self.legs.iter().skip_while(|leg| !undone(leg)).skip(1);
+        let mut actions = later.flat_map(|leg| &leg.actions);
+        if actions.any(|action| matches!(action, Action::PowerOn { vm: Role::Replica })) {
+            self.notes.retain(|note| !matches!(note, Note::SourceStaysOff | Note::SourceNotServing(_)));
+        }
+    }
+
     fn finish(mut self) -> Result<Itinerary, RefusedWhy> {
         if (self.halts || self.legs.is_empty()) && self.wants_other_time() {
             self.change_time();
         }
         self.refuse_both_serving()?;
+        self.forget_the_source_where_the_replica_serves_again();
         let goal = self.case.desired.state;
         self.plan_way_back_of_verification()?;
         self.reads.sort();

@@ -244,7 +244,10 @@ impl Live {
                     at.after(question.within),
                     words::silence(question.otherwise)
                 ),
-                format!("{clock}   lifeboat answer {run} {name} yes|no --because TEXT"),
+                format!(
+                    "{clock}   lifeboat answer {run} {name} {} --because TEXT",
+                    words::answers(&self.plan)
+                ),
             ];
         }
         if self.by_wave {

@@ -184,6 +184,12 @@ pub fn who(question: &Question) -> String {
     if question.groups.is_empty() { names } else { format!("{names} ({})", question.groups.join(", ")) }
 }
 
+/// What a run's questions are answered with.
+#[must_use]
+pub const fn answers(plan: &Plan) -> &'static str {
+    if plan.waits_for_yes() { "yes" } else { "yes|no" }
+}
+
 /// What silence means.
 #[must_use]
 pub const fn silence(silence: Silence) -> &'static str {

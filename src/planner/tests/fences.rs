@@ -236,6 +236,25 @@ fn from_every_condition_with_a_silent_site_a_plan_that_fences_is_lawful() {
     assert!(fenced > 20, "{fenced}");
 }
 
+/// A failover that is begun anew is no undo: nobody is told to start a source beside its replica.
+#[test]
+fn what_fails_over_again_tells_nobody_to_start_its_source() {
+    let mut again = 0;
+    for facts in reachable(&FailbackTarget::Original) {
+        for source in [Sight::Unseen, Sight::Absent, machine(Power::Off, "lan")] {
+            let facts: Vec<Facts> =
+                alike(&facts).into_iter().map(|f| Facts { source: source.clone(), ..f }).collect();
+            let Ok(plan) = planned_in(&shop(), &facts, &unplanned()) else { continue };
+            let undone = plan.legs.iter().any(|leg| leg.operation.kind() == OperationKind::UndoFailover);
+            again += usize::from(undone);
+            let told =
+                |w: &Warning| matches!(w, Warning::SourceStaysOff(_) | Warning::SourceNotServing { .. });
+            assert!(!plan.warnings.iter().any(told), "{:?}", plan.warnings);
+        }
+    }
+    assert!(again > 0);
+}
+
 /// What stands before a replica takes the place of all that it waits for, but for its fence: its start waits for that by itself.
 #[test]
 fn a_hook_before_a_replica_or_an_entry_takes_no_fence_from_its_start() {

@@ -351,7 +351,7 @@ pub fn open_gates(story: Story<'_>, plan: &Plan) -> Vec<String> {
         [
             format!("{name}: {}", question.ask),
             format!("  asked: {}{until}; {}", words::who(question), words::silence(question.otherwise)),
-            format!("  lifeboat answer {run} {name} yes|no --because TEXT"),
+            format!("  lifeboat answer {run} {name} {} --because TEXT", words::answers(plan)),
         ]
     };
     open.flat_map(one).collect()
