@@ -99,7 +99,7 @@ fn beside(lab: &Lab) -> Result<(), String> {
     workspace.replicate();
     workspace.replicate();
     assert_eq!(workspace.points(vm.name).len(), 6, "nothing is dropped under a copy");
-    workspace.lifeboat(&["drill", "all"]).ends(1).says("LB0850");
+    workspace.lifeboat(&["drill", "all"]).ends(6).says("LB0801");
     // A failover does not wait for it.
     workspace.apply("evacuate");
     assert_eq!(
