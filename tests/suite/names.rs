@@ -1,12 +1,19 @@
 //! Names that follow a machine, and two machines at one address, as a user meets them.
 
-use crate::program::Place;
+use crate::program::{Place, Said};
 
 /// The example with a clock that costs no time.
 fn place() -> Place {
     let place = Place::example("names");
     place.edit("lifeboat.yaml", "clock: { speed: 40 }", "clock: virtual");
     place
+}
+
+/// What is said while a run that failed is taken back in a world that is whole again.
+fn taken_back(place: &Place, failed: &Said) -> Said {
+    place.run(&["sim", "heal"]).ends(0);
+    let run = failed.err.split_whitespace().find(|w| w.starts_with("20260101T")).unwrap();
+    place.run(&["abort", run, "--confirm", &format!("abort-{run}")]).ends(0)
 }
 
 /// What is said of the changes of names, without the times.
@@ -66,10 +73,7 @@ fn a_failed_run_is_taken_back_with_its_names() {
     place.run(&["sim", "fault", "fails", "--action", "power-on", "--replica", "web-01"]).ends(0);
     let failed = place.run(&["apply", "evacuate", "--confirm", "evacuate"]).ends(3);
     assert_eq!(changes(&failed.err), ["db.shop.example A 10.1.0.11 → 10.2.0.11 at main"]);
-    place.run(&["sim", "heal"]).ends(0);
-    let run = failed.err.split_whitespace().find(|w| w.starts_with("20260101T")).unwrap().to_owned();
-    let back = place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
-    let told = changes(&back.err);
+    let told = changes(&taken_back(&place, &failed).err);
     assert!(told.contains(&"db.shop.example A 10.2.0.11 → 10.1.0.11 at main".to_owned()), "{told:?}");
     place.all_are("Ready");
 }
@@ -323,9 +327,7 @@ fn where_a_verification_fails_a_machine_that_nobody_serves_for_is_no_success() {
     place.apply("evacuate");
     place.run(&["sim", "fault", "never-ready", "production/db-01"]).ends(0);
     let failed = place.run(&["apply", "return", "--confirm", "return"]).ends(3);
-    let run = failed.err.split_whitespace().find(|w| w.starts_with("20260101T")).unwrap().to_owned();
-    place.run(&["sim", "heal"]).ends(0);
-    place.run(&["abort", &run, "--confirm", &format!("abort-{run}")]).ends(0);
+    taken_back(&place, &failed);
     place.all_are("Failover");
 }
 
@@ -347,7 +349,8 @@ fn a_machine_that_is_not_ready_is_not_called_done_because_its_name_failed() {
     let place = place();
     place.run(&["sim", "fault", "fails", "--action", "cut-over", "--replica", "db-01"]).ends(0);
     place.run(&["sim", "fault", "never-ready", "recovery/db-01_replica"]).ends(0);
-    let said = place.run(&["apply", "evacuate", "--confirm", "evacuate", "--deadline", "3m"]);
+    let said = place.run(&["apply", "evacuate", "--confirm", "evacuate", "--deadline", "3m"]).ends(3);
+    assert!(said.out.contains("x  db-01    planned failover  done, not ready"), "{}", said.out);
     assert!(!said.out.contains("done, name not set"), "{}", said.out);
 }
 
