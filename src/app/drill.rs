@@ -172,10 +172,17 @@ async fn clean(desk: &Desk, loaded: Loaded, name: &PlanName, screen: &mut dyn Sc
             let planned: BTreeSet<&ReplicaName> =
                 plans.values().flat_map(|p| &p.sequence).flat_map(|entry| &entry.replicas).collect();
             let others = loaded.workspace.replicas.keys().filter(|replica| !planned.contains(replica));
-            let subjects = [Subject::Plan(name.clone()), Subject::Replicas(others.cloned().collect())];
+            let others: Vec<ReplicaName> = others.cloned().collect();
+            let subjects = [Subject::Plan(name.clone()), Subject::Replicas(others.clone())];
             let desired = subjects.map(|subject| desired(subject, PointChoice::Latest)).into();
             let asked = Asked { desired, ..nothing_but(purpose) };
             let prepared = prepare(desk, loaded, &asked).await?;
+            let facts = |name: &ReplicaName| prepared.inventory.replicas.get(name)?.facts.as_ref();
+            for unseen in others.iter().filter(|name| facts(name).is_none()) {
+                screen.line(&format!(
+                    "! {unseen} is in no failover plan and cannot be seen: a copy of it may be left"
+                ));
+            }
             if prepared.plan.is_empty() {
                 return Ok(nothing_left(name, None));
             }

@@ -255,6 +255,26 @@ fn replication_and_a_failover_go_on_beside_a_drill() {
     assert_eq!(drills(&place)["drillsLeft"], serde_json::json!([]));
 }
 
+/// What is in no failover plan may have been in one; where it cannot be seen it is named, and holds nothing up.
+#[test]
+fn a_clean_up_waits_for_no_replica_that_nobody_plans_with() {
+    let place = Place::example("drilled");
+    let text = std::fs::read_to_string(place.path().join("lifeboat.yaml")).unwrap();
+    let more = "---\napiVersion: lifeboat/v1\nkind: Site\nmetadata: { name: branch }\nspec: { provider: { simulator: {} } }\n---\n\
+                apiVersion: lifeboat/v1\nkind: Replica\nmetadata: { name: lonely }\nspec:\n  source: { site: production, vm: lonely }\n  \
+                replica: { site: branch }\n";
+    place.write("lifeboat.yaml", &format!("{}\n{more}", text.trim_end()));
+    place.run(&["sim", "fault", "silent", "branch"]).ends(0);
+    let clean = place.run(&["drill", "shop", "--clean"]).ends(0);
+    assert!(
+        clean.err.contains("! lonely is in no failover plan and cannot be seen"),
+        "{}{}",
+        clean.out,
+        clean.err
+    );
+    assert!(clean.out.contains("Nothing is left of a drill of shop"), "{}", clean.out);
+}
+
 #[test]
 fn a_drill_that_is_interrupted_cleans_up() {
     let place = Place::example("drilled");
